@@ -1,0 +1,6 @@
+//! drawbridge: a Matrix application service that is a Partner of the messaging gatekeepers.
+
+pub mod clock;
+pub mod domain;
+pub mod network;
+pub mod store;

@@ -1,0 +1,2 @@
+//! The drawbridge binary.
+fn main() {}

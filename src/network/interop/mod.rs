@@ -1,0 +1,3 @@
+//! The gatekeeper's interoperability interface, as its Partner.
+
+pub mod wire;

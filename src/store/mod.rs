@@ -1,0 +1,23 @@
+//! Everything the bridge remembers, in SQLite or Postgres.
+//!
+//! Owns the SQL (nothing else in the crate contains any), the sealing of secrets, and the group commit. What must be true
+//! together is written in one [`Database::step`]; a step is durable when its future resolves, and only then may its effect
+//! leave the process.
+
+mod commit;
+mod error;
+mod model;
+mod repositories;
+
+pub use commit::{Database, Lane, Step};
+pub use error::StoreError;
+pub use model::{
+    Accepted, GhostRow, InboxEvent, LoginRow, LoginSecrets, LoginState, MatrixEventRow,
+    MessageLink, NewOutboxRow, NewRemoteMessage, OutboxKind, OutboxRow, PortalRow, PreKeyRow,
+    QuarantinedEvent, RemoteMessageRow, RemoteNotice, SessionRow, SignedPreKeyRow,
+};
+pub use repositories::{
+    GhostRepository, KeyValueRepository, LinkRepository, LoginRepository, MatrixInboxRepository,
+    OutboxRepository, PortalRepository, RemoteInboxRepository, SignalRepository, Store, StoreTxn,
+    UserRepository,
+};

@@ -1,0 +1,290 @@
+//! The rows as values: what each table means, in the bridge's own types.
+
+use serde::{Deserialize, Serialize};
+use zeroize::{Zeroize, ZeroizeOnDrop};
+
+use crate::domain::{
+    ChatId, GatekeeperId, LoginId, PortalId, PortalKey, RemoteUserId, StanzaId, Timestamp,
+};
+
+/// One event of a homeserver transaction, its envelope parsed and its JSON kept as it came.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MatrixEventRow {
+    /// The event id, unique in the homeserver; for what had none, a hash of its JSON.
+    pub event_id: String,
+    /// The room it is in; empty for what had none (then `quarantine` says so).
+    pub room_id: String,
+    /// The whole event as JSON text.
+    pub json: String,
+    /// Why it cannot be handled, when its envelope could not be parsed.
+    pub quarantine: Option<String>,
+}
+
+/// What taking a transaction changed.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Accepted {
+    /// The rooms that have new events waiting, each once.
+    pub rooms: Vec<String>,
+    /// How many events were new.
+    pub new_events: usize,
+}
+
+/// A waiting Matrix event.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InboxEvent {
+    /// Its place in the order of arrival.
+    pub seq: i64,
+    /// The event id.
+    pub event_id: String,
+    /// The room.
+    pub room_id: String,
+    /// The whole event as JSON text.
+    pub json: String,
+    /// When it arrived here.
+    pub received_at: Timestamp,
+}
+
+/// A Matrix event set aside because it cannot be handled.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct QuarantinedEvent {
+    /// Its place in the order of arrival.
+    pub seq: i64,
+    /// The event id.
+    pub event_id: String,
+    /// The room, empty if it had none.
+    pub room_id: String,
+    /// Why.
+    pub reason: String,
+    /// When it arrived here.
+    pub received_at: Timestamp,
+}
+
+/// How far a login is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LoginState {
+    /// Its keys exist, the gatekeeper does not know it yet.
+    Enlisting,
+    /// The gatekeeper knows it.
+    Active,
+    /// The gatekeeper forgot it (30 days without a connection); it is enlisted again at the next connect.
+    Unenlisted,
+    /// Its user logged out; it is kept until the gatekeeper confirmed the deletion.
+    LoggedOut,
+}
+
+/// The secrets of a login; sealed at rest, wiped from memory when dropped.
+#[derive(Clone, Serialize, Deserialize, Zeroize, ZeroizeOnDrop)]
+pub struct LoginSecrets {
+    /// The Noise static private key, 32 bytes.
+    pub noise_private: Vec<u8>,
+    /// The Signal identity key pair in the Signal library's serialization.
+    pub identity_pair: Vec<u8>,
+    /// The Signal registration id.
+    pub registration_id: u32,
+}
+
+impl std::fmt::Debug for LoginSecrets {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("LoginSecrets(..)")
+    }
+}
+
+/// One Matrix user's enlistment at one gatekeeper.
+#[derive(Debug, Clone)]
+pub struct LoginRow {
+    /// Its number here.
+    pub id: LoginId,
+    /// Where.
+    pub gatekeeper: GatekeeperId,
+    /// Whose: the Matrix user id.
+    pub mxid: String,
+    /// The user-visible identifier presented to the gatekeeper; unique in the gatekeeper.
+    pub visible_id: String,
+    /// The internal identifier the gatekeeper assigned (`1-10853634039893@interop`), once it did.
+    pub remote_login: Option<String>,
+    /// How far it is.
+    pub state: LoginState,
+    /// Its keys.
+    pub secrets: LoginSecrets,
+    /// The next unused one-time prekey id (24 bits).
+    pub next_prekey_id: u32,
+    /// The current signed prekey id (24 bits).
+    pub signed_prekey_id: u32,
+}
+
+/// A Signal session record of one address of one login, as serialized by the Signal library.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SessionRow {
+    /// The address: `user.device` as the Signal library prints it.
+    pub address: String,
+    /// The record.
+    pub record: Vec<u8>,
+}
+
+/// A one-time prekey.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PreKeyRow {
+    /// Its 24-bit id.
+    pub id: u32,
+    /// The record as serialized by the Signal library.
+    pub record: Vec<u8>,
+    /// Whether the gatekeeper has confirmed that it holds the public half.
+    pub uploaded: bool,
+}
+
+/// A signed prekey.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SignedPreKeyRow {
+    /// Its 24-bit id.
+    pub id: u32,
+    /// The record as serialized by the Signal library.
+    pub record: Vec<u8>,
+    /// When it was made.
+    pub created_at: Timestamp,
+}
+
+/// What kind of stanza waits in the outbox.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OutboxKind {
+    /// A message, acknowledged by `<ack class="message">`.
+    Message,
+    /// A read receipt, acknowledged by `<ack class="receipt">`.
+    Receipt,
+}
+
+/// A stanza that is to be sent, ready to the last byte.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewOutboxRow {
+    /// The login that sends it.
+    pub login: LoginId,
+    /// The stanza's id; unique in the login.
+    pub stanza_id: StanzaId,
+    /// The chat it goes to.
+    pub chat: ChatId,
+    /// What it is.
+    pub kind: OutboxKind,
+    /// The encoded stanza.
+    pub payload: Vec<u8>,
+    /// The plaintext, kept (sealed) until delivery so that a retry receipt can be answered; empty for what is not encrypted.
+    pub plaintext: Vec<u8>,
+    /// The portal it came from.
+    pub portal: Option<PortalId>,
+    /// The Matrix event it carries.
+    pub event_id: Option<String>,
+    /// Which part of that event, from 0.
+    pub part: i64,
+    /// When it was made.
+    pub created_at: Timestamp,
+}
+
+/// A stanza of the outbox.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OutboxRow {
+    /// Its place in the order of sending.
+    pub seq: i64,
+    /// The rest of it.
+    pub row: NewOutboxRow,
+}
+
+/// What waits on its way into Matrix but is no message; stored as JSON.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "notice", rename_all = "snake_case")]
+pub enum RemoteNotice {
+    /// The sender's identity key changed.
+    IdentityChanged,
+    /// The sender read these messages of the login.
+    Read {
+        /// The messages.
+        ids: Vec<StanzaId>,
+    },
+    /// The gatekeeper refused a message of the login for good.
+    SendFailed {
+        /// The Matrix event it carried.
+        event_id: String,
+        /// Why, and what to do, in a sentence.
+        reason: String,
+    },
+}
+
+/// A decrypted message, about to be remembered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewRemoteMessage {
+    /// The login that received it.
+    pub login: LoginId,
+    /// The chat it is in.
+    pub chat: ChatId,
+    /// Who wrote it.
+    pub sender: RemoteUserId,
+    /// Its id on the wire.
+    pub stanza_id: StanzaId,
+    /// SHA-256 of the ciphertext it came in; empty for notices the bridge makes itself.
+    pub ciphertext_hash: Vec<u8>,
+    /// The decrypted `Message` protobuf without padding (sealed at rest); `None` when it could not be decrypted.
+    pub plaintext: Option<Vec<u8>>,
+    /// What it is instead of a message, if it is none.
+    pub notice: Option<RemoteNotice>,
+    /// When it was sent, as the gatekeeper says.
+    pub sent_at: Timestamp,
+    /// The name its sender shows.
+    pub display_name: Option<String>,
+    /// When it arrived here.
+    pub received_at: Timestamp,
+}
+
+/// A message waiting for its way into Matrix.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RemoteMessageRow {
+    /// Its place in the order of arrival.
+    pub seq: i64,
+    /// 0 for the first form, 1 once a placeholder was replaced by the real message.
+    pub revision: i64,
+    /// The rest of it.
+    pub message: NewRemoteMessage,
+}
+
+/// A portal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PortalRow {
+    /// Its number here.
+    pub id: PortalId,
+    /// What it mirrors.
+    pub key: PortalKey,
+    /// The Matrix room, once there is one.
+    pub room_id: Option<String>,
+    /// Whether everything that follows the creation of the room is done (members, state, `m.direct`).
+    pub ready: bool,
+}
+
+/// A ghost.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GhostRow {
+    /// The gatekeeper it stands in for.
+    pub gatekeeper: GatekeeperId,
+    /// The user it stands for.
+    pub remote_id: RemoteUserId,
+    /// Its Matrix user id.
+    pub mxid: String,
+    /// Whether the homeserver knows it and its device exists.
+    pub registered: bool,
+    /// The display name last set on the homeserver.
+    pub name: Option<String>,
+}
+
+/// Which Matrix event and which message on the other side are the same.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MessageLink {
+    /// The portal both are in.
+    pub portal: PortalId,
+    /// The Matrix event.
+    pub event_id: String,
+    /// The message's id on the wire.
+    pub stanza_id: StanzaId,
+    /// Who wrote it on the other side; `None` when the login did.
+    pub sender: Option<RemoteUserId>,
+    /// Which part of the message, from 0.
+    pub part: i64,
+    /// When it was sent.
+    pub sent_at: Timestamp,
+}

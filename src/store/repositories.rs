@@ -1,0 +1,320 @@
+//! What can be asked of the store: one trait a concern, all over one transaction.
+//!
+//! Nothing found is `Ok(None)` or an empty list. Writes that may be repeated after a crash are idempotent and say whether
+//! they changed anything.
+
+use async_trait::async_trait;
+
+use super::{
+    Accepted, GhostRow, InboxEvent, LoginRow, LoginState, MatrixEventRow, MessageLink,
+    NewOutboxRow, NewRemoteMessage, OutboxRow, PortalRow, PreKeyRow, QuarantinedEvent,
+    RemoteMessageRow, SessionRow, SignedPreKeyRow, StoreError,
+};
+use crate::domain::{
+    ChatId, GatekeeperId, LoginId, PortalId, PortalKey, RemoteUserId, StanzaId, Timestamp,
+};
+
+type Result<T> = std::result::Result<T, StoreError>;
+
+/// A database of either engine.
+#[async_trait]
+pub trait Store: Send + Sync + 'static {
+    /// Begins a transaction that writes (`BEGIN IMMEDIATE` on SQLite).
+    async fn begin(&self) -> Result<Box<dyn StoreTxn>>;
+    /// Begins a transaction that only reads and waits for no writer.
+    async fn begin_read(&self) -> Result<Box<dyn StoreTxn>>;
+    /// `sqlite` or `postgres`.
+    fn engine(&self) -> &'static str;
+    /// Closes every connection.
+    async fn close(&self);
+}
+
+/// One transaction; dropped without commit it changes nothing.
+#[async_trait]
+pub trait StoreTxn:
+    MatrixInboxRepository
+    + LoginRepository
+    + SignalRepository
+    + OutboxRepository
+    + RemoteInboxRepository
+    + PortalRepository
+    + GhostRepository
+    + LinkRepository
+    + UserRepository
+    + KeyValueRepository
+    + Send
+{
+    /// Makes everything written durable.
+    async fn commit(self: Box<Self>) -> Result<()>;
+    /// Forgets everything written.
+    async fn rollback(self: Box<Self>) -> Result<()>;
+}
+
+/// The durable inbox of Matrix events.
+#[async_trait]
+pub trait MatrixInboxRepository {
+    /// Takes a transaction: nothing if the pair of id and content hash is known (ids alone are reused by homeservers), else
+    /// every event whose id is new. Events with `quarantine` set go to the quarantine.
+    async fn accept_transaction(
+        &mut self,
+        txn_id: &str,
+        content_hash: &[u8],
+        events: &[MatrixEventRow],
+        now: Timestamp,
+    ) -> Result<Accepted>;
+    /// The rooms that have events waiting.
+    async fn waiting_rooms(&mut self) -> Result<Vec<String>>;
+    /// The oldest waiting events of a room, in order of arrival.
+    async fn waiting_events(&mut self, room_id: &str, limit: i64) -> Result<Vec<InboxEvent>>;
+    /// Marks an event as handled: its JSON is dropped, its id stays known. `false` if it was already.
+    async fn finish_event(&mut self, seq: i64) -> Result<bool>;
+    /// Sets an event aside, with its JSON, for the operator.
+    async fn quarantine_event(&mut self, seq: i64, reason: &str) -> Result<()>;
+    /// The quarantine, oldest first.
+    async fn quarantined_events(&mut self, limit: i64) -> Result<Vec<QuarantinedEvent>>;
+    /// Puts a quarantined event back among the waiting. `None` if there is none of that number, else its room.
+    async fn retry_quarantined(&mut self, seq: i64) -> Result<Option<String>>;
+    /// Forgets handled events and transactions older than `before`. How many rows went.
+    async fn prune_matrix_inbox(&mut self, before: Timestamp) -> Result<u64>;
+}
+
+/// Logins.
+#[async_trait]
+pub trait LoginRepository {
+    /// Stores a new login.
+    async fn insert_login(&mut self, login: &LoginRow) -> Result<()>;
+    /// A login by its number.
+    async fn login(&mut self, id: LoginId) -> Result<Option<LoginRow>>;
+    /// Every login.
+    async fn logins(&mut self) -> Result<Vec<LoginRow>>;
+    /// The logins of a Matrix user.
+    async fn logins_of(&mut self, mxid: &str) -> Result<Vec<LoginRow>>;
+    /// The login a push is for.
+    async fn login_by_visible_id(
+        &mut self,
+        gatekeeper: &GatekeeperId,
+        visible_id: &str,
+    ) -> Result<Option<LoginRow>>;
+    /// Stores the state and, if given, the internal identifier the gatekeeper assigned.
+    async fn set_login_state(
+        &mut self,
+        id: LoginId,
+        state: LoginState,
+        remote_login: Option<&str>,
+    ) -> Result<()>;
+    /// Deletes a login and everything that is only its own: keys, sessions, outbox, inbox, portals and their links.
+    async fn delete_login(&mut self, id: LoginId) -> Result<()>;
+}
+
+/// Signal state, as opaque records (sealed at rest).
+#[async_trait]
+pub trait SignalRepository {
+    /// The session with an address.
+    async fn session(&mut self, login: LoginId, address: &str) -> Result<Option<Vec<u8>>>;
+    /// Stores the session with an address.
+    async fn put_session(&mut self, login: LoginId, address: &str, record: &[u8]) -> Result<()>;
+    /// Every session of a login.
+    async fn sessions(&mut self, login: LoginId) -> Result<Vec<SessionRow>>;
+    /// The identity key known for an address, 33 bytes.
+    async fn identity(&mut self, login: LoginId, address: &str) -> Result<Option<Vec<u8>>>;
+    /// Stores the identity key of an address.
+    async fn put_identity(&mut self, login: LoginId, address: &str, key: &[u8]) -> Result<()>;
+    /// When the session with an address was last made anew on a retry.
+    async fn session_remade_at(
+        &mut self,
+        login: LoginId,
+        address: &str,
+    ) -> Result<Option<Timestamp>>;
+    /// Remembers that the session with an address was made anew now.
+    async fn set_session_remade(
+        &mut self,
+        login: LoginId,
+        address: &str,
+        at: Timestamp,
+    ) -> Result<()>;
+    /// A one-time prekey.
+    async fn prekey(&mut self, login: LoginId, id: u32) -> Result<Option<PreKeyRow>>;
+    /// Stores new one-time prekeys and moves the login's `next_prekey_id`.
+    async fn insert_prekeys(
+        &mut self,
+        login: LoginId,
+        prekeys: &[PreKeyRow],
+        next_id: u32,
+    ) -> Result<()>;
+    /// One-time prekeys the gatekeeper has not confirmed yet, oldest first.
+    async fn unconfirmed_prekeys(&mut self, login: LoginId) -> Result<Vec<PreKeyRow>>;
+    /// Marks prekeys as confirmed.
+    async fn confirm_prekeys(&mut self, login: LoginId, ids: &[u32]) -> Result<()>;
+    /// Deletes a used one-time prekey.
+    async fn delete_prekey(&mut self, login: LoginId, id: u32) -> Result<()>;
+    /// A signed prekey.
+    async fn signed_prekey(&mut self, login: LoginId, id: u32) -> Result<Option<SignedPreKeyRow>>;
+    /// Stores a signed prekey, makes it the login's current one, and keeps only the newest `keep`.
+    async fn put_signed_prekey(
+        &mut self,
+        login: LoginId,
+        key: &SignedPreKeyRow,
+        keep: i64,
+    ) -> Result<()>;
+}
+
+/// Stanzas on their way to the gatekeeper.
+#[async_trait]
+pub trait OutboxRepository {
+    /// Queues a stanza; `false` if its id is already queued, sent or delivered (then nothing changes). Must be called, or
+    /// [`outbox_knows`](Self::outbox_knows) asked, before a ratchet step is spent on it.
+    async fn queue(&mut self, row: &NewOutboxRow) -> Result<bool>;
+    /// Whether a stanza id of a login is known: queued, acknowledged, or delivered.
+    async fn outbox_knows(&mut self, login: LoginId, stanza_id: &StanzaId) -> Result<bool>;
+    /// Queued stanzas after a place in the order, oldest first.
+    async fn queued(&mut self, login: LoginId, after: i64, limit: i64) -> Result<Vec<OutboxRow>>;
+    /// The gatekeeper acknowledged a stanza: it leaves the queue. A message with an event gets its [`MessageLink`] in the
+    /// same transaction and its plaintext stays for retries. `None` if it was not queued.
+    async fn acknowledged(
+        &mut self,
+        login: LoginId,
+        stanza_id: &StanzaId,
+        at: Timestamp,
+    ) -> Result<Option<OutboxRow>>;
+    /// The gatekeeper refused a stanza for good: it leaves the queue and its plaintext is dropped.
+    async fn refused(
+        &mut self,
+        login: LoginId,
+        stanza_id: &StanzaId,
+        reason: &str,
+    ) -> Result<Option<OutboxRow>>;
+    /// The message reached the other device: its plaintext is dropped.
+    async fn delivered(&mut self, login: LoginId, stanza_id: &StanzaId) -> Result<()>;
+    /// A sent message whose plaintext is still kept, with how many retries were answered.
+    async fn retryable(
+        &mut self,
+        login: LoginId,
+        stanza_id: &StanzaId,
+    ) -> Result<Option<(OutboxRow, i64)>>;
+    /// Puts a message back in the queue with a new payload (the same message encrypted again) and counts the retry.
+    async fn requeue(&mut self, login: LoginId, stanza_id: &StanzaId, payload: &[u8])
+    -> Result<()>;
+    /// How many stanzas wait for a login.
+    async fn queue_length(&mut self, login: LoginId) -> Result<i64>;
+    /// Forgets sent stanzas older than `before`. How many rows went.
+    async fn prune_outbox(&mut self, before: Timestamp) -> Result<u64>;
+}
+
+/// Messages from the gatekeeper on their way into Matrix.
+#[async_trait]
+pub trait RemoteInboxRepository {
+    /// Whether a message is known, and how: `None` never seen; `Some(true)` decrypted (or a notice); `Some(false)` seen but not
+    /// decrypted yet.
+    async fn remote_message_known(
+        &mut self,
+        login: LoginId,
+        chat: &ChatId,
+        sender: &RemoteUserId,
+        stanza_id: &StanzaId,
+    ) -> Result<Option<bool>>;
+    /// Remembers a message. If it was seen but not decrypted and now is, the row waits again with revision 1. `false` if
+    /// nothing changed.
+    async fn put_remote_message(&mut self, message: &NewRemoteMessage) -> Result<bool>;
+    /// Counts a retry asked for a message; the new count.
+    async fn count_retry(
+        &mut self,
+        login: LoginId,
+        chat: &ChatId,
+        sender: &RemoteUserId,
+        stanza_id: &StanzaId,
+    ) -> Result<i64>;
+    /// The chats that have messages waiting.
+    async fn waiting_chats(&mut self) -> Result<Vec<(LoginId, ChatId)>>;
+    /// The oldest waiting messages of a chat, in order of arrival.
+    async fn waiting_messages(
+        &mut self,
+        login: LoginId,
+        chat: &ChatId,
+        limit: i64,
+    ) -> Result<Vec<RemoteMessageRow>>;
+    /// Marks a form of a message as handled (its plaintext is dropped, its id stays known). `false` if it was not waiting in
+    /// that revision.
+    async fn finish_message(&mut self, seq: i64, revision: i64) -> Result<bool>;
+    /// Forgets handled messages older than `before`. How many rows went.
+    async fn prune_remote_inbox(&mut self, before: Timestamp) -> Result<u64>;
+}
+
+/// Portals.
+#[async_trait]
+pub trait PortalRepository {
+    /// The portal of a chat.
+    async fn portal(&mut self, key: &PortalKey) -> Result<Option<PortalRow>>;
+    /// The portal of a room.
+    async fn portal_by_room(&mut self, room_id: &str) -> Result<Option<PortalRow>>;
+    /// A portal by its number.
+    async fn portal_by_id(&mut self, id: PortalId) -> Result<Option<PortalRow>>;
+    /// Every portal of a login.
+    async fn portals_of(&mut self, login: LoginId) -> Result<Vec<PortalRow>>;
+    /// The portal of a chat, made with the given number if there is none.
+    async fn ensure_portal(&mut self, key: &PortalKey, id: PortalId) -> Result<PortalRow>;
+    /// Stores the room of a portal.
+    async fn set_portal_room(&mut self, id: PortalId, room_id: Option<&str>) -> Result<()>;
+    /// Stores that everything that follows the creation of the room is done.
+    async fn set_portal_ready(&mut self, id: PortalId, ready: bool) -> Result<()>;
+    /// How many rooms there are that have a portal, and one of them.
+    async fn portal_rooms(&mut self) -> Result<Vec<String>>;
+}
+
+/// Ghosts.
+#[async_trait]
+pub trait GhostRepository {
+    /// The ghost of a remote user.
+    async fn ghost(
+        &mut self,
+        gatekeeper: &GatekeeperId,
+        remote_id: &RemoteUserId,
+    ) -> Result<Option<GhostRow>>;
+    /// The ghost with a Matrix user id.
+    async fn ghost_by_mxid(&mut self, mxid: &str) -> Result<Option<GhostRow>>;
+    /// Stores a ghost, new or changed.
+    async fn put_ghost(&mut self, ghost: &GhostRow) -> Result<()>;
+}
+
+/// Which event is which message.
+#[async_trait]
+pub trait LinkRepository {
+    /// Stores a link; one that is there already stays as it is.
+    async fn put_link(&mut self, link: &MessageLink) -> Result<()>;
+    /// The messages of an event in a portal, in order of part.
+    async fn links_by_event(
+        &mut self,
+        portal: PortalId,
+        event_id: &str,
+    ) -> Result<Vec<MessageLink>>;
+    /// The events of a message in a portal, in order of part.
+    async fn links_by_stanza(
+        &mut self,
+        portal: PortalId,
+        sender: Option<&RemoteUserId>,
+        stanza_id: &StanzaId,
+    ) -> Result<Vec<MessageLink>>;
+    /// The messages of the other side up to and including an event that have no read receipt sent yet, oldest first.
+    async fn unread_up_to(&mut self, portal: PortalId, event_id: &str) -> Result<Vec<MessageLink>>;
+    /// Remembers that the messages up to `sent_at` have been reported as read.
+    async fn set_read_up_to(&mut self, portal: PortalId, sent_at: Timestamp) -> Result<()>;
+}
+
+/// Matrix users and their management rooms.
+#[async_trait]
+pub trait UserRepository {
+    /// The user whose management room this is.
+    async fn management_room_owner(&mut self, room_id: &str) -> Result<Option<String>>;
+    /// The management room of a user.
+    async fn management_room(&mut self, mxid: &str) -> Result<Option<String>>;
+    /// Makes a room the management room of a user, or none (`None`).
+    async fn set_management_room(&mut self, mxid: &str, room_id: Option<&str>) -> Result<()>;
+}
+
+/// Single values: sync tokens, generated ids.
+#[async_trait]
+pub trait KeyValueRepository {
+    /// A value.
+    async fn value(&mut self, key: &str) -> Result<Option<String>>;
+    /// Stores a value.
+    async fn set_value(&mut self, key: &str, value: &str) -> Result<()>;
+}
