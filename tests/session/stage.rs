@@ -59,8 +59,10 @@ fn now() -> Timestamp {
 
 impl Stage {
     pub(crate) async fn new(layer: &serde_json::Value, connection: ConnectionPolicy) -> Self {
+        // Another test of this process may have installed it already.
+        let _ = rustls::crypto::ring::default_provider().install_default();
         let dir = tempfile::tempdir().unwrap();
-        let db = super::support::open_store(dir.path()).await;
+        let db = super::support::open_store(dir.path(), now()).await;
         let layers = ["whatsapp".to_owned()];
         let profile = Arc::new(Profile::load(&layers, Some(layer)).unwrap());
         let signing = SigningKey::open(&dir.path().join("partner.pem"), now()).unwrap();

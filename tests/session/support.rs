@@ -2,8 +2,17 @@
 
 use std::path::Path;
 
-use drawbridge::store::Database;
+use drawbridge::{
+    domain::Timestamp,
+    store::{self, Database},
+};
 
-pub(crate) async fn open_store(dir: &Path) -> Database {
-    panic!("{dir:?}")
+/// A new SQLite database in a folder.
+pub(crate) async fn open_store(dir: &Path, now: Timestamp) -> Database {
+    let uri = format!("sqlite:{}", dir.join("bridge.db").display());
+    let guard = dir.join("bridge.guard");
+    let (db, _) = store::open(&uri, &[7; 32], Some(&guard), now)
+        .await
+        .unwrap();
+    db
 }
