@@ -3,4 +3,5 @@
 pub mod clock;
 pub mod domain;
 pub mod network;
+pub mod signal;
 pub mod store;
