@@ -16,8 +16,8 @@ install_packages() {
         as_root=(sudo)
     fi
     echo "installing for $why: $*" >&2
-    "${as_root[@]}" apt-get -qq update >&2
-    "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -qq -y install --no-install-recommends "$@" >&2
+    "${as_root[@]}" apt-get -qq update >/dev/null
+    "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -qq -y install --no-install-recommends "$@" >/dev/null
 }
 
 # need_build_tools: cargo must be there already; a C compiler is installed.

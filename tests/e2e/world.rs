@@ -7,6 +7,7 @@ use drawbridge::{
     sandbox::{Flavour, Integrator, Sandbox, SandboxOptions},
 };
 use serde_json::{Value, json};
+use sqlx::{AssertSqlSafe, Connection, PgConnection};
 use tempfile::TempDir;
 
 use super::{
@@ -75,7 +76,7 @@ impl World {
         .expect("the sandbox starts");
         let port = free_port();
         let mut config = base_config(&format!("http://127.0.0.1:{port}"), &partner);
-        config["database"] = database(plan.engine, &folder).await;
+        config["database"] = database(plan.engine).await;
         config["sandbox"] = json!({"enabled": false});
         config["gatekeepers"] = [("whatsapp", "WhatsApp", Flavour::WhatsApp), ("messenger", "Messenger", Flavour::Messenger)]
             .into_iter()
@@ -125,13 +126,32 @@ impl Drop for World {
     }
 }
 
+/// A database of the test's own.
+async fn database(engine: Engine) -> Value {
+    match engine {
+        Engine::Sqlite => json!({"uri": "sqlite:bridge.db"}),
+        Engine::Postgres => {
+            let server = std::env::var("DRAWBRIDGE_TEST_POSTGRES")
+                .expect("a Postgres: run scripts/test, or scripts/postgres-run cargo test");
+            let name = format!("e2e_{:016x}", rand::random::<u64>());
+            let mut admin = PgConnection::connect(&server).await.expect("Postgres answers");
+            sqlx::query(AssertSqlSafe(format!("CREATE DATABASE {name}")))
+                .execute(&mut admin)
+                .await
+                .expect("a new database");
+            let mut uri = url::Url::parse(&server).expect("an address");
+            uri.set_path(&name);
+            json!({"uri": uri, "guard_file": "bridge.guard"})
+        }
+    }
+}
+
 /// What every configuration of these tests has in common.
 pub(crate) fn base_config(homeserver: &str, partner: &str) -> Value {
     let appservice = format!("127.0.0.1:{}", free_port());
     json!({
         "homeserver": {"address": homeserver, "domain": DOMAIN},
-        "appservice": {"address": format!("http://{appservice}"), "listen": appservice,
-            "as_token_file": "as_token", "hs_token_file": "hs_token"},
+        "appservice": {"address": format!("http://{appservice}"), "listen": appservice},
         "bridge": {"permissions": {"*": "block", DOMAIN: "user", "@mallory:drawbridge.test": "block"}},
         "partner": {"listen": partner, "address": format!("http://{partner}"), "signing_key_file": "signing.pem"},
         "logging": {"level": "debug"},
