@@ -1,6 +1,7 @@
 //! drawbridge: a Matrix application service that is a Partner of the messaging gatekeepers.
 
 pub mod clock;
+pub mod config;
 pub mod domain;
 pub mod network;
 pub mod signal;
