@@ -35,15 +35,14 @@ def configure(bridge, folder, values):
     for key, value in values.items():
         text = set_value(text, key, value)
     (folder / "config.yaml").write_text(text)
-    registration = folder / "registration.yaml"
-    if not registration.exists():
-        run(bridge, folder, "--config", "config.yaml", "registration", "--output", "registration.yaml")
-    run(bridge, folder, "--config", "config.yaml", "config", "check")
-    return registration
+    # Written again each time, because the ports in it may have changed; the tokens are in files of their own and stay.
+    run(bridge, folder, "registration", "--output", "registration.yaml", "--force")
+    run(bridge, folder, "config", "check")
+    return folder / "registration.yaml"
 
 
 def start(bridge, folder, appservice):
     """Starts the bridge and waits until it listens."""
-    program = Program("the bridge", [bridge, "--config", "config.yaml"], folder / "bridge.log", cwd=folder)
+    program = Program("the bridge", [bridge, "run"], folder / "bridge.log", cwd=folder)
     program.wait_for(f"http://{appservice}/")
     return program

@@ -7,13 +7,13 @@ use drawbridge::{
     sandbox::{Flavour, Integrator, Sandbox, SandboxOptions},
 };
 use serde_json::{Value, json};
-use sqlx::{AssertSqlSafe, Connection, PgConnection};
 use tempfile::TempDir;
 
 use super::{
     bridge::Bridge,
     client::User,
     homeserver::{DOMAIN, Homeserver, free_port},
+    postgres,
 };
 
 /// The bot of the bridge under test.
@@ -131,16 +131,9 @@ async fn database(engine: Engine) -> Value {
     match engine {
         Engine::Sqlite => json!({"uri": "sqlite:bridge.db"}),
         Engine::Postgres => {
-            let server = std::env::var("DRAWBRIDGE_TEST_POSTGRES")
+            let cluster = std::env::var("DRAWBRIDGE_TEST_POSTGRES")
                 .expect("a Postgres: run scripts/test, or scripts/postgres-run cargo test");
-            let name = format!("e2e_{:016x}", rand::random::<u64>());
-            let mut admin = PgConnection::connect(&server).await.expect("Postgres answers");
-            sqlx::query(AssertSqlSafe(format!("CREATE DATABASE {name}")))
-                .execute(&mut admin)
-                .await
-                .expect("a new database");
-            let mut uri = url::Url::parse(&server).expect("an address");
-            uri.set_path(&name);
+            let uri = postgres::fresh(&cluster).await;
             json!({"uri": uri, "guard_file": "bridge.guard"})
         }
     }
