@@ -187,9 +187,9 @@ impl Part {
             .and_then(|value| value.to_str().ok())
             .and_then(|value| value.strip_prefix("bytes="))
             .and_then(|range| range.trim().split_once('-'));
-        let number = |text: &str| match text.bytes().all(|b| b.is_ascii_digit()) {
-            true => text.parse::<u64>().ok(),
-            false => None,
+        let number = |text: &str| {
+            let digits = text.bytes().all(|b| b.is_ascii_digit());
+            digits.then(|| text.parse::<u64>().ok()).flatten()
         };
         match asked {
             Some(("", last)) => match number(last) {

@@ -13,7 +13,7 @@ mod media;
 mod push;
 mod signing;
 
-use std::{path::PathBuf, sync::Arc};
+use std::sync::Arc;
 
 use axum::{
     Json, Router,
@@ -22,7 +22,6 @@ use axum::{
     response::IntoResponse,
     routing::{get, post},
 };
-use url::Url;
 
 use self::push::Source;
 pub use self::{
@@ -30,7 +29,7 @@ pub use self::{
     push::PushSink,
     signing::{KeyError, Rotation, SigningKey, TokenError},
 };
-use crate::{clock::Clock, domain::Timestamp};
+use crate::{clock::Clock, config::PartnerConfig, domain::Timestamp};
 
 /// Pushes have some 50 bytes.
 const MAX_BODY: usize = 4096;
@@ -45,25 +44,23 @@ pub struct PartnerState {
 }
 
 impl PartnerState {
-    /// The endpoints of a bridge that is reached at `address`, signs with `signing`, hosts its media in the folder `media`
-    /// and is the Partner of the gatekeepers behind `sinks`.
+    /// The endpoints of a bridge that is the Partner of the gatekeepers behind `sinks`.
     #[must_use]
-    pub fn new(
+    pub fn new<S: PushSink>(
         signing: Arc<SigningKey>,
-        sinks: Vec<Arc<dyn PushSink>>,
-        address: &Url,
-        media: PathBuf,
+        sinks: Vec<Arc<S>>,
+        config: &PartnerConfig,
         http: &reqwest::Client,
         clock: Arc<dyn Clock>,
     ) -> Self {
-        let origin = address.origin().ascii_serialization();
+        let origin = config.address.origin().ascii_serialization();
         Self {
             signing,
             sources: sinks
                 .into_iter()
                 .map(|sink| Source::new(sink, &origin, http.clone()))
                 .collect(),
-            media: Arc::new(HostedMedia::new(media)),
+            media: Arc::new(HostedMedia::new(config.media_dir.clone())),
             clock,
         }
     }

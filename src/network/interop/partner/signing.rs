@@ -1,13 +1,14 @@
 //! The Partner's signing key: RSA in a PEM file, the tokens made with it, and its rotation.
 //!
 //! The gatekeepers fetch the public keys now and then, so a new key is published before it signs and an old one after it
-//! did: `key.pem` signs, `key.pem.next` and `key.pem.previous` are only published.
+//! did: `key.pem` signs, `key.pem.next` and for a week `key.pem.previous` are only published.
 
 use std::{
     fs,
     io::Write as _,
     os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _},
     path::{Path, PathBuf},
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
@@ -23,6 +24,9 @@ use sha2::{Digest as _, Sha256};
 use zeroize::Zeroizing;
 
 use crate::{domain::Timestamp, network::interop::profile::Profile};
+
+/// How long a key is published after it signed last; its tokens were good for an hour or so.
+const RETENTION: Duration = Duration::from_hours(7 * 24);
 
 /// The length of keys made here.
 const BITS: usize = 2048;
@@ -82,14 +86,26 @@ impl SigningKey {
     ///
     /// # Errors
     /// Says what is wrong with which file.
-    pub fn open(path: &Path, _now: Timestamp) -> Result<Self, KeyError> {
+    pub fn open(path: &Path, now: Timestamp) -> Result<Self, KeyError> {
+        let next = beside(path, "next");
+        if !path.exists() && next.exists() {
+            // A rotation was interrupted between its two renames.
+            fs::rename(&next, path).map_err(|source| failed(path, source))?;
+        }
         let current = match load(path)? {
             Some(key) => key,
             None => generate(path)?,
         };
         let mut published = vec![Published::of(&current)];
-        for suffix in ["next", "previous"] {
-            if let Some(key) = load(&beside(path, suffix))? {
+        if let Some(next) = load(&next)? {
+            published.push(Published::of(&next));
+        }
+        let previous = beside(path, "previous");
+        if let Some(key) = load(&previous)? {
+            let retired = fs::metadata(&previous)
+                .and_then(|metadata| metadata.modified())
+                .map_err(|source| failed(&previous, source))?;
+            if retired + RETENTION > system_time(now) {
                 published.push(Published::of(&key));
             }
         }
@@ -107,20 +123,21 @@ impl SigningKey {
     ///
     /// # Errors
     /// Says what is wrong with which file.
-    pub fn rotate(path: &Path) -> Result<Rotation, KeyError> {
+    pub fn rotate(path: &Path, now: Timestamp) -> Result<Rotation, KeyError> {
         let next = beside(path, "next");
         if load(&next)?.is_none() {
             generate(&next)?;
             return Ok(Rotation::Prepared);
         }
-        let rename = |from: &Path, to: &Path| {
-            fs::rename(from, to).map_err(|source| KeyError::File {
-                path: from.to_owned(),
-                source,
-            })
-        };
-        rename(path, &beside(path, "previous"))?;
-        rename(&next, path)?;
+        let previous = beside(path, "previous");
+        // Its time of modification says from when on it did not sign any more.
+        fs::OpenOptions::new()
+            .write(true)
+            .open(path)
+            .and_then(|file| file.set_modified(system_time(now)))
+            .and_then(|()| fs::rename(path, &previous))
+            .and_then(|()| fs::rename(&next, path))
+            .map_err(|source| failed(path, source))?;
         Ok(Rotation::Switched)
     }
 
@@ -196,6 +213,17 @@ impl Published {
     }
 }
 
+fn failed(path: &Path, source: std::io::Error) -> KeyError {
+    KeyError::File {
+        path: path.to_owned(),
+        source,
+    }
+}
+
+fn system_time(at: Timestamp) -> SystemTime {
+    UNIX_EPOCH + Duration::from_millis(u64::try_from(at.0).unwrap_or(0))
+}
+
 fn beside(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(".");
@@ -204,16 +232,18 @@ fn beside(path: &Path, suffix: &str) -> PathBuf {
 }
 
 fn load(path: &Path) -> Result<Option<RsaPrivateKey>, KeyError> {
-    let failed = |source| KeyError::File {
-        path: path.to_owned(),
-        source,
-    };
     let pem = match fs::read_to_string(path) {
         Ok(pem) => Zeroizing::new(pem),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(failed(error)),
+        Err(error) => return Err(failed(path, error)),
     };
-    if fs::metadata(path).map_err(failed)?.permissions().mode() & 0o077 != 0 {
+    if fs::metadata(path)
+        .map_err(|source| failed(path, source))?
+        .permissions()
+        .mode()
+        & 0o077
+        != 0
+    {
         return Err(KeyError::Open(path.to_owned()));
     }
     RsaPrivateKey::from_pkcs8_pem(&pem)
@@ -226,10 +256,6 @@ fn load(path: &Path) -> Result<Option<RsaPrivateKey>, KeyError> {
 
 /// Makes a key and its file, which is there whole or not at all.
 fn generate(path: &Path) -> Result<RsaPrivateKey, KeyError> {
-    let failed = |source| KeyError::File {
-        path: path.to_owned(),
-        source,
-    };
     let key =
         RsaPrivateKey::new(&mut rsa::rand_core::OsRng, BITS).map_err(|_| KeyError::Generate)?;
     let pem = key
@@ -242,10 +268,10 @@ fn generate(path: &Path) -> Result<RsaPrivateKey, KeyError> {
         .truncate(true)
         .mode(0o600)
         .open(&unfinished)
-        .map_err(failed)?;
+        .map_err(|source| failed(path, source))?;
     file.write_all(pem.as_bytes())
         .and_then(|()| file.sync_all())
         .and_then(|()| fs::rename(&unfinished, path))
-        .map_err(failed)?;
+        .map_err(|source| failed(path, source))?;
     Ok(key)
 }
