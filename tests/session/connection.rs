@@ -259,12 +259,12 @@ async fn a_replaced_connection_waits_and_says_why() {
     let (_peer, stage, login, mut line) = logged_in(ConnectionPolicy::Always).await;
     let conflict = Node::new("conflict").with("type", "replaced");
     line.send(Node::new("stream:error").child(conflict)).await;
-    let state = stage
+    let waiting = stage
         .until_state(login, |state| {
             matches!(state, ConnectionState::Waiting { .. })
         })
         .await;
-    let ConnectionState::Waiting { reason, .. } = state else {
+    let ConnectionState::Waiting { reason, .. } = waiting else {
         unreachable!("waited for it");
     };
     assert!(reason.contains("connected from elsewhere"), "{reason}");
