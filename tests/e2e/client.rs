@@ -244,7 +244,10 @@ impl User {
         list(&answer["chunk"])
             .filter_map(|event| {
                 let membership = event["content"]["membership"].as_str()?;
-                Some((event["state_key"].as_str()?.to_owned(), membership.to_owned()))
+                Some((
+                    event["state_key"].as_str()?.to_owned(),
+                    membership.to_owned(),
+                ))
             })
             .collect()
     }
