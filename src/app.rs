@@ -108,7 +108,9 @@ impl App {
             .user_agent(concat!("drawbridge/", env!("CARGO_PKG_VERSION")))
             .connect_timeout(Duration::from_secs(10))
             .build()
-            .map_err(|error| AppError::Client(format!("the HTTP client cannot be made: {error}")))?;
+            .map_err(|error| {
+                AppError::Client(format!("the HTTP client cannot be made: {error}"))
+            })?;
         let signing_key = SigningKey::open(&config.partner.signing_key_file, now)
             .map_err(|error| AppError::SigningKey(error.to_string()))?;
         let signing_key = Arc::new(signing_key);
@@ -212,7 +214,8 @@ impl App {
             self.syncer,
             self.cancel.clone(),
         );
-        let homeserver = tasks.spawn(async move { meet_homeserver(bridge, client, syncer, cancel).await });
+        let homeserver =
+            tasks.spawn(async move { meet_homeserver(bridge, client, syncer, cancel).await });
 
         let refused = tokio::select! {
             () = shutdown.cancelled() => None,
@@ -273,7 +276,9 @@ async fn listen(key: &'static str, address: &str) -> Result<TcpListener, AppErro
 
 /// After an old copy of the database was put back: its ratchets may have been used since, so none is used again.
 async fn start_new_sessions(db: &Database) -> Result<(), AppError> {
-    tracing::warn!("the database is an older copy than the one last used: every session is made anew, so that no key is used twice");
+    tracing::warn!(
+        "the database is an older copy than the one last used: every session is made anew, so that no key is used twice"
+    );
     let logins = db
         .read(|txn| Box::pin(async move { txn.logins().await }))
         .await?;
@@ -357,6 +362,9 @@ impl App {
     /// # Errors
     /// What the operating system says.
     pub fn addresses(&self) -> std::io::Result<(SocketAddr, SocketAddr)> {
-        Ok((self.appservice.0.local_addr()?, self.partner.0.local_addr()?))
+        Ok((
+            self.appservice.0.local_addr()?,
+            self.partner.0.local_addr()?,
+        ))
     }
 }

@@ -262,12 +262,16 @@ impl Bridge {
         self.networks
             .get()
             .and_then(|networks| networks.get(id))
-            .ok_or_else(|| BridgeError::Inconsistent(format!("the configuration has no gatekeeper {id} any more")))
+            .ok_or_else(|| {
+                BridgeError::Inconsistent(format!(
+                    "the configuration has no gatekeeper {id} any more"
+                ))
+            })
     }
 
     /// A gatekeeper's name for people.
     #[must_use]
-    pub fn gatekeeper_name(&self, id: &GatekeeperId) -> &str {
+    pub fn gatekeeper_name<'a>(&'a self, id: &'a GatekeeperId) -> &'a str {
         self.settings
             .gatekeeper_names
             .get(id)
@@ -329,7 +333,11 @@ impl Bridge {
     }
 
     /// Forgets what was remembered of a room and of a chat, after either changed.
-    pub(super) fn forget_route(&self, room_id: Option<&OwnedRoomId>, chat: Option<&(LoginId, ChatId)>) {
+    pub(super) fn forget_route(
+        &self,
+        room_id: Option<&OwnedRoomId>,
+        chat: Option<&(LoginId, ChatId)>,
+    ) {
         if let Some(room_id) = room_id {
             lock(&self.routes).remove(room_id);
         }
@@ -364,7 +372,10 @@ impl Bridge {
 }
 
 /// A portal row with its login, both as this module needs them.
-pub(super) fn portal_route(portal: PortalRow, login: &LoginRow) -> Result<PortalRoute, BridgeError> {
+pub(super) fn portal_route(
+    portal: PortalRow,
+    login: &LoginRow,
+) -> Result<PortalRoute, BridgeError> {
     let owner = UserId::parse(login.mxid.as_str()).map_err(|error| {
         BridgeError::Inconsistent(format!("login {} has a bad user id: {error}", login.id))
     })?;

@@ -24,12 +24,15 @@ impl Bridge {
         let shown = shown.map(clean_name).filter(|name| !name.is_empty());
         let cached = lock(&self.ghosts).get(&mxid).cloned();
         if let Some(known) = cached {
-            let wanted = shown.map(|name| self.display_name(gatekeeper, &name));
+            let wanted = shown
+                .as_ref()
+                .map(|name| self.display_name(gatekeeper, name));
             if wanted.is_none() || wanted == known {
                 return Ok(intent);
             }
         }
-        self.refresh(gatekeeper, remote, mxid, &intent, shown).await?;
+        self.refresh(gatekeeper, remote, mxid, &intent, shown)
+            .await?;
         Ok(intent)
     }
 

@@ -85,7 +85,10 @@ impl Bridge {
         let mut shown = Vec::with_capacity(count);
         let mut failure = None;
         for row in &rows {
-            match self.show(&route, &room_id, &network, row, &sent_before, &shown).await {
+            match self
+                .show(&route, &room_id, &network, row, &sent_before, &shown)
+                .await
+            {
                 Ok(links) => shown.push(Shown {
                     seq: row.seq,
                     revision: row.revision,
@@ -233,7 +236,11 @@ impl Bridge {
     }
 
     /// A room nobody of ours can send to any more is given up; its chat gets a new one at the next try.
-    async fn after_refusal(&self, route: &PortalRoute, error: &BridgeError) -> Result<(), BridgeError> {
+    async fn after_refusal(
+        &self,
+        route: &PortalRoute,
+        error: &BridgeError,
+    ) -> Result<(), BridgeError> {
         let BridgeError::Matrix(refusal) = error else {
             return Ok(());
         };

@@ -105,13 +105,16 @@ impl Bridge {
                 self.client.bot_id()
             )),
             Some(_) if !change.is_direct => Some(
-                "I can only be in a direct chat. Invite me to a new direct chat instead.".to_owned(),
+                "I can only be in a direct chat. Invite me to a new direct chat instead."
+                    .to_owned(),
             ),
             Some(login) => {
                 ghost.join(room_id).await?;
                 self.adopt_room(login, &ChatId::direct(remote), room_id)
                     .await?
-                    .map(|its| format!("There is a room for this chat already: https://matrix.to/#/{its}"))
+                    .map(|its| {
+                        format!("There is a room for this chat already: https://matrix.to/#/{its}")
+                    })
             }
         };
         let Some(refusal) = refusal else {

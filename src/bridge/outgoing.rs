@@ -123,7 +123,7 @@ impl Bridge {
         let translated = if parsed.sender() == portal.owner {
             to_network(parsed, &context)
         } else {
-            self.from_somebody_else(portal, parsed, &context)
+            self.refuse_somebody_else(portal, parsed, &context)
         };
         match translated {
             Ok(parts) => {
@@ -146,7 +146,7 @@ impl Bridge {
     }
 
     /// Messages of members who have no login here are not carried; they are told so once.
-    fn from_somebody_else(
+    fn refuse_somebody_else(
         &self,
         portal: &PortalRoute,
         parsed: &AnyTimelineEvent,
@@ -165,12 +165,7 @@ impl Bridge {
         })
     }
 
-    fn item(
-        &self,
-        portal: &PortalRoute,
-        event: &InboxEvent,
-        parts: Vec<OutgoingContent>,
-    ) -> Item {
+    fn item(&self, portal: &PortalRoute, event: &InboxEvent, parts: Vec<OutgoingContent>) -> Item {
         let messages = parts
             .into_iter()
             .enumerate()
@@ -236,15 +231,16 @@ impl Bridge {
 
     /// Commits a batch; where a session is missing, keys are fetched and the rest goes again; what can never be sent is
     /// explained and passed over.
-    async fn commit_items(&self, room_id: &OwnedRoomId, batch: Vec<Item>) -> Result<(), BridgeError> {
+    async fn commit_items(
+        &self,
+        room_id: &OwnedRoomId,
+        batch: Vec<Item>,
+    ) -> Result<(), BridgeError> {
         let mut rest: Vec<Arc<Item>> = batch.into_iter().map(Arc::new).collect();
         let mut prepared = false;
         while !rest.is_empty() {
-            let portal = match self.route(room_id).await? {
-                Route::Portal(portal) => portal,
-                _ => {
-                    return self.finish_all(room_id, &rest).await;
-                }
+            let Route::Portal(portal) = self.route(room_id).await? else {
+                return self.finish_all(room_id, &rest).await;
             };
             let network = self.network(&portal.portal.key.gatekeeper)?.clone();
             let stopped = self
@@ -315,7 +311,12 @@ impl Bridge {
         Ok(stopped)
     }
 
-    async fn give_up(&self, room_id: &OwnedRoomId, item: &Item, why: &str) -> Result<(), BridgeError> {
+    async fn give_up(
+        &self,
+        room_id: &OwnedRoomId,
+        item: &Item,
+        why: &str,
+    ) -> Result<(), BridgeError> {
         self.explain(room_id, &item.event_id, &format!("Not sent: {why}."))
             .await?;
         let seq = item.seq;
@@ -327,7 +328,11 @@ impl Bridge {
         Ok(())
     }
 
-    async fn finish_all(&self, room_id: &OwnedRoomId, items: &[Arc<Item>]) -> Result<(), BridgeError> {
+    async fn finish_all(
+        &self,
+        room_id: &OwnedRoomId,
+        items: &[Arc<Item>],
+    ) -> Result<(), BridgeError> {
         let seqs: Vec<i64> = items.iter().map(|item| item.seq).collect();
         self.db
             .step(Lane::room(room_id.as_str()), move |txn| {
@@ -437,7 +442,9 @@ fn command_body(parsed: &AnyTimelineEvent) -> Option<String> {
             }
         }
         // Said as if asked for help, so that the answer can say why nothing else works.
-        AnyMessageLikeEvent::RoomEncrypted(MessageLikeEvent::Original(_)) => Some("encrypted".to_owned()),
+        AnyMessageLikeEvent::RoomEncrypted(MessageLikeEvent::Original(_)) => {
+            Some("encrypted".to_owned())
+        }
         _ => None,
     }
 }

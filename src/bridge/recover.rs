@@ -5,16 +5,13 @@ use std::{sync::atomic::Ordering, time::Duration};
 use ruma::OwnedRoomId;
 
 use super::context::{Bridge, BridgeError, lock};
-use crate::{
-    domain::Timestamp,
-    store::Lane,
-};
+use crate::{domain::Timestamp, store::Lane};
 
 /// How long the ids of what was handled are remembered: the gatekeeper's mailbox keeps 30 days, and a restored homeserver may
 /// bring old events again.
-const REMEMBER: Duration = Duration::from_secs(45 * 24 * 3600);
+const REMEMBER: Duration = Duration::from_hours(45 * 24);
 /// How often old rows are deleted.
-const PRUNE_EVERY: Duration = Duration::from_secs(6 * 3600);
+const PRUNE_EVERY: Duration = Duration::from_hours(6);
 
 impl Bridge {
     /// Makes the bot known, takes up what waits, and starts the gatekeepers' connections.
@@ -25,7 +22,9 @@ impl Bridge {
         let (rooms, chats) = self
             .db
             .read(|txn| {
-                Box::pin(async move { Ok((txn.waiting_rooms().await?, txn.waiting_chats().await?)) })
+                Box::pin(
+                    async move { Ok((txn.waiting_rooms().await?, txn.waiting_chats().await?)) },
+                )
             })
             .await?;
         // The process before may have sent any of these without living to see the answer.
@@ -89,7 +88,9 @@ impl Bridge {
                 .await;
             match pruned {
                 Ok(0) => {}
-                Ok(rows) => tracing::info!(rows, "deleted rows that need not be remembered any more"),
+                Ok(rows) => {
+                    tracing::info!(rows, "deleted rows that need not be remembered any more")
+                }
                 Err(error) => tracing::warn!(%error, "old rows could not be deleted"),
             }
             tokio::select! {

@@ -143,7 +143,9 @@ impl Bridge {
         chat: &ChatId,
         room_id: Option<&OwnedRoomId>,
     ) -> Result<(PortalRow, LoginRow), BridgeError> {
-        let new_id = PortalId(i64::from(rand::random::<u32>()) << 21 | i64::from(rand::random::<u32>() >> 11));
+        let new_id = PortalId(
+            i64::from(rand::random::<u32>()) << 21 | i64::from(rand::random::<u32>() >> 11),
+        );
         let (chat, room) = (chat.clone(), room_id.map(ToString::to_string));
         let found = self
             .db
@@ -177,7 +179,10 @@ impl Bridge {
     ) -> Result<PortalRow, BridgeError> {
         let room_id = match portal.room_id.as_deref() {
             Some(room_id) => OwnedRoomId::try_from(room_id).map_err(|error| {
-                BridgeError::Inconsistent(format!("portal {} has a bad room id: {error}", portal.id))
+                BridgeError::Inconsistent(format!(
+                    "portal {} has a bad room id: {error}",
+                    portal.id
+                ))
             })?,
             None => self.create(&portal, login).await?,
         };
@@ -200,7 +205,11 @@ impl Bridge {
         Ok(portal)
     }
 
-    async fn create(&self, portal: &PortalRow, login: &LoginRow) -> Result<OwnedRoomId, BridgeError> {
+    async fn create(
+        &self,
+        portal: &PortalRow,
+        login: &LoginRow,
+    ) -> Result<OwnedRoomId, BridgeError> {
         let gatekeeper = &portal.key.gatekeeper;
         let mut invite: Vec<OwnedUserId> = vec![owner_of(login)?];
         if let Some(other) = portal.key.chat.direct_user() {
@@ -210,10 +219,7 @@ impl Bridge {
         let state = self.portal_state(portal);
         let room = NewRoom {
             alias_localpart: Some(self.alias_localpart(portal.id)),
-            topic: Some(format!(
-                "A chat on {}",
-                self.gatekeeper_name(gatekeeper)
-            )),
+            topic: Some(format!("A chat on {}", self.gatekeeper_name(gatekeeper))),
             invite,
             is_direct: portal.key.login.is_some(),
             initial_state: state,
@@ -313,9 +319,7 @@ pub(super) fn open_room(route: &PortalRoute) -> Result<OwnedRoomId, BridgeError>
         .room_id
         .as_deref()
         .and_then(|room| OwnedRoomId::try_from(room).ok())
-        .ok_or_else(|| {
-            BridgeError::Inconsistent(format!("portal {} has no room", route.portal.id))
-        })
+        .ok_or_else(|| BridgeError::Inconsistent(format!("portal {} has no room", route.portal.id)))
 }
 
 fn owner_of(login: &LoginRow) -> Result<OwnedUserId, BridgeError> {

@@ -25,7 +25,7 @@ pub enum Outcome {
 pub type Job<K> = Arc<dyn Fn(K) -> BoxFuture<'static, Outcome> + Send + Sync>;
 
 /// The longest wait between two tries.
-const LONGEST_WAIT: Duration = Duration::from_secs(60);
+const LONGEST_WAIT: Duration = Duration::from_mins(1);
 /// The wait after the first failure.
 const FIRST_WAIT: Duration = Duration::from_millis(500);
 

@@ -28,10 +28,11 @@ pub(super) async fn start(bridge: &Bridge, user: &UserId, words: &str) -> Result
         .resolve(login, who)
         .await
         .map_err(|error| format!("No chat was started: {error}."))?;
-    let room = bridge
-        .start_chat(login, &remote)
-        .await
-        .map_err(|error| format!("The room could not be made: {error}. Write the same again to go on where it stopped."))?;
+    let room = bridge.start_chat(login, &remote).await.map_err(|error| {
+        format!(
+            "The room could not be made: {error}. Write the same again to go on where it stopped."
+        )
+    })?;
     Ok(format!(
         "The chat is in this room: [{room}](https://matrix.to/#/{room}). You are invited."
     ))

@@ -9,13 +9,43 @@ use crate::bridge::Bridge;
 struct Entry(&'static str, &'static str, &'static str, &'static str);
 
 const ENTRIES: &[Entry] = &[
-    Entry("login", "[gatekeeper]", "connect your Matrix account to a gatekeeper", "login whatsapp"),
-    Entry("logout", "[gatekeeper]", "delete your account there and everything the bridge keeps for it", "logout whatsapp"),
-    Entry("list-logins", "", "show what you are logged in to and whether the connection works", "list-logins"),
-    Entry("start-chat", "[gatekeeper] <phone or id>", "open a room for a chat with somebody", "start-chat +49 155 5550001"),
-    Entry("ping", "", "check the way to each of your gatekeepers", "ping"),
+    Entry(
+        "login",
+        "[gatekeeper]",
+        "connect your Matrix account to a gatekeeper",
+        "login whatsapp",
+    ),
+    Entry(
+        "logout",
+        "[gatekeeper]",
+        "delete your account there and everything the bridge keeps for it",
+        "logout whatsapp",
+    ),
+    Entry(
+        "list-logins",
+        "",
+        "show what you are logged in to and whether the connection works",
+        "list-logins",
+    ),
+    Entry(
+        "start-chat",
+        "[gatekeeper] <phone or id>",
+        "open a room for a chat with somebody",
+        "start-chat +49 155 5550001",
+    ),
+    Entry(
+        "ping",
+        "",
+        "check the way to each of your gatekeepers",
+        "ping",
+    ),
     Entry("version", "", "show the version of the bridge", "version"),
-    Entry("help", "[command]", "show this, or one command with an example", "help start-chat"),
+    Entry(
+        "help",
+        "[command]",
+        "show this, or one command with an example",
+        "help start-chat",
+    ),
 ];
 
 /// Every command, or one.
@@ -46,7 +76,9 @@ pub(super) fn unknown(word: &str) -> String {
         .map(|entry| (distance(word, entry.0), entry.0))
         .min();
     match nearest {
-        Some((far, name)) if far <= 2 => format!("There is no such command. Did you mean `{name}`?"),
+        Some((far, name)) if far <= 2 => {
+            format!("There is no such command. Did you mean `{name}`?")
+        }
         _ => "There is no such command. Write `help` for those there are.".to_owned(),
     }
 }

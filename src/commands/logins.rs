@@ -85,7 +85,10 @@ pub(super) async fn list(bridge: &Bridge, user: &UserId) -> Result<String, Strin
 pub(super) async fn ping(bridge: &Bridge, user: &UserId) -> Result<String, String> {
     let logins = logins_of(bridge, user).await?;
     if logins.is_empty() {
-        return Ok("The bridge is here. You are not logged in anywhere; write `login` to connect.".to_owned());
+        return Ok(
+            "The bridge is here. You are not logged in anywhere; write `login` to connect."
+                .to_owned(),
+        );
     }
     let mut text = String::from("The bridge is here.\n\n");
     for login in &logins {
@@ -101,11 +104,16 @@ pub(super) async fn ping(bridge: &Bridge, user: &UserId) -> Result<String, Strin
 
 fn describe(bridge: &Bridge, login: &LoginRow) -> String {
     match login.state {
-        LoginState::Enlisting => return "the login was not finished; write `login` to go on".to_owned(),
-        LoginState::Unenlisted => {
-            return "the gatekeeper forgot the account; it is made again at the next connection".to_owned();
+        LoginState::Enlisting => {
+            return "the login was not finished; write `login` to go on".to_owned();
         }
-        LoginState::LoggedOut => return "the logout was not finished; write `logout` to go on".to_owned(),
+        LoginState::Unenlisted => {
+            return "the gatekeeper forgot the account; it is made again at the next connection"
+                .to_owned();
+        }
+        LoginState::LoggedOut => {
+            return "the logout was not finished; write `logout` to go on".to_owned();
+        }
         LoginState::Active => {}
     }
     let Some(network) = network_of(bridge, &login.gatekeeper) else {
@@ -115,7 +123,9 @@ fn describe(bridge: &Bridge, login: &LoginRow) -> String {
         ConnectionState::Idle => "ready, connects when there is something to do".to_owned(),
         ConnectionState::Connecting => "connecting".to_owned(),
         ConnectionState::Connected => "connected".to_owned(),
-        ConnectionState::Waiting { reason, .. } => format!("not connected ({reason}), trying again soon"),
+        ConnectionState::Waiting { reason, .. } => {
+            format!("not connected ({reason}), trying again soon")
+        }
         ConnectionState::Failed { reason } => format!("not connected: {reason}"),
     }
 }

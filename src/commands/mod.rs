@@ -83,7 +83,10 @@ fn chosen<'a>(bridge: &'a Bridge, name: &str) -> Result<&'a Arc<dyn Network>, St
     if name.is_empty() {
         return match (all.next(), all.next()) {
             (Some(only), None) => Ok(only),
-            (None, _) => Err("No gatekeeper is configured; add one to `gatekeepers` in the configuration.".to_owned()),
+            (None, _) => Err(
+                "No gatekeeper is configured; add one to `gatekeepers` in the configuration."
+                    .to_owned(),
+            ),
             (Some(_), Some(_)) => Err(format!("Say which: {}.", names(bridge))),
         };
     }
@@ -95,7 +98,12 @@ fn chosen<'a>(bridge: &'a Bridge, name: &str) -> Result<&'a Arc<dyn Network>, St
                     .gatekeeper_name(network.id())
                     .eq_ignore_ascii_case(name)
         })
-        .ok_or_else(|| format!("There is no gatekeeper of that name. There is: {}.", names(bridge)))
+        .ok_or_else(|| {
+            format!(
+                "There is no gatekeeper of that name. There is: {}.",
+                names(bridge)
+            )
+        })
 }
 
 fn names(bridge: &Bridge) -> String {
@@ -131,7 +139,10 @@ mod tests {
     #[test]
     fn only_the_first_line_is_a_command() {
         let words = parse("  Start-Chat  +49 1555 5550001 \nlogout");
-        assert_eq!((words.command.as_str(), words.rest), ("start-chat", "+49 1555 5550001"));
+        assert_eq!(
+            (words.command.as_str(), words.rest),
+            ("start-chat", "+49 1555 5550001")
+        );
         assert_eq!(parse("!help").command, "help");
         assert_eq!(parse("\nlogout").command, "");
         assert_eq!(parse("").command, "");
