@@ -1,3 +1,4 @@
 //! The gatekeeper's interoperability interface, as its Partner.
 
+pub mod session;
 pub mod wire;
