@@ -2,6 +2,42 @@
 
 use std::{fmt, str::FromStr};
 
+/// The server of Partner users.
+pub(super) const INTEROP: &str = "interop";
+/// The server of Messenger users, whose addresses have a byte form of their own.
+pub(super) const MESSENGER: &str = "msgr";
+
+/// The servers whose addresses with a device have the short byte form, with the byte that stands for them.
+const DOMAINS: [(&str, u8); 4] = [
+    ("s.whatsapp.net", 0),
+    ("lid", 1),
+    ("hosted", 128),
+    ("hosted.lid", 129),
+];
+
+/// The byte that stands for a server in an address with a device.
+pub(super) fn domain_of(server: &str) -> Option<u8> {
+    DOMAINS.iter().find(|(s, _)| *s == server).map(|(_, d)| *d)
+}
+
+/// The server a domain byte stands for.
+pub(super) fn domain_server(domain: u8) -> Option<&'static str> {
+    DOMAINS.iter().find(|(_, d)| *d == domain).map(|(s, _)| *s)
+}
+
+/// A user's address from its parts as they came over the wire, under the same rules as text.
+pub(super) fn of_user(user: &str, server: &str, device: u16) -> Result<Jid, JidError> {
+    format!("{user}:{device}@{server}").parse()
+}
+
+/// A server's address from the wire.
+pub(super) fn of_server(server: &str) -> Result<Jid, JidError> {
+    match server.parse()? {
+        jid @ Jid::Server(_) => Ok(jid),
+        _ => Err(JidError(server.to_owned(), "it is to be a server alone")),
+    }
+}
+
 /// Why a text is not an address.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0:?} is not a JID: {1}")]
@@ -84,7 +120,7 @@ impl Jid {
     pub fn server_name(&self) -> &str {
         match self {
             Self::Server(server) | Self::User { server, .. } => server,
-            Self::Interop { .. } => "interop",
+            Self::Interop { .. } => INTEROP,
         }
     }
 
@@ -143,17 +179,18 @@ impl FromStr for Jid {
             return Err(bad("it needs a user, one @ and a server"));
         }
         let (user, device) = match left.rsplit_once(':') {
-            Some((user, device)) => (
+            Some((user, device)) if device.bytes().all(|b| b.is_ascii_digit()) => (
                 user,
                 device
                     .parse()
                     .map_err(|_| bad("the device is not a number up to 65535"))?,
             ),
+            Some(_) => return Err(bad("the device is not a number up to 65535")),
             None => (left, 0),
         };
-        if server != "interop" {
-            if user.is_empty() {
-                return Err(bad("it has no user"));
+        if server != INTEROP {
+            if user.is_empty() || user.contains(':') {
+                return Err(bad("it has no user, or two devices"));
             }
             return Ok(Self::User {
                 user: user.to_owned(),

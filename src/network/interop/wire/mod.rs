@@ -2,8 +2,14 @@
 //!
 //! Nothing here awaits, reads a clock or draws a random number, and no input makes it panic.
 
+mod decode;
+mod encode;
+pub mod frame;
 mod jid;
 mod node;
+mod packed;
 
+pub use decode::{DecodeError, decode, unpack};
+pub use encode::{Dialect, encode, encode_as, pack, pack_as};
 pub use jid::{Jid, JidError};
 pub use node::{Content, Node, Value};
