@@ -1,0 +1,75 @@
+//! Every named crash point: the process aborts there, once, with traffic on the way, and is started again.
+
+use super::{
+    START, SETTLE,
+    oracle::{self, Verdict},
+    scene::{Engine, Scene},
+    traffic::Traffic,
+};
+
+/// Each commit boundary of the two data flows, in their order.
+pub const POINTS: &[&str] = &[
+    "inbox.before_commit",
+    "inbox.after_commit",
+    "encrypt.before_commit",
+    "encrypt.after_commit",
+    "send.after_write",
+    "ack.before_commit",
+    "ack.after_commit",
+    "decrypt.before_commit",
+    "decrypt.after_commit",
+    "receive.after_ack",
+    "portal.after_create",
+    "portal.after_room_saved",
+    "matrix_send.before",
+    "matrix_send.after",
+    "link.before_commit",
+    "link.after_commit",
+];
+
+/// Aborts at every point in turn.
+pub async fn every_point(engine: Engine, seed: u64) -> Verdict {
+    let mut scene = Scene::prepare(engine, 2).await;
+    let mut bridge = scene.spawn(None);
+    assert!(bridge.listening(START).await, "the bridge does not start: see {}", scene.log());
+    scene.log_in_and_open_chats().await;
+    let mut counts = (vec![0; scene.chats.len()], vec![0; scene.chats.len()]);
+    let mut kills = 0;
+    for (index, point) in POINTS.iter().enumerate() {
+        bridge.kill();
+        // Past the first passage, so that it is not always the very first message.
+        let action = format!("{point}={}*off->panic", index % 3);
+        let mut dying = scene.spawn(Some(&action));
+        dying.listening(START).await;
+        if point.starts_with("portal.") {
+            // A chat that has no room yet.
+            scene.add_stranger().await;
+            counts.0.push(0);
+            counts.1.push(0);
+        }
+        let mut traffic = Traffic::new(&scene, seed);
+        (traffic.to_network, traffic.to_matrix) = counts;
+        let last = scene.chats.len() - 1;
+        for _ in 0..6 {
+            traffic.contact_says(last).await;
+            if !point.starts_with("portal.") {
+                traffic.matrix_says(0);
+                traffic.contact_says(0).await;
+            }
+        }
+        counts = (traffic.to_network, traffic.to_matrix);
+        assert!(
+            dying.ended(START).await,
+            "the bridge never came to the crash point {point}"
+        );
+        kills += 1;
+        bridge = scene.spawn(None);
+        assert!(bridge.listening(START).await, "the bridge does not start: see {}", scene.log());
+        scene.enter_all_rooms().await;
+    }
+    let mut traffic = Traffic::new(&scene, seed);
+    (traffic.to_network, traffic.to_matrix) = counts;
+    let verdict = oracle::settle(&scene, &traffic, SETTLE).await;
+    bridge.kill();
+    scene.finish(verdict.with(kills, seed)).await
+}
