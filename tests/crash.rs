@@ -9,8 +9,6 @@
 mod oracle;
 #[path = "crash/points.rs"]
 mod points;
-#[path = "crash/scene.rs"]
-mod scene;
 #[path = "support/mod.rs"]
 mod support;
 #[path = "crash/traffic.rs"]
@@ -21,7 +19,7 @@ use std::time::Duration;
 use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
 
 use oracle::Verdict;
-use scene::{Engine, Scene};
+use support::stage::{Engine, Stage};
 use traffic::Traffic;
 
 /// How long a bridge may take to listen.
@@ -88,17 +86,17 @@ async fn run(options: &Options) -> bool {
 /// Kills the bridge at random moments of random traffic.
 async fn kills(engine: Engine, kills: usize, seed: u64) -> Verdict {
     let mut rng = StdRng::seed_from_u64(seed);
-    let scene = Scene::prepare(engine, 6).await;
-    let mut bridge = scene.spawn(None);
-    assert!(bridge.listening(START).await, "the bridge does not start: see {}", scene.log());
-    scene.log_in_and_open_chats().await;
-    let mut traffic = Traffic::new(&scene, rng.random());
+    let mut stage = Stage::prepare(engine, 6).await;
+    let mut bridge = stage.spawn(None);
+    assert!(bridge.listening(START).await, "the bridge does not start: see {}", stage.log());
+    stage.log_in_and_open_chats().await;
+    let mut traffic = Traffic::new(&stage, rng.random());
     for round in 0..kills {
         // Some die while they start, most with traffic in flight.
         let alive = Duration::from_millis(rng.random_range(0..350));
         let end = tokio::time::Instant::now() + alive;
         if !rng.random_bool(0.1) {
-            assert!(bridge.listening(START).await, "the bridge does not start: see {}", scene.log());
+            assert!(bridge.listening(START).await, "the bridge does not start: see {}", stage.log());
         }
         while tokio::time::Instant::now() < end {
             traffic.some().await;
@@ -108,13 +106,15 @@ async fn kills(engine: Engine, kills: usize, seed: u64) -> Verdict {
         for _ in 0..rng.random_range(0..6) {
             traffic.some().await;
         }
-        bridge = scene.spawn(None);
+        bridge = stage.spawn(None);
         if round % 20 == 19 {
             eprintln!("{engine}: {} kills, {} messages", round + 1, traffic.sent());
         }
     }
-    assert!(bridge.listening(START).await, "the bridge does not start: see {}", scene.log());
-    let verdict = oracle::settle(&scene, &traffic, SETTLE).await;
+    assert!(bridge.listening(START).await, "the bridge does not start: see {}", stage.log());
+    let verdict = oracle::settle(&stage, &traffic, SETTLE).await;
     bridge.kill();
-    scene.finish(verdict.with(kills, seed)).await
+    let verdict = verdict.with(kills, seed);
+    stage.finish(!verdict.is_clean()).await;
+    verdict
 }

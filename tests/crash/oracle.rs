@@ -4,7 +4,7 @@ use std::{collections::HashMap, time::Duration};
 
 use serde_json::{Value, json};
 
-use super::{scene::Scene, traffic::Traffic};
+use super::{support::stage::Stage, traffic::Traffic};
 
 /// What was found.
 #[derive(Debug, Clone, Default)]
@@ -57,28 +57,28 @@ impl Verdict {
 }
 
 /// Waits until everything has arrived (or the deadline), then judges.
-pub async fn settle(scene: &Scene, traffic: &Traffic<'_>, deadline: Duration) -> Verdict {
+pub async fn settle(stage: &Stage, traffic: &Traffic<'_>, deadline: Duration) -> Verdict {
     let end = tokio::time::Instant::now() + deadline;
-    let mut verdict = judge(scene, traffic);
+    let mut verdict = judge(stage, traffic);
     while verdict.lost > 0 && tokio::time::Instant::now() < end {
         tokio::time::sleep(Duration::from_millis(50)).await;
-        verdict = judge(scene, traffic);
+        verdict = judge(stage, traffic);
     }
     // What should not come any more would come now.
     tokio::time::sleep(Duration::from_millis(300)).await;
-    judge(scene, traffic)
+    judge(stage, traffic)
 }
 
-fn judge(scene: &Scene, traffic: &Traffic<'_>) -> Verdict {
+fn judge(stage: &Stage, traffic: &Traffic<'_>) -> Verdict {
     let mut verdict = Verdict {
         sent: traffic.sent(),
-        engine: scene.engine.to_string(),
+        engine: stage.engine.to_string(),
         ..Verdict::default()
     };
-    for (index, chat) in scene.chats.iter().enumerate() {
+    for (index, chat) in stage.chats.iter().enumerate() {
         let seen = chat.received();
         count(&mut verdict, &seen, &format!("out {index} "), traffic.to_network[index]);
-        let shown = scene.shown(chat);
+        let shown = stage.shown(chat);
         count(&mut verdict, &shown, &format!("in {index} "), traffic.to_matrix[index]);
         let (undecryptable, key_reuse) = chat.damage();
         verdict.undecryptable += undecryptable;

@@ -3,7 +3,7 @@
 use super::{
     START, SETTLE,
     oracle::{self, Verdict},
-    scene::{Engine, Scene},
+    support::stage::{Engine, Stage},
     traffic::Traffic,
 };
 
@@ -29,27 +29,27 @@ pub const POINTS: &[&str] = &[
 
 /// Aborts at every point in turn.
 pub async fn every_point(engine: Engine, seed: u64) -> Verdict {
-    let mut scene = Scene::prepare(engine, 2).await;
-    let mut bridge = scene.spawn(None);
-    assert!(bridge.listening(START).await, "the bridge does not start: see {}", scene.log());
-    scene.log_in_and_open_chats().await;
-    let mut counts = (vec![0; scene.chats.len()], vec![0; scene.chats.len()]);
+    let mut stage = Stage::prepare(engine, 2).await;
+    let mut bridge = stage.spawn(None);
+    assert!(bridge.listening(START).await, "the bridge does not start: see {}", stage.log());
+    stage.log_in_and_open_chats().await;
+    let mut counts = (vec![0; stage.chats.len()], vec![0; stage.chats.len()]);
     let mut kills = 0;
     for (index, point) in POINTS.iter().enumerate() {
         bridge.kill();
         // Past the first passage, so that it is not always the very first message.
         let action = format!("{point}={}*off->panic", index % 3);
-        let mut dying = scene.spawn(Some(&action));
+        let mut dying = stage.spawn(Some(&action));
         dying.listening(START).await;
         if point.starts_with("portal.") {
             // A chat that has no room yet.
-            scene.add_stranger().await;
+            stage.add_stranger().await;
             counts.0.push(0);
             counts.1.push(0);
         }
-        let mut traffic = Traffic::new(&scene, seed);
+        let mut traffic = Traffic::new(&stage, seed);
         (traffic.to_network, traffic.to_matrix) = counts;
-        let last = scene.chats.len() - 1;
+        let last = stage.chats.len() - 1;
         for _ in 0..6 {
             traffic.contact_says(last).await;
             if !point.starts_with("portal.") {
@@ -63,13 +63,15 @@ pub async fn every_point(engine: Engine, seed: u64) -> Verdict {
             "the bridge never came to the crash point {point}"
         );
         kills += 1;
-        bridge = scene.spawn(None);
-        assert!(bridge.listening(START).await, "the bridge does not start: see {}", scene.log());
-        scene.enter_all_rooms().await;
+        bridge = stage.spawn(None);
+        assert!(bridge.listening(START).await, "the bridge does not start: see {}", stage.log());
+        stage.enter_all_rooms().await;
     }
-    let mut traffic = Traffic::new(&scene, seed);
+    let mut traffic = Traffic::new(&stage, seed);
     (traffic.to_network, traffic.to_matrix) = counts;
-    let verdict = oracle::settle(&scene, &traffic, SETTLE).await;
+    let verdict = oracle::settle(&stage, &traffic, SETTLE).await;
     bridge.kill();
-    scene.finish(verdict.with(kills, seed)).await
+    let verdict = verdict.with(kills, seed);
+    stage.finish(!verdict.is_clean()).await;
+    verdict
 }

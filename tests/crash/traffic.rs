@@ -4,14 +4,14 @@ use std::time::Duration;
 
 use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
 
-use super::scene::{Scene, USER};
+use super::support::stage::{Stage, USER};
 
 /// The most messages that are under way; more wait until some arrived.
 const IN_FLIGHT: usize = 300;
 
 /// The traffic so far.
 pub struct Traffic<'a> {
-    scene: &'a Scene,
+    stage: &'a Stage,
     rng: StdRng,
     /// How many were sent, by chat: to the gatekeeper, to Matrix.
     pub to_network: Vec<usize>,
@@ -19,12 +19,12 @@ pub struct Traffic<'a> {
 }
 
 impl<'a> Traffic<'a> {
-    pub fn new(scene: &'a Scene, seed: u64) -> Self {
+    pub fn new(stage: &'a Stage, seed: u64) -> Self {
         Self {
-            scene,
+            stage,
             rng: StdRng::seed_from_u64(seed),
-            to_network: vec![0; scene.chats.len()],
-            to_matrix: vec![0; scene.chats.len()],
+            to_network: vec![0; stage.chats.len()],
+            to_matrix: vec![0; stage.chats.len()],
         }
     }
 
@@ -36,10 +36,10 @@ impl<'a> Traffic<'a> {
     /// Sends a message or waits a moment.
     pub async fn some(&mut self) {
         tokio::time::sleep(Duration::from_millis(self.rng.random_range(1..12))).await;
-        if self.sent() > self.scene.arrived() + IN_FLIGHT {
+        if self.sent() > self.stage.arrived() + IN_FLIGHT {
             return;
         }
-        let chat = self.rng.random_range(0..self.scene.chats.len());
+        let chat = self.rng.random_range(0..self.stage.chats.len());
         if self.rng.random_bool(0.5) {
             self.matrix_says(chat);
         } else {
@@ -50,15 +50,15 @@ impl<'a> Traffic<'a> {
     /// The Matrix user says the next number in a chat.
     pub fn matrix_says(&mut self, chat: usize) {
         let body = format!("out {chat} {}", self.to_network[chat]);
-        let room = &self.scene.chats[chat].room_id();
-        self.scene.homeserver.send_text(room, USER, &body);
+        let room = &self.stage.chats[chat].room_id();
+        self.stage.homeserver.send_text(room, USER, &body);
         self.to_network[chat] += 1;
     }
 
     /// The contact says the next number in a chat.
     pub async fn contact_says(&mut self, chat: usize) {
         let body = format!("in {chat} {}", self.to_matrix[chat]);
-        self.scene.chats[chat].say(&body).await;
+        self.stage.chats[chat].say(&body).await;
         self.to_matrix[chat] += 1;
     }
 }

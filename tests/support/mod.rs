@@ -5,3 +5,4 @@ pub mod homeserver;
 mod homeserver_api;
 mod homeserver_push;
 pub mod postgres;
+pub mod stage;

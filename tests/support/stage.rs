@@ -14,11 +14,9 @@ use drawbridge::{
 };
 
 use super::{
-    oracle::Verdict,
-    support::{
-        bridge_process::{BridgeProcess, BridgeSetup, free_address},
-        homeserver::{Homeserver, SERVER, World},
-    },
+    bridge_process::{BridgeProcess, BridgeSetup, free_address},
+    homeserver::{Homeserver, SERVER, World},
+    postgres,
 };
 
 /// The Matrix user with the login.
@@ -85,7 +83,7 @@ impl Chat {
 }
 
 /// The stage.
-pub struct Scene {
+pub struct Stage {
     pub engine: Engine,
     pub homeserver: Homeserver,
     pub chats: Vec<Chat>,
@@ -95,7 +93,7 @@ pub struct Scene {
     login: Arc<Mutex<String>>,
 }
 
-impl Scene {
+impl Stage {
     /// Makes everything but the bridge, with this many contacts.
     pub async fn prepare(engine: Engine, contacts: usize) -> Self {
         let dir = tempfile::tempdir().unwrap();
@@ -263,15 +261,13 @@ impl Scene {
         out + shown
     }
 
-    /// Ends the stage. Its files are kept if something was wrong.
-    pub async fn finish(self, verdict: Verdict) -> Verdict {
+    /// Ends the stage; its files are kept if `keep`.
+    pub async fn finish(self, keep: bool) {
         self.homeserver.stop();
         self.sandbox.shutdown().await;
-        if verdict.is_clean() {
-            return verdict;
+        if keep {
+            eprintln!("the files of this run are kept in {}", self.dir.keep().display());
         }
-        eprintln!("the files of this run are kept in {}", self.dir.keep().display());
-        verdict
     }
 }
 
@@ -291,5 +287,5 @@ fn room_with_channel(world: &World, channel: &str) -> Option<String> {
 async fn fresh_postgres() -> String {
     let cluster = std::env::var("DRAWBRIDGE_TEST_POSTGRES")
         .expect("DRAWBRIDGE_TEST_POSTGRES names a Postgres cluster: run this by scripts/test or scripts/postgres-run");
-    super::support::postgres::fresh(&cluster).await
+    postgres::fresh(&cluster).await
 }
