@@ -5,4 +5,5 @@ pub mod homeserver;
 mod homeserver_api;
 mod homeserver_push;
 pub mod postgres;
+pub mod process;
 pub mod stage;
