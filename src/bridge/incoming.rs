@@ -176,7 +176,7 @@ impl Bridge {
                 }
             };
             // An edit of a placeholder leaves the placeholder's link: replies and receipts go to the event it edits.
-            if row.revision == 0 || part > 0 {
+            if context.replaces.is_none() || part > 0 {
                 links.push(MessageLink {
                     portal: route.portal.id,
                     event_id: event_id.to_string(),
