@@ -1,0 +1,129 @@
+//! The configuration: one file a section, three layers (defaults, YAML, environment), every error named by its key.
+//!
+//! A table of keys ([`keys`]) is the single source of the defaults, of `config.example.yaml`, of what counts as a known key
+//! and of what is a secret. Secrets are read last, held masked, and never shown.
+
+mod appservice;
+mod bridge;
+mod check;
+mod database;
+mod error;
+mod example;
+mod gatekeepers;
+mod homeserver;
+mod keys;
+mod layers;
+mod logging;
+mod partner;
+mod permissions;
+mod sandbox;
+mod secrets;
+
+use std::path::Path;
+
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+pub use appservice::{AppserviceConfig, PLACEHOLDER_AS_TOKEN, PLACEHOLDER_HS_TOKEN};
+pub use bridge::BridgeConfig;
+pub use database::{DatabaseConfig, DatabaseUri};
+pub use error::ConfigError;
+pub use gatekeepers::{ConnectionMode, GatekeeperConfig};
+pub use homeserver::{EphemeralMode, HomeserverConfig};
+pub use logging::{LogFormat, LoggingConfig};
+pub use partner::PartnerConfig;
+pub use permissions::{Level, Permissions};
+pub use sandbox::SandboxConfig;
+pub use secrets::{SealingKey, SecretFile};
+
+/// The whole configuration, checked; paths are resolved, secrets are read.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Config {
+    /// The homeserver.
+    pub homeserver: HomeserverConfig,
+    /// The bridge as an application service.
+    pub appservice: AppserviceConfig,
+    /// The database.
+    pub database: DatabaseConfig,
+    /// The bridge itself.
+    pub bridge: BridgeConfig,
+    /// The gatekeepers.
+    pub gatekeepers: Vec<GatekeeperConfig>,
+    /// What the gatekeepers see of the bridge.
+    pub partner: PartnerConfig,
+    /// The sandbox gatekeeper.
+    pub sandbox: SandboxConfig,
+    /// The log.
+    pub logging: LoggingConfig,
+}
+
+impl Config {
+    /// Loads the configuration from a YAML file and the environment.
+    ///
+    /// # Errors
+    /// What is wrong, named by its key.
+    pub fn load(path: &Path) -> Result<Self, ConfigError> {
+        let mut root = tree(path)?;
+        secrets::read(&mut root)?;
+        let mut config: Self = layers::typed(root)?;
+        let folder = folder(path);
+        config.database.resolve(folder);
+        for entry in &mut config.gatekeepers {
+            entry.resolve(folder);
+        }
+        config.validate()?;
+        Ok(config)
+    }
+
+    /// The joined layers as YAML, secrets hidden. The values are not checked, so that it also helps with a configuration that
+    /// does not load.
+    ///
+    /// # Errors
+    /// That the file cannot be read, or an unknown or missing key.
+    pub fn dump(path: &Path) -> Result<String, ConfigError> {
+        let mut root = tree(path)?;
+        secrets::mask(&mut root);
+        serde_yaml_ng::to_string(&root).map_err(|error| ConfigError::Syntax {
+            path: path.to_owned(),
+            reason: error.to_string(),
+        })
+    }
+
+    /// The secrets this configuration has in files of their own, whether these exist yet or not.
+    ///
+    /// # Errors
+    /// That the file cannot be read, or an unknown or missing key.
+    pub fn secret_files(path: &Path) -> Result<Vec<SecretFile>, ConfigError> {
+        Ok(secrets::files(&tree(path)?))
+    }
+
+    /// The example file: every key with its meaning.
+    #[must_use]
+    pub fn example() -> String {
+        example::render()
+    }
+
+    fn validate(&self) -> Result<(), ConfigError> {
+        self.homeserver.validate()?;
+        self.appservice.validate()?;
+        self.database.validate()?;
+        self.bridge.validate()?;
+        gatekeepers::validate(&self.gatekeepers)?;
+        self.partner.validate()?;
+        self.sandbox.validate()?;
+        self.logging.validate()
+    }
+}
+
+/// The joined layers, known keys only, paths resolved, secrets not read.
+fn tree(path: &Path) -> Result<Map<String, Value>, ConfigError> {
+    let mut root = layers::join(path)?;
+    keys::check(&root)?;
+    secrets::fill(&mut root);
+    secrets::resolve_paths(&mut root, folder(path));
+    Ok(root)
+}
+
+fn folder(path: &Path) -> &Path {
+    path.parent().unwrap_or(Path::new("."))
+}

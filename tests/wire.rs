@@ -1,0 +1,22 @@
+//! The wire against published bytes, hostile bytes and itself; the Partner's endpoints over real HTTP.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+#[path = "wire/enlistment.rs"]
+mod enlistment;
+#[path = "wire/message.rs"]
+mod message;
+#[path = "wire/noise.rs"]
+mod noise;
+#[path = "wire/properties.rs"]
+mod properties;
+#[path = "wire/stanzas.rs"]
+mod stanzas;
+
+/// Bytes written as hex digits with spaces between them as one likes.
+fn hex(text: &str) -> Vec<u8> {
+    let digits: Vec<u8> = text.bytes().filter(|b| !b.is_ascii_whitespace()).collect();
+    digits
+        .chunks(2)
+        .map(|pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap())
+        .collect()
+}
