@@ -5,13 +5,10 @@
 //! the exit code is 1 if anything was lost, doubled, undecryptable, out of order, or encrypted under a used key. Without
 //! `--engine` it runs both engines, `--kills` (100 by default) each.
 
-#[path = "crash/oracle.rs"]
 mod oracle;
-#[path = "crash/points.rs"]
 mod points;
-#[path = "support/mod.rs"]
+#[path = "../support/mod.rs"]
 mod support;
-#[path = "crash/traffic.rs"]
 mod traffic;
 
 use std::time::Duration;
