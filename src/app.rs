@@ -116,7 +116,11 @@ impl App {
         let signing_key = Arc::new(signing_key);
         let partner_listener = listen("partner.listen", &config.partner.listen).await?;
         let appservice_listener = listen("appservice.listen", &config.appservice.listen).await?;
-        let sandbox = start_sandbox(&config, clock.clone()).await?;
+        let sandbox = if config.sandbox.enabled && config.gatekeepers.iter().any(is_sandbox) {
+            Some(start_sandbox(&config, clock.clone()).await?)
+        } else {
+            None
+        };
 
         let naming = GhostNaming::new(&config.appservice.ghost_prefix, &config.homeserver.domain);
         let client = Client::new(&config.homeserver, &config.appservice, http.clone())
@@ -291,18 +295,15 @@ async fn start_new_sessions(db: &Database) -> Result<(), AppError> {
     Ok(())
 }
 
-async fn start_sandbox(
+/// Starts the sandbox gatekeeper as the configuration says.
+///
+/// # Errors
+/// Why it cannot be started.
+pub async fn start_sandbox(
     config: &Config,
     clock: Arc<dyn Clock>,
-) -> Result<Option<Sandbox>, AppError> {
-    let wanted = config
-        .gatekeepers
-        .iter()
-        .any(|entry| entry.profiles.iter().any(|layer| layer == "sandbox"));
-    if !(wanted && config.sandbox.enabled) {
-        return Ok(None);
-    }
-    let sandbox = Sandbox::start(
+) -> Result<Sandbox, SandboxError> {
+    Sandbox::start(
         SandboxOptions {
             data_dir: config.sandbox.data_dir.clone(),
             chat_listen: config.sandbox.chat_listen.clone(),
@@ -316,8 +317,19 @@ async fn start_sandbox(
         },
         clock,
     )
-    .await?;
-    Ok(Some(sandbox))
+    .await
+}
+
+fn is_sandbox(entry: &GatekeeperConfig) -> bool {
+    entry.profiles.iter().any(|layer| layer == "sandbox")
+}
+
+/// The profile of an entry, complete if it is for live use.
+///
+/// # Errors
+/// What is wrong or missing.
+pub fn check_profile(entry: &GatekeeperConfig) -> Result<Profile, AppError> {
+    profile(entry, None)
 }
 
 fn profile(entry: &GatekeeperConfig, sandbox: Option<&Sandbox>) -> Result<Profile, AppError> {
@@ -326,8 +338,7 @@ fn profile(entry: &GatekeeperConfig, sandbox: Option<&Sandbox>) -> Result<Profil
         source,
     };
     let layered = Profile::load(&entry.profiles, None).map_err(wrong)?;
-    let is_sandbox = entry.profiles.iter().any(|layer| layer == "sandbox");
-    let profile = match sandbox.filter(|_| is_sandbox) {
+    let profile = match sandbox.filter(|_| is_sandbox(entry)) {
         Some(sandbox) => {
             let flavour = Flavour::of_product(layered.product);
             Profile::load(&entry.profiles, Some(&sandbox.profile_layer(flavour))).map_err(wrong)?

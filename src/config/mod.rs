@@ -103,6 +103,25 @@ impl Config {
         example::render()
     }
 
+    /// The example as a configuration, with tokens and a sealing key that are never accepted: what the sample registration is
+    /// made of.
+    #[must_use]
+    pub fn sample() -> Self {
+        let mut root: Map<String, Value> =
+            serde_yaml_ng::from_str(&example::render()).expect("the example is YAML");
+        for (section, key, value) in [
+            ("appservice", "as_token", PLACEHOLDER_AS_TOKEN),
+            ("appservice", "hs_token", PLACEHOLDER_HS_TOKEN),
+            ("database", "sealing_key", "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="),
+        ] {
+            if let Some(section) = root.get_mut(section).and_then(Value::as_object_mut) {
+                section.remove(&format!("{key}_file"));
+                section.insert(key.to_owned(), value.into());
+            }
+        }
+        layers::typed(root).expect("the example has every key")
+    }
+
     fn validate(&self) -> Result<(), ConfigError> {
         self.homeserver.validate()?;
         self.appservice.validate()?;
