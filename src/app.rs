@@ -95,7 +95,7 @@ impl App {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let now = crate::domain::Timestamp(clock.now_ms());
         let (db, report) = store::open(
-            &config.database.uri,
+            config.database.uri.as_str(),
             &config.database.sealing_key,
             config.database.guard_file.as_deref(),
             now,
@@ -129,7 +129,7 @@ impl App {
         let bridge = Bridge::new(BridgeParts {
             db: db.clone(),
             client: client.clone(),
-            naming,
+            naming: naming.clone(),
             settings: settings(&config),
             clock: clock.clone(),
             cancel: cancel.clone(),
@@ -152,12 +152,14 @@ impl App {
             .map(|gatekeeper| gatekeeper.clone() as Arc<dyn Network>);
         bridge.attach(networks, Arc::new(ManagementCommands::new(&bridge)));
 
-        let appservice_router = appservice::router(AppserviceState::new(
+        let names = bridge.settings().gatekeeper_names.clone();
+        let state = AppserviceState::new(
             db.clone(),
-            config.appservice.hs_token.clone(),
+            &config.appservice.hs_token,
             bridge.clone(),
             clock.clone(),
-        ));
+        );
+        let appservice_router = appservice::router(state.with_directory(naming.clone(), names));
         let partner_router = partner::router(PartnerState::new(
             signing_key,
             gatekeepers.into_values().collect(),

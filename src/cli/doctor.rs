@@ -189,7 +189,7 @@ async fn check_ping(
     let waiting = Arc::new(Waiting::default());
     let router = appservice::router(AppserviceState::new(
         database,
-        config.appservice.hs_token.clone(),
+        &config.appservice.hs_token,
         waiting.clone(),
         Arc::new(SystemClock),
     ));
