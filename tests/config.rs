@@ -3,5 +3,6 @@
 mod config {
     mod files;
     mod refusals;
+    mod registration;
     mod secrets;
 }

@@ -24,9 +24,10 @@ struct Extended {
 
 /// The registration of this configuration as YAML, tokens included.
 ///
-/// # Errors
-/// That it cannot be written as YAML.
-pub fn to_yaml(config: &Config) -> Result<String, serde_yaml_ng::Error> {
+/// # Panics
+/// Never: a registration is texts, lists and booleans, and all of these are YAML.
+#[must_use]
+pub fn to_yaml(config: &Config) -> String {
     let (appservice, server) = (&config.appservice, &config.homeserver.domain);
     let user = |localpart: &str| Namespace::new(true, format!("^@{localpart}:{}$", quoted(server)));
     let mut namespaces = Namespaces::new();
@@ -63,7 +64,7 @@ pub fn to_yaml(config: &Config) -> Result<String, serde_yaml_ng::Error> {
         device_masquerading: true,
         device_management: true,
     };
-    serde_yaml_ng::to_string(&extended)
+    serde_yaml_ng::to_string(&extended).expect("texts, lists and booleans are YAML")
 }
 
 /// A text as a regular expression that matches it alone.
