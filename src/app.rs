@@ -101,7 +101,7 @@ impl App {
             now,
         )
         .await?;
-        if report.restored {
+        if report.renewal.is_some() {
             start_new_sessions(&db).await?;
         }
         let http = reqwest::Client::builder()
@@ -294,7 +294,7 @@ async fn start_new_sessions(db: &Database) -> Result<(), AppError> {
         })
         .await?;
     }
-    Ok(())
+    Ok(db.sessions_renewed().await?)
 }
 
 /// Starts the sandbox gatekeeper as the configuration says.

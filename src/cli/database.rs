@@ -3,12 +3,7 @@
 use clap::Subcommand;
 
 use super::Failure;
-use crate::{
-    clock::{Clock as _, SystemClock},
-    config::Config,
-    domain::Timestamp,
-    store,
-};
+use crate::{config::Config, store};
 
 #[derive(Debug, Clone, Copy, Subcommand)]
 pub(super) enum Action {
@@ -18,17 +13,10 @@ pub(super) enum Action {
 
 pub(super) async fn execute(config: Config, action: Action) -> Result<(), Failure> {
     let Action::Migrate = action;
-    let now = Timestamp(SystemClock.now_ms());
     let database = &config.database;
-    let (db, _) = store::open(
-        database.uri.as_str(),
-        &database.sealing_key,
-        database.guard_file.as_deref(),
-        now,
-    )
-    .await
-    .map_err(|error| Failure::hinted(error, "is database.uri right, and the server running?"))?;
-    println!("the {} database is up to date", db.engine());
-    db.close().await;
+    store::migrate(database.uri.as_str(), &database.sealing_key)
+        .await
+        .map_err(|error| Failure::hinted(error, "is database.uri right, and the server running?"))?;
+    println!("the database is up to date");
     Ok(())
 }
