@@ -103,25 +103,6 @@ impl Config {
         example::render()
     }
 
-<<<<<<< HEAD
-    /// The example as a configuration, with tokens and a sealing key that are never accepted: what the sample registration is
-    /// made of.
-    #[must_use]
-    pub fn sample() -> Self {
-        let mut root: Map<String, Value> =
-            serde_yaml_ng::from_str(&example::render()).expect("the example is YAML");
-        for (section, key, value) in [
-            ("appservice", "as_token", PLACEHOLDER_AS_TOKEN),
-            ("appservice", "hs_token", PLACEHOLDER_HS_TOKEN),
-            ("database", "sealing_key", "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="),
-        ] {
-            if let Some(section) = root.get_mut(section).and_then(Value::as_object_mut) {
-                section.remove(&format!("{key}_file"));
-                section.insert(key.to_owned(), value.into());
-            }
-        }
-        layers::typed(root).expect("the example has every key")
-=======
     /// The example's values with tokens that are never accepted; what the sample registration is made from.
     ///
     /// # Panics
@@ -129,7 +110,6 @@ impl Config {
     #[must_use]
     pub fn sample() -> Self {
         layers::typed(keys::sample()).expect("the table's values fit its types")
->>>>>>> storeeng
     }
 
     fn validate(&self) -> Result<(), ConfigError> {
