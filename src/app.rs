@@ -10,7 +10,7 @@ use crate::{
     clock::Clock,
     commands::ManagementCommands,
     config::{Config, GatekeeperConfig},
-    domain::GatekeeperId,
+    domain::{GatekeeperId, Timestamp},
     matrix::{
         Client, GhostNaming, MatrixError,
         appservice::{self, AppserviceState},
@@ -20,7 +20,7 @@ use crate::{
         Network, NetworkSink,
         interop::{
             Gatekeeper, GatekeeperOptions,
-            partner::{self, PartnerState, SigningKey},
+            partner::{self, HostedMedia, PartnerState, SigningKey},
             profile::{Profile, ProfileError},
         },
     },
@@ -82,6 +82,8 @@ pub struct App {
     appservice: (TcpListener, axum::Router),
     partner: (TcpListener, axum::Router),
     sandbox: Option<Sandbox>,
+    hosted: Arc<HostedMedia>,
+    clock: Arc<dyn Clock>,
     cancel: CancellationToken,
 }
 
@@ -93,7 +95,7 @@ impl App {
     pub async fn build(config: Config, clock: Arc<dyn Clock>) -> Result<Self, AppError> {
         // Another part of the process may have installed it already.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let now = crate::domain::Timestamp(clock.now_ms());
+        let now = Timestamp(clock.now_ms());
         let (db, report) = store::open(
             config.database.uri.as_str(),
             &config.database.sealing_key,
@@ -160,19 +162,21 @@ impl App {
             clock.clone(),
         );
         let appservice_router = appservice::router(state.with_directory(naming.clone(), names));
-        let partner_router = partner::router(PartnerState::new(
+        let partner_state = PartnerState::new(
             signing_key,
             gatekeepers.into_values().collect(),
             &config.partner,
-            http,
+            &http,
             clock.clone(),
-        ));
+        );
+        let hosted = partner_state.media().clone();
+        let partner_router = partner::router(partner_state);
         let syncer = Syncer::new(
             client.clone(),
             db.clone(),
             bridge.clone(),
             config.homeserver.ephemeral,
-            clock,
+            clock.clone(),
         );
         Ok(Self {
             bridge,
@@ -182,6 +186,8 @@ impl App {
             appservice: (appservice_listener, appservice_router),
             partner: (partner_listener, partner_router),
             sandbox,
+            hosted,
+            clock,
             cancel,
         })
     }
@@ -214,6 +220,7 @@ impl App {
         self.bridge.start().await?;
         let pruner = self.bridge.clone();
         tasks.spawn(async move { pruner.prune().await });
+        tasks.spawn(sweep(self.hosted, self.clock, self.cancel.clone()));
         let (bridge, client, syncer, cancel) = (
             self.bridge.clone(),
             self.client.clone(),
@@ -268,6 +275,19 @@ async fn meet_homeserver(
     tracing::info!("ready");
     syncer.run(cancel).await;
     Ok(())
+}
+
+/// Deletes hosted media that has expired, every hour.
+async fn sweep(hosted: Arc<HostedMedia>, clock: Arc<dyn Clock>, cancel: CancellationToken) {
+    while !cancel.is_cancelled() {
+        if let Err(error) = hosted.sweep(Timestamp(clock.now_ms())).await {
+            tracing::warn!(%error, "expired media could not be deleted");
+        }
+        tokio::select! {
+            () = tokio::time::sleep(Duration::from_hours(1)) => {}
+            () = cancel.cancelled() => {}
+        }
+    }
 }
 
 async fn listen(key: &'static str, address: &str) -> Result<TcpListener, AppError> {

@@ -18,9 +18,8 @@ use tokio::net::TcpListener;
 use super::Failure;
 use crate::{
     app,
-    clock::{Clock as _, SystemClock},
+    clock::SystemClock,
     config::{Config, GatekeeperConfig},
-    domain::Timestamp,
     matrix::{
         Client,
         appservice::{self, AppserviceSink, AppserviceState},
@@ -255,7 +254,6 @@ async fn check_gatekeeper(entry: &GatekeeperConfig, report: &mut Report) {
         ("keys", &profile.jwks_url),
         ("media", &profile.media_url),
     ] {
-        let Some(url) = url else { continue };
         let asked = tokio::time::timeout(PATIENCE, reqwest::get(url.to_string())).await;
         match asked {
             Ok(Ok(_)) => report.good(&format!("{} {what} answers", entry.name)),
