@@ -263,8 +263,4 @@ async fn check_gatekeeper(entry: &GatekeeperConfig, report: &mut Report) {
             ),
         }
     }
-    report.note(&format!(
-        "checked at {}",
-        Timestamp(SystemClock.now_ms()).seconds()
-    ));
 }
