@@ -15,11 +15,23 @@ fn main() -> ExitCode {
     match Cli::parse().execute() {
         Ok(()) => ExitCode::SUCCESS,
         Err(Failure { error, hint, code }) => {
-            eprintln!("error: {error:#}");
+            eprintln!("error: {}", told(&error));
             if let Some(hint) = hint {
                 eprintln!("hint: {hint}");
             }
             ExitCode::from(code)
         }
     }
+}
+
+/// An error with its causes, each said once: many of ours name their cause in their own words already.
+fn told(error: &anyhow::Error) -> String {
+    let mut text = error.to_string();
+    for cause in error.chain().skip(1).map(ToString::to_string) {
+        if !text.contains(&cause) {
+            text.push_str(": ");
+            text.push_str(&cause);
+        }
+    }
+    text
 }

@@ -9,9 +9,8 @@ const SILENT: &str = "wacore_libsignal=off";
 
 /// Begins to log. A second call changes nothing.
 pub fn start(config: &LoggingConfig) {
-    let filter = EnvFilter::try_new(&config.level)
-        .unwrap_or_else(|_| EnvFilter::new("info"))
-        .add_directive(SILENT.parse().expect("a constant directive"));
+    let directives = format!("{},{SILENT}", config.level);
+    let filter = EnvFilter::try_new(directives).unwrap_or_else(|_| EnvFilter::new("info"));
     let registry = tracing_subscriber::registry().with(filter);
     let lines = fmt::layer().with_writer(std::io::stderr);
     let started = match config.format {

@@ -143,7 +143,7 @@ fn by_sender(links: &[MessageLink]) -> Vec<(crate::domain::RemoteUserId, Vec<Sta
         let Some(sender) = &link.sender else { continue };
         match groups.iter_mut().find(|(of, _)| of == sender) {
             Some((_, ids)) if ids.last() != Some(&link.stanza_id) => {
-                ids.push(link.stanza_id.clone())
+                ids.push(link.stanza_id.clone());
             }
             Some(_) => {}
             None => groups.push((sender.clone(), vec![link.stanza_id.clone()])),

@@ -89,7 +89,7 @@ impl Bridge {
             match pruned {
                 Ok(0) => {}
                 Ok(rows) => {
-                    tracing::info!(rows, "deleted rows that need not be remembered any more")
+                    tracing::info!(rows, "deleted rows that need not be remembered any more");
                 }
                 Err(error) => tracing::warn!(%error, "old rows could not be deleted"),
             }

@@ -37,14 +37,6 @@ struct Report {
 }
 
 impl Report {
-    fn good(&self, what: &str) {
-        println!("ok    {what}");
-    }
-
-    fn note(&self, what: &str) {
-        println!("note  {what}");
-    }
-
     fn bad(&mut self, what: &str, hint: &str) {
         self.failed += 1;
         println!("FAIL  {what}");
@@ -52,11 +44,19 @@ impl Report {
     }
 }
 
+fn good(what: &str) {
+    println!("ok    {what}");
+}
+
+fn note(what: &str) {
+    println!("note  {what}");
+}
+
 pub(super) async fn execute(path: PathBuf) -> Result<(), Failure> {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let mut report = Report::default();
     let config = Config::load(&path)?;
-    report.good(&format!("configuration {}", path.display()));
+    good(&format!("configuration {}", path.display()));
     let database = check_database(&config, &mut report).await;
     check_homeserver(&config, database.as_ref(), &mut report).await;
     for entry in &config.gatekeepers {
@@ -75,13 +75,13 @@ pub(super) async fn execute(path: PathBuf) -> Result<(), Failure> {
 async fn check_database(config: &Config, report: &mut Report) -> Option<Database> {
     match store::inspect(config.database.uri.as_str(), &config.database.sealing_key).await {
         Ok(None) => {
-            report.note("the database does not exist yet; the first run makes it");
+            note("the database does not exist yet; the first run makes it");
             None
         }
         Ok(Some(database)) => {
-            report.good(&format!("database ({})", database.engine()));
+            good(&format!("database ({})", database.engine()));
             match database.read(|txn| Box::pin(async move { txn.logins().await })).await {
-                Ok(logins) => report.good(&format!("{} logins, and their keys open", logins.len())),
+                Ok(logins) => good(&format!("{} logins, and their keys open", logins.len())),
                 Err(error) => report.bad(
                     &format!("the logins cannot be read: {error}"),
                     "database.sealing_key has to be the key the database was written with: put the old one back",
@@ -92,7 +92,7 @@ async fn check_database(config: &Config, report: &mut Report) -> Option<Database
                 .await
                 && !set_aside.is_empty()
             {
-                report.note(&format!(
+                note(&format!(
                     "{} events could not be understood and are set aside",
                     set_aside.len()
                 ));
@@ -135,7 +135,7 @@ async fn check_homeserver(config: &Config, database: Option<&Database>, report: 
                 .software()
                 .await
                 .unwrap_or_else(|| "a homeserver".to_owned());
-            report.good(&format!(
+            good(&format!(
                 "{software} at {}, Matrix {newest}",
                 config.homeserver.address
             ));
@@ -156,7 +156,7 @@ async fn check_homeserver(config: &Config, database: Option<&Database>, report: 
     }
     match bot.whoami().await {
         Ok(who) if who == *client.bot_id() => {
-            report.good(&format!("the homeserver knows the bot {who}"))
+            good(&format!("the homeserver knows the bot {who}"))
         }
         Ok(who) => report.bad(
             &format!("the homeserver takes the bot for {who}"),
@@ -202,7 +202,7 @@ async fn check_ping(
 async fn ping(config: &Config, client: &Client, waiting: Option<&Waiting>, report: &mut Report) {
     match client.ping().await {
         Ok(took) if waiting.is_none_or(|waiting| waiting.pinged.load(Ordering::SeqCst)) => {
-            report.good(&format!("the homeserver reaches the bridge in {} ms", took.as_millis()));
+            good(&format!("the homeserver reaches the bridge in {} ms", took.as_millis()));
         }
         Ok(_) => report.bad(
             "the homeserver reaches somebody, but not this bridge",
@@ -244,7 +244,7 @@ async fn check_gatekeeper(entry: &GatekeeperConfig, report: &mut Report) {
         }
     };
     if !profile.live {
-        return report.note(&format!(
+        return note(&format!(
             "{} is the sandbox: a gatekeeper on this machine, nobody real",
             entry.name
         ));
@@ -256,7 +256,7 @@ async fn check_gatekeeper(entry: &GatekeeperConfig, report: &mut Report) {
     ] {
         let asked = tokio::time::timeout(PATIENCE, reqwest::get(url.to_string())).await;
         match asked {
-            Ok(Ok(_)) => report.good(&format!("{} {what} answers", entry.name)),
+            Ok(Ok(_)) => good(&format!("{} {what} answers", entry.name)),
             _ => report.bad(
                 &format!("{} {what} at {url} does not answer", entry.name),
                 "does this machine reach the internet, and is the URL of the profile right?",
