@@ -2,10 +2,7 @@
 
 use ruma::{
     OwnedRoomId, OwnedUserId, UserId,
-    events::{
-        AnyStateEvent, AnyTimelineEvent, StateEvent,
-        room::{member::MembershipState, message::RoomMessageEventContent},
-    },
+    events::{AnyStateEvent, AnyTimelineEvent, StateEvent, room::member::MembershipState},
 };
 
 use super::context::{Bridge, BridgeError};
@@ -16,10 +13,10 @@ use crate::{
 };
 
 /// A change of somebody's membership.
-struct MemberChange {
-    of: OwnedUserId,
+pub(super) struct MemberChange {
+    pub(super) of: OwnedUserId,
     by: OwnedUserId,
-    membership: MembershipState,
+    pub(super) membership: MembershipState,
     is_direct: bool,
 }
 
@@ -153,67 +150,19 @@ impl Bridge {
             .map(|login| login.id))
     }
 
-    async fn decline(&self, room_id: &OwnedRoomId, who: &UserId) -> Result<(), BridgeError> {
+    pub(super) async fn decline(
+        &self,
+        room_id: &OwnedRoomId,
+        who: &UserId,
+    ) -> Result<(), BridgeError> {
         match self.client.ghost(who).leave(room_id).await {
             Err(error) if error.is_transient() => Err(error.into()),
             _ => Ok(()),
         }
     }
-
-    /// When its user leaves a management room, the bot leaves too and the room is forgotten.
-    pub(super) async fn leave_if_alone(
-        &self,
-        room_id: &OwnedRoomId,
-        event: &AnyTimelineEvent,
-    ) -> Result<bool, BridgeError> {
-        let Some(change) = member_change(event) else {
-            return Ok(false);
-        };
-        if change.membership != MembershipState::Leave || self.is_ours(&change.of) {
-            return Ok(true);
-        }
-        let mxid = change.of.to_string();
-        self.db
-            .step(Lane::room(room_id.as_str()), move |txn| {
-                let mxid = mxid.clone();
-                Box::pin(async move { txn.set_management_room(&mxid, None).await })
-            })
-            .await?;
-        self.forget_route(Some(room_id), None);
-        self.decline(room_id, self.client.bot_id()).await?;
-        Ok(true)
-    }
-
-    /// Says something as the bot, in Markdown.
-    ///
-    /// # Errors
-    /// What the homeserver said, if trying again may help.
-    pub async fn say(
-        &self,
-        room_id: &OwnedRoomId,
-        txn_id: &str,
-        markdown: &str,
-    ) -> Result<(), BridgeError> {
-        let content = RoomMessageEventContent::notice_markdown(markdown);
-        let content = serde_json::to_value(&content).map_err(|error| {
-            BridgeError::Inconsistent(format!("an answer cannot be written as JSON: {error}"))
-        })?;
-        match self
-            .bot()
-            .send(room_id, "m.room.message", txn_id, &content, None)
-            .await
-        {
-            Ok(_) => Ok(()),
-            Err(error) if error.is_transient() => Err(error.into()),
-            Err(error) => {
-                tracing::warn!(room = %room_id, %error, "an answer could not be given");
-                Ok(())
-            }
-        }
-    }
 }
 
-fn member_change(event: &AnyTimelineEvent) -> Option<MemberChange> {
+pub(super) fn member_change(event: &AnyTimelineEvent) -> Option<MemberChange> {
     let AnyTimelineEvent::State(AnyStateEvent::RoomMember(StateEvent::Original(member))) = event
     else {
         return None;

@@ -9,6 +9,7 @@ mod context;
 mod ghosts;
 mod incoming;
 mod invites;
+mod management;
 mod outgoing;
 mod receipts;
 mod recover;

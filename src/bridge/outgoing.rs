@@ -3,20 +3,17 @@
 
 use std::sync::Arc;
 
-use ruma::{
-    OwnedRoomId,
-    events::{AnyMessageLikeEvent, AnyTimelineEvent, MessageLikeEvent, room::message::MessageType},
-};
+use ruma::{OwnedRoomId, events::AnyTimelineEvent};
 
 use super::{
-    context::{Bridge, BridgeError, CommandContext, PortalRoute, Route, lock},
+    context::{Bridge, BridgeError, PortalRoute, Route, lock},
     workers::Outcome,
 };
 use crate::{
     domain::{ChatId, LoginId, Outgoing, OutgoingContent, Quote, Unbridgeable},
     network::{Enqueued, Network, Origin},
     store::{InboxEvent, Lane, StoreError},
-    translate::{NetworkContext, bridge_notice, reply_target, to_network},
+    translate::{NetworkContext, reply_target, to_network},
 };
 
 /// How many events one run takes.
@@ -348,59 +345,6 @@ impl Bridge {
         Ok(())
     }
 
-    async fn take_command(
-        &self,
-        room_id: &OwnedRoomId,
-        owner: &ruma::UserId,
-        parsed: &AnyTimelineEvent,
-    ) -> Result<(), BridgeError> {
-        if self.leave_if_alone(room_id, parsed).await? {
-            return Ok(());
-        }
-        if parsed.sender() != owner {
-            return Ok(());
-        }
-        let Some(body) = command_body(parsed) else {
-            return Ok(());
-        };
-        let Some(commands) = self.commands.get() else {
-            return Ok(());
-        };
-        let answer = commands
-            .answer(CommandContext {
-                sender: parsed.sender().to_owned(),
-                room_id: room_id.clone(),
-                body,
-            })
-            .await;
-        let txn_id = self.effect_id(&["answer", parsed.event_id().as_str()]);
-        self.say(room_id, &txn_id, &answer).await
-    }
-
-    /// Tells a room, as the bot, why an event was not carried.
-    pub(super) async fn explain(
-        &self,
-        room_id: &OwnedRoomId,
-        event_id: &str,
-        notice: &str,
-    ) -> Result<(), BridgeError> {
-        let about = super::context::event_id(event_id);
-        let content = bridge_notice(notice, about.as_deref());
-        let txn_id = self.effect_id(&["explain", event_id]);
-        match self
-            .bot()
-            .send(room_id, "m.room.message", &txn_id, &content, None)
-            .await
-        {
-            Ok(_) => Ok(()),
-            Err(error) if error.is_transient() => Err(error.into()),
-            Err(error) => {
-                tracing::warn!(room = %room_id, event = event_id, %error, "a notice could not be shown");
-                Ok(())
-            }
-        }
-    }
-
     async fn finish(&self, event: &InboxEvent) -> Result<(), BridgeError> {
         let seq = event.seq;
         self.db
@@ -426,26 +370,6 @@ impl Bridge {
     /// Marks a chat whose sends have an unknown outcome.
     pub(super) fn mark_uncertain(&self, chat: (LoginId, ChatId)) {
         lock(&self.uncertain).insert(chat);
-    }
-}
-
-/// What a message in a management room says, if it is one.
-fn command_body(parsed: &AnyTimelineEvent) -> Option<String> {
-    let AnyTimelineEvent::MessageLike(event) = parsed else {
-        return None;
-    };
-    match event {
-        AnyMessageLikeEvent::RoomMessage(MessageLikeEvent::Original(message)) => {
-            match &message.content.msgtype {
-                MessageType::Text(text) => Some(text.body.clone()),
-                _ => None,
-            }
-        }
-        // Said as if asked for help, so that the answer can say why nothing else works.
-        AnyMessageLikeEvent::RoomEncrypted(MessageLikeEvent::Original(_)) => {
-            Some("encrypted".to_owned())
-        }
-        _ => None,
     }
 }
 

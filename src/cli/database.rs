@@ -16,7 +16,9 @@ pub(super) async fn execute(config: Config, action: Action) -> Result<(), Failur
     let database = &config.database;
     store::migrate(database.uri.as_str(), &database.sealing_key)
         .await
-        .map_err(|error| Failure::hinted(error, "is database.uri right, and the server running?"))?;
+        .map_err(|error| {
+            Failure::hinted(error, "is database.uri right, and the server running?")
+        })?;
     println!("the database is up to date");
     Ok(())
 }

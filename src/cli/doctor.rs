@@ -155,9 +155,7 @@ async fn check_homeserver(config: &Config, database: Option<&Database>, report: 
         );
     }
     match bot.whoami().await {
-        Ok(who) if who == *client.bot_id() => {
-            good(&format!("the homeserver knows the bot {who}"))
-        }
+        Ok(who) if who == *client.bot_id() => good(&format!("the homeserver knows the bot {who}")),
         Ok(who) => report.bad(
             &format!("the homeserver takes the bot for {who}"),
             "homeserver.domain has to be the homeserver's server_name",
@@ -180,8 +178,7 @@ async fn check_ping(
     let listener = TcpListener::bind(&config.appservice.listen).await.ok();
     let Some(database) = database.filter(|_| listener.is_some()).cloned() else {
         if listener.is_some() {
-            return report
-                .note("the homeserver's way to the bridge is checked once the database exists");
+            return note("the homeserver's way to the bridge is checked once the database exists");
         }
         return ping(config, client, None, report).await;
     };
