@@ -109,6 +109,8 @@ impl App {
         let http = reqwest::Client::builder()
             .user_agent(concat!("drawbridge/", env!("CARGO_PKG_VERSION")))
             .connect_timeout(Duration::from_secs(10))
+            // Neither side of the bridge redirects; following one could lead a token elsewhere.
+            .redirect(reqwest::redirect::Policy::none())
             .build()
             .map_err(|error| {
                 AppError::Client(format!("the HTTP client cannot be made: {error}"))
