@@ -7,6 +7,10 @@ mod enlistment;
 mod message;
 #[path = "wire/noise.rs"]
 mod noise;
+#[path = "wire/partner.rs"]
+mod partner;
+#[path = "wire/profile.rs"]
+mod profile;
 #[path = "wire/properties.rs"]
 mod properties;
 #[path = "wire/stanzas.rs"]
