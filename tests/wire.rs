@@ -1,8 +1,12 @@
 //! The wire against published bytes, hostile bytes and itself; the Partner's endpoints over real HTTP.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+#[path = "wire/enlisting.rs"]
+mod enlisting;
 #[path = "wire/enlistment.rs"]
 mod enlistment;
+#[path = "wire/media.rs"]
+mod media;
 #[path = "wire/message.rs"]
 mod message;
 #[path = "wire/noise.rs"]
@@ -13,6 +17,8 @@ mod partner;
 mod profile;
 #[path = "wire/properties.rs"]
 mod properties;
+#[path = "wire/signing.rs"]
+mod signing;
 #[path = "wire/stanzas.rs"]
 mod stanzas;
 

@@ -1,58 +1,48 @@
-//! The Partner's endpoints over real connections, HTTP/1.1 and HTTP/2, and the enlistment against a real server.
+//! The Partner's public keys and pushes over real connections, HTTP/1.1 and HTTP/2.
 
 use std::{
-    collections::HashSet,
-    path::{Path, PathBuf},
+    path::PathBuf,
     sync::{
         Arc, Mutex,
         atomic::{AtomicUsize, Ordering},
     },
 };
 
-use axum::{
-    Json, Router,
-    extract::State,
-    routing::{get, post},
-};
+use axum::{Json, Router, extract::State, routing::get};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use drawbridge::{
     clock::ManualClock,
     config::PartnerConfig,
     domain::{GatekeeperId, Timestamp},
     network::interop::{
-        enlistment::{self, EnlistError, EnlistmentKeys},
-        partner::{
-            self, HostedMedia, KeyError, MediaError, PartnerState, PushSink, Rotation, SigningKey,
-        },
+        partner::{self, HostedMedia, PartnerState, PushSink, SigningKey},
         profile::Profile,
-        wire,
     },
     store::StoreError,
 };
-use futures_util::stream;
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
 use reqwest::{Client, StatusCode, header};
 use rsa::pkcs8::{EncodePublicKey as _, LineEnding};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
-const NOW: Timestamp = Timestamp(1_700_000_000_000);
-const USER: &str = "@alice:example.org";
+pub(super) const NOW: Timestamp = Timestamp(1_700_000_000_000);
+pub(super) const USER: &str = "@alice:example.org";
 const ORIGIN: &str = "https://bridge.example.org";
 
-fn install_tls() {
+pub(super) fn install_tls() {
     // The first of the tests wins; the others find it done.
     let _ = rustls::crypto::ring::default_provider().install_default();
 }
 
-async fn serve(router: Router) -> String {
+pub(super) async fn serve(router: Router) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
     format!("http://{address}")
 }
 
-fn profile(jwks_url: &str, enlist_url: &str) -> Profile {
+pub(super) fn profile(jwks_url: &str, enlist_url: &str) -> Profile {
     let layers = ["whatsapp".to_owned(), "sandbox".to_owned()];
     let extra = json!({
         "jwks_url": jwks_url,
@@ -64,7 +54,7 @@ fn profile(jwks_url: &str, enlist_url: &str) -> Profile {
 }
 
 /// A key pair as a gatekeeper has, made once: making one takes a second.
-fn gatekeeper_key() -> &'static (PathBuf, tempfile::TempDir) {
+pub(super) fn gatekeeper_key() -> &'static (PathBuf, tempfile::TempDir) {
     static KEY: std::sync::OnceLock<(PathBuf, tempfile::TempDir)> = std::sync::OnceLock::new();
     KEY.get_or_init(|| {
         let dir = tempfile::tempdir().unwrap();
@@ -74,7 +64,7 @@ fn gatekeeper_key() -> &'static (PathBuf, tempfile::TempDir) {
     })
 }
 
-fn gatekeeper_jwks() -> Value {
+pub(super) fn gatekeeper_jwks() -> Value {
     SigningKey::open(&gatekeeper_key().0, NOW)
         .unwrap()
         .public_keys()
@@ -135,14 +125,14 @@ impl PushSink for Sink {
 }
 
 /// A bridge's endpoints and a gatekeeper's JWKS.
-struct Stage {
-    base: String,
+pub(super) struct Stage {
+    pub(super) base: String,
     sink: Arc<Sink>,
-    clock: ManualClock,
+    pub(super) clock: ManualClock,
     fetches: Arc<AtomicUsize>,
     jwks: Arc<Mutex<Value>>,
-    media: Arc<HostedMedia>,
-    dir: tempfile::TempDir,
+    pub(super) media: Arc<HostedMedia>,
+    pub(super) dir: tempfile::TempDir,
 }
 
 type Jwks = (Arc<Mutex<Value>>, Arc<AtomicUsize>);
@@ -153,7 +143,7 @@ async fn jwks(State((jwks, fetches)): State<Jwks>) -> Json<Value> {
 }
 
 impl Stage {
-    async fn new() -> Self {
+    pub(super) async fn new() -> Self {
         install_tls();
         let dir = tempfile::tempdir().unwrap();
         let (keys, fetches) = (Arc::new(Mutex::new(gatekeeper_jwks())), Arc::default());
@@ -220,23 +210,9 @@ impl Stage {
     fn fetches(&self) -> usize {
         self.fetches.load(Ordering::SeqCst)
     }
-
-    async fn host(&self, ciphertext: &'static [u8], expires: Timestamp) -> String {
-        let chunks = stream::iter(ciphertext.chunks(3).map(|c| Ok(bytes::Bytes::from(c))));
-        let reference = self.media.store(chunks, 100, expires).await.unwrap();
-        reference.to_string()
-    }
-
-    async fn get(&self, path: &str, range: Option<&str>) -> reqwest::Response {
-        let mut request = Client::new().get(format!("{}/{path}", self.base));
-        if let Some(range) = range {
-            request = request.header(header::RANGE, range);
-        }
-        request.send().await.unwrap()
-    }
 }
 
-fn clients() -> [(reqwest::Version, Client); 2] {
+pub(super) fn clients() -> [(reqwest::Version, Client); 2] {
     install_tls();
     [
         (
@@ -288,17 +264,6 @@ async fn the_public_keys_are_served_and_verify_our_tokens() {
             })
         );
     }
-}
-
-#[test]
-fn the_thumbprint_is_that_of_rfc_7638() {
-    // Over the members e, kty, n in this order, as section 3.2 says; taken from our own JWKS by another implementation.
-    let jwks = gatekeeper_jwks();
-    let jwk: jsonwebtoken::jwk::Jwk = serde_json::from_value(jwks["keys"][0].clone()).unwrap();
-    let thumbprint = jwk
-        .thumbprint(jsonwebtoken::jwk::ThumbprintHash::SHA256)
-        .unwrap();
-    assert_eq!(jwks["keys"][0]["kid"], thumbprint);
 }
 
 #[tokio::test]
@@ -464,7 +429,7 @@ async fn a_new_key_is_fetched_once_and_invented_ids_fetch_nothing() {
     assert_eq!(stage.fetches(), 2);
     for invented in 0..20 {
         let token = sign(&claims(), |header| {
-            header.kid = Some(format!("kid{invented}"))
+            header.kid = Some(format!("kid{invented}"));
         });
         assert_eq!(stage.push(&token).await, StatusCode::UNAUTHORIZED);
     }
@@ -493,336 +458,4 @@ async fn keys_are_asked_for_again_when_old_and_survive_a_failure_of_the_gatekeep
         stage.push(&hours(28)).await,
         StatusCode::SERVICE_UNAVAILABLE
     );
-}
-
-#[tokio::test]
-async fn hosted_media_come_back_whole_and_in_parts() {
-    let stage = Stage::new().await;
-    let reference = stage.host(b"0123456789", NOW.plus_millis(1000)).await;
-    assert_eq!(reference.len(), 32);
-    for (version, client) in clients() {
-        let response = client
-            .get(format!("{}/{reference}", stage.base))
-            .send()
-            .await
-            .unwrap();
-        assert_eq!(response.version(), version);
-        assert_eq!(response.status(), StatusCode::OK);
-        let headers = response.headers().clone();
-        assert_eq!(headers[header::CONTENT_TYPE], "application/octet-stream");
-        assert_eq!(headers[header::CONTENT_DISPOSITION], "attachment");
-        assert_eq!(headers[header::X_CONTENT_TYPE_OPTIONS], "nosniff");
-        assert_eq!(headers[header::CONTENT_LENGTH], "10");
-        assert_eq!(response.bytes().await.unwrap(), &b"0123456789"[..]);
-    }
-    for (range, part, content_range) in [
-        ("bytes=0-0", "0", "bytes 0-0/10"),
-        ("bytes=2-4", "234", "bytes 2-4/10"),
-        ("bytes=7-", "789", "bytes 7-9/10"),
-        ("bytes=7-999", "789", "bytes 7-9/10"),
-        ("bytes=-3", "789", "bytes 7-9/10"),
-        ("bytes=-999", "0123456789", "bytes 0-9/10"),
-    ] {
-        let response = stage.get(&reference, Some(range)).await;
-        assert_eq!(response.status(), StatusCode::PARTIAL_CONTENT, "{range}");
-        assert_eq!(response.headers()[header::CONTENT_RANGE], content_range);
-        assert_eq!(response.text().await.unwrap(), part);
-    }
-    for range in ["bytes=10-", "bytes=-0", "bytes=99999999999999-"] {
-        let response = stage.get(&reference, Some(range)).await;
-        assert_eq!(
-            response.status(),
-            StatusCode::RANGE_NOT_SATISFIABLE,
-            "{range}"
-        );
-        assert_eq!(response.headers()[header::CONTENT_RANGE], "bytes */10");
-    }
-    for range in [
-        "bytes=4-2",
-        "bytes=a-b",
-        "lines=1-2",
-        "bytes=0-1,3-4",
-        "bytes=+1-2",
-        "bytes=99999999999999999999-",
-    ] {
-        let response = stage.get(&reference, Some(range)).await;
-        assert_eq!(response.status(), StatusCode::OK, "{range}");
-        assert_eq!(response.text().await.unwrap(), "0123456789");
-    }
-    let head = Client::new()
-        .head(format!("{}/{reference}", stage.base))
-        .send()
-        .await
-        .unwrap();
-    assert_eq!(head.headers()[header::CONTENT_LENGTH], "10");
-}
-
-/// What a server answers to a request line that no well-behaved client writes.
-async fn raw(base: &str, path: &str) -> String {
-    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-    let address = base.strip_prefix("http://").unwrap();
-    let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
-    let request = format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
-    stream.write_all(request.as_bytes()).await.unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).await.unwrap();
-    answer
-}
-
-#[tokio::test]
-async fn nothing_but_references_leads_to_a_file() {
-    let stage = Stage::new().await;
-    let reference = stage.host(b"0123456789", NOW.plus_millis(1000)).await;
-    std::fs::write(stage.dir.path().join("secret"), b"12345678 secret").unwrap();
-    std::fs::write(stage.dir.path().join("media/secret"), b"12345678 secret").unwrap();
-    for path in [
-        "/../secret".to_owned(),
-        "/..%2fsecret".to_owned(),
-        "/%2e%2e%2fsecret".to_owned(),
-        "/..%5csecret".to_owned(),
-        "/secret".to_owned(),
-        "/%2fetc%2fpasswd".to_owned(),
-        "//etc/passwd".to_owned(),
-        format!("/{}%00", reference),
-        format!(
-            "/{}",
-            reference
-                .to_uppercase()
-                .replace(|c: char| c.is_ascii_digit(), "A")
-        ),
-        format!("/{}", &reference[..31]),
-        format!("/{reference}.new"),
-        format!("/{reference}/"),
-        format!("/+{}", &reference[..31]),
-        format!("/{}", "0".repeat(32)),
-    ] {
-        let answer = raw(&stage.base, &path).await;
-        let status = answer.split(' ').nth(1).unwrap();
-        assert!(matches!(status, "404" | "400"), "{path}: {answer}");
-        assert!(!answer.contains("secret"), "{path}");
-    }
-    assert!(
-        raw(&stage.base, &format!("/{reference}"))
-            .await
-            .ends_with("0123456789")
-    );
-}
-
-#[tokio::test]
-async fn media_expire_and_are_swept() {
-    let stage = Stage::new().await;
-    let short = stage.host(b"short", NOW.plus_millis(1000)).await;
-    let long = stage.host(b"long", NOW.plus_millis(9000)).await;
-    let later = Timestamp(NOW.0 + 1000);
-    assert_eq!(stage.get(&short, None).await.status(), StatusCode::OK);
-    stage.clock.advance(1000);
-    assert_eq!(
-        stage.get(&short, None).await.status(),
-        StatusCode::NOT_FOUND
-    );
-    assert_eq!(stage.get(&long, None).await.text().await.unwrap(), "long");
-    std::fs::write(stage.dir.path().join("media/unfinished.new"), b"x").unwrap();
-    assert_eq!(stage.media.sweep(later).await.unwrap(), 2);
-    assert_eq!(stage.media.sweep(later).await.unwrap(), 0);
-    assert_eq!(stage.get(&long, None).await.status(), StatusCode::OK);
-}
-
-#[tokio::test]
-async fn media_that_are_too_large_or_break_off_leave_nothing_behind() {
-    let stage = Stage::new().await;
-    let chunks = |last: Result<bytes::Bytes, std::io::Error>| {
-        stream::iter([Ok(bytes::Bytes::from_static(b"01234")), last])
-    };
-    let large = chunks(Ok(bytes::Bytes::from_static(b"56789")));
-    let error = stage.media.store(large, 9, NOW).await.unwrap_err();
-    assert!(matches!(error, MediaError::TooLarge(9)));
-    let broken = chunks(Err(std::io::ErrorKind::UnexpectedEof.into()));
-    let error = stage.media.store(broken, 9, NOW).await.unwrap_err();
-    assert!(matches!(error, MediaError::Io(_)));
-    assert_eq!(files(&stage.dir.path().join("media")), HashSet::new());
-    let empty = stage.host(b"", NOW.plus_millis(1)).await;
-    assert_eq!(stage.get(&empty, None).await.status(), StatusCode::OK);
-    let range = stage.get(&empty, Some("bytes=-5")).await;
-    assert_eq!(range.status(), StatusCode::RANGE_NOT_SATISFIABLE);
-}
-
-fn files(folder: &Path) -> HashSet<String> {
-    std::fs::read_dir(folder)
-        .unwrap()
-        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-        .collect()
-}
-
-fn kids(key: &SigningKey) -> Vec<String> {
-    let jwks = key.public_keys();
-    let keys = jwks["keys"].as_array().unwrap();
-    keys.iter()
-        .map(|key| key["kid"].as_str().unwrap().to_owned())
-        .collect()
-}
-
-#[test]
-fn a_rotation_publishes_before_and_after() {
-    use std::os::unix::fs::PermissionsExt as _;
-    let dir = tempfile::tempdir().unwrap();
-    let path = dir.path().join("key.pem");
-    let old = kids(&SigningKey::open(&path, NOW).unwrap());
-    assert_eq!(old.len(), 1);
-    assert_eq!(kids(&SigningKey::open(&path, NOW).unwrap()), old);
-    assert_eq!(SigningKey::rotate(&path, NOW).unwrap(), Rotation::Prepared);
-    let both = kids(&SigningKey::open(&path, NOW).unwrap());
-    assert_eq!((both.len(), &both[0]), (2, &old[0]));
-    assert_eq!(SigningKey::rotate(&path, NOW).unwrap(), Rotation::Switched);
-    let after = SigningKey::open(&path, NOW).unwrap();
-    assert_eq!(kids(&after), [both[1].clone(), old[0].clone()]);
-    let token = after
-        .token(
-            &profile("http://127.0.0.1:1", "http://127.0.0.1:1"),
-            USER,
-            NOW,
-        )
-        .unwrap();
-    let header = jsonwebtoken::decode_header(&token).unwrap();
-    assert_eq!(header.kid, Some(both[1].clone()));
-    let week_later = NOW.plus_millis(7 * 24 * 3_600_000 + 1000);
-    assert_eq!(
-        kids(&SigningKey::open(&path, week_later).unwrap()),
-        [both[1].clone()]
-    );
-    for file in files(dir.path()) {
-        let mode = std::fs::metadata(dir.path().join(&file))
-            .unwrap()
-            .permissions()
-            .mode();
-        assert_eq!(mode & 0o777, 0o600, "{file}");
-    }
-}
-
-#[test]
-fn a_rotation_that_was_interrupted_is_finished() {
-    let dir = tempfile::tempdir().unwrap();
-    let path = dir.path().join("key.pem");
-    SigningKey::open(&path, NOW).unwrap();
-    SigningKey::rotate(&path, NOW).unwrap();
-    let both = kids(&SigningKey::open(&path, NOW).unwrap());
-    std::fs::rename(&path, dir.path().join("key.pem.previous")).unwrap();
-    let after = kids(&SigningKey::open(&path, Timestamp(0)).unwrap());
-    assert_eq!(after, [both[1].clone(), both[0].clone()]);
-}
-
-#[test]
-fn a_key_that_others_may_read_or_that_is_none_is_refused() {
-    use std::os::unix::fs::PermissionsExt as _;
-    let dir = tempfile::tempdir().unwrap();
-    let path = dir.path().join("key.pem");
-    std::fs::copy(&gatekeeper_key().0, &path).unwrap();
-    let set =
-        |mode| std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
-    for mode in [0o640, 0o604, 0o644] {
-        set(mode);
-        assert!(matches!(
-            SigningKey::open(&path, NOW),
-            Err(KeyError::Open(_))
-        ));
-    }
-    set(0o600);
-    SigningKey::open(&path, NOW).unwrap();
-    std::fs::write(&path, "no key").unwrap();
-    assert!(matches!(
-        SigningKey::open(&path, NOW),
-        Err(KeyError::Malformed(_))
-    ));
-}
-
-fn keys() -> EnlistmentKeys {
-    EnlistmentKeys {
-        noise_public: [1; 32],
-        registration_id: 0x0102_0304,
-        identity: [2; 32],
-        signed_prekey_id: 0x0001_0203,
-        signed_prekey: [3; 32],
-        signed_prekey_signature: [4; 64],
-    }
-}
-
-#[tokio::test]
-async fn an_enlistment_arrives_and_its_answer_is_understood() {
-    install_tls();
-    let bodies: Arc<Mutex<Vec<Vec<u8>>>> = Arc::default();
-    let seen = Arc::clone(&bodies);
-    let base = serve(Router::new().route(
-        "/ok",
-        post(
-            async move |headers: reqwest::header::HeaderMap, body: axum::body::Bytes| {
-                assert_eq!(
-                    headers[header::CONTENT_TYPE],
-                    "application/x-www-form-urlencoded"
-                );
-                seen.lock().unwrap().push(body.to_vec());
-                Json(json!({"login": "1-10853634039893@interop", "status": "ok"}))
-            },
-        ),
-    ))
-    .await;
-    let profile = profile("http://127.0.0.1:1", &format!("{base}/ok"));
-    let login = enlistment::enlist(&Client::new(), &profile, &keys(), "a.b.c")
-        .await
-        .unwrap();
-    assert_eq!(login, "1-10853634039893@interop");
-    let enlistment = wire::enlistment::parse(&bodies.lock().unwrap()[0]).unwrap();
-    assert_eq!(enlistment.keys, keys());
-    assert_eq!(enlistment.token, "a.b.c");
-    assert_eq!(enlistment.extra["version"], "1");
-}
-
-#[tokio::test]
-async fn an_enlistment_that_fails_says_whether_to_try_again() {
-    install_tls();
-    let base = serve(
-        Router::new()
-            .route(
-                "/fail",
-                post(async || r#"{"reason":"bad_integrator","status":"fail"}"#),
-            )
-            .route(
-                "/odd",
-                post(async || r#"{"login":"s.whatsapp.net","status":"ok"}"#),
-            )
-            .route("/html", post(async || "<html>"))
-            .route("/huge", post(async || "x".repeat(100_000)))
-            .route("/busy", post(async || StatusCode::SERVICE_UNAVAILABLE))
-            .route("/limit", post(async || StatusCode::TOO_MANY_REQUESTS)),
-    )
-    .await;
-    let enlist = async |path: &str, token: &str| {
-        let profile = profile("http://127.0.0.1:1", &format!("{base}{path}"));
-        enlistment::enlist(&Client::new(), &profile, &keys(), token)
-            .await
-            .unwrap_err()
-    };
-    match enlist("/fail", "a").await {
-        EnlistError::Refused(reason) => assert_eq!(reason, "bad_integrator"),
-        other => panic!("{other}"),
-    }
-    for path in ["/odd", "/html", "/huge"] {
-        let error = enlist(path, "a").await;
-        assert!(matches!(error, EnlistError::Malformed), "{path}: {error}");
-        assert!(!error.is_transient());
-    }
-    for path in ["/busy", "/limit"] {
-        assert!(enlist(path, "a").await.is_transient());
-    }
-    assert!(matches!(
-        enlist("/absent", "a").await,
-        EnlistError::Status(StatusCode::NOT_FOUND)
-    ));
-    assert!(matches!(
-        enlist("/fail", &"a".repeat(5000)).await,
-        EnlistError::TokenTooLong(5000)
-    ));
-    let gone = profile("http://127.0.0.1:1", "http://127.0.0.1:1/");
-    let error = enlistment::enlist(&Client::new(), &gone, &keys(), "a")
-        .await
-        .unwrap_err();
-    assert!(error.is_transient());
 }
