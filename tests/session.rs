@@ -14,3 +14,5 @@ mod random;
 mod stage;
 #[path = "session/support.rs"]
 mod support;
+#[path = "session/websocket.rs"]
+mod websocket;

@@ -10,12 +10,13 @@ use drawbridge::{
             wire::{Jid, Node},
         },
     },
-    store::LoginState,
+    store::{LoginState, RemoteNotice},
 };
 
 use super::{
     peer::{Line, Peer, bundle},
     stage::{MXID, Stage, USER, chat},
+    websocket,
 };
 
 fn user() -> Jid {
@@ -153,6 +154,95 @@ async fn what_cannot_be_read_is_kept_asked_for_again_and_acknowledged() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_message_that_could_not_be_read_is_sent_again() {
+    let (_peer, stage, login, mut line) = logged_in(ConnectionPolicy::Always).await;
+    for id in ["M1", "M2"] {
+        stage.send(login, id, "text").await;
+        let stanza = line.next().await;
+        line.send(ack(&stanza)).await;
+    }
+    stage.until_sent(login).await;
+    let registration = line.users[0].find("registration").unwrap().clone();
+    let retry = Node::new("receipt")
+        .with("id", "M1")
+        .with("from", user())
+        .with("type", "retry")
+        .child(
+            Node::new("retry")
+                .with("count", "1")
+                .with("id", "M1")
+                .with("t", "1700000000")
+                .with("v", "1"),
+        )
+        .child(registration);
+    line.send(retry).await;
+    // Both are after the commit; which is first does not matter.
+    let mut answers = [line.next().await, line.next().await];
+    answers.sort_by(|a, b| a.tag.cmp(&b.tag));
+    let [acknowledged, message] = answers;
+    assert_eq!(acknowledged.attr("class").as_deref(), Some("receipt"));
+    assert_eq!(message.attr("id").as_deref(), Some("M1"));
+    assert_eq!(message.find("enc").unwrap().number("count"), Some(1));
+    line.send(ack(&message)).await;
+    stage.until_sent(login).await;
+    stage.gatekeeper.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_changed_identity_is_fetched_and_the_room_is_told() {
+    let (_peer, stage, login, mut line) = logged_in(ConnectionPolicy::Always).await;
+    line.users = vec![bundle(&user())];
+    line.asked.clear();
+    let notification = Node::new("notification")
+        .with("id", "N1")
+        .with("from", user())
+        .with("type", "encrypt")
+        .child(Node::new("identity"));
+    line.send(notification).await;
+    let fetch = line.until_asked("key").await;
+    let wanted = &fetch.find("key").unwrap().children()[0];
+    assert_eq!(wanted.attr("reason").as_deref(), Some("identity"));
+    stage.until_heard().await;
+    let inbox = stage.inbox(login).await;
+    assert_eq!(inbox[0].message.notice, Some(RemoteNotice::IdentityChanged));
+    assert_eq!(line.next().await.attr("id").as_deref(), Some("N1"));
+    stage.send(login, "M1", "for the new key").await;
+    let enc = line.next().await.find("enc").unwrap().clone();
+    assert_eq!(enc.attr("type").as_deref(), Some("pkmsg"));
+    stage.gatekeeper.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_the_root_key_does_not_vouch_for_gets_nothing() {
+    let peer = Peer::start().await;
+    let mut layer = peer.profile_layer();
+    layer["root_key"] = "5f".repeat(32).into();
+    let stage = Stage::new(&layer, ConnectionPolicy::Always).await;
+    let (login, refused) = tokio::join!(stage.gatekeeper.log_in(MXID), peer.refused());
+    assert!(refused, "the login's payload was sent");
+    let login = login.unwrap();
+    let ConnectionState::Waiting { reason, .. } = stage.gatekeeper.connection(login) else {
+        panic!("it does not wait");
+    };
+    assert!(reason.contains("certificate"), "{reason}");
+    stage.gatekeeper.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_websocket_carries_the_same_in_pieces_of_any_size() {
+    let peer = Peer::start().await;
+    let mut layer = peer.profile_layer();
+    let url = websocket::in_front_of(peer.chat_address()).await;
+    layer["chat"] = serde_json::json!({ "transport": "websocket", "address": url });
+    let stage = Stage::new(&layer, ConnectionPolicy::Always).await;
+    let (login, mut line) = tokio::join!(stage.gatekeeper.log_in(MXID), peer.log_in());
+    login.unwrap();
+    let upload = line.until_asked("list").await;
+    assert_eq!(upload.find("list").unwrap().children().len(), 812);
+    stage.gatekeeper.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_read_receipt_is_sent_until_it_is_acknowledged() {
     let (_peer, stage, login, mut line) = logged_in(ConnectionPolicy::Always).await;
     stage.read(login, &["A1", "A2"]).await;
@@ -169,12 +259,12 @@ async fn a_replaced_connection_waits_and_says_why() {
     let (_peer, stage, login, mut line) = logged_in(ConnectionPolicy::Always).await;
     let conflict = Node::new("conflict").with("type", "replaced");
     line.send(Node::new("stream:error").child(conflict)).await;
-    let state = stage
+    let waiting = stage
         .until_state(login, |state| {
             matches!(state, ConnectionState::Waiting { .. })
         })
         .await;
-    let ConnectionState::Waiting { reason, .. } = state else {
+    let ConnectionState::Waiting { reason, .. } = waiting else {
         unreachable!("waited for it");
     };
     assert!(reason.contains("connected from elsewhere"), "{reason}");

@@ -76,7 +76,7 @@ impl Peer {
             "media_url": format!("http://{}/media", self.http),
             "root_key": root,
             "stanzas": { "unenlisted_reasons": [404] },
-            "chat": { "transport": "tcp", "address": self.chat.local_addr().unwrap().to_string() },
+            "chat": { "transport": "tcp", "address": self.chat_address().to_string() },
         })
     }
 
@@ -91,6 +91,20 @@ impl Peer {
             Line::shake_hands(stream, self).await
         })
         .await
+    }
+
+    /// Whether the next connection is given up after the server's hello.
+    pub(crate) async fn refused(&self) -> bool {
+        within("a connection", async {
+            let (mut stream, _) = self.chat.accept().await.unwrap();
+            Line::say_hello(&mut stream, &mut BytesMut::new(), self).await;
+            stream.read_buf(&mut BytesMut::new()).await.unwrap_or(0) == 0
+        })
+        .await
+    }
+
+    pub(crate) fn chat_address(&self) -> SocketAddr {
+        self.chat.local_addr().unwrap()
     }
 
     /// The next connection, logged in, its mailbox empty.
@@ -173,12 +187,11 @@ async fn write_frame(stream: &mut TcpStream, bytes: &[u8]) {
 }
 
 impl Line {
-    async fn shake_hands(mut stream: TcpStream, peer: &Peer) -> Self {
+    async fn say_hello(stream: &mut TcpStream, buffer: &mut BytesMut, peer: &Peer) -> Responder {
         let mut header = [0; 4];
         stream.read_exact(&mut header).await.unwrap();
         assert_eq!(header, WA_HEADER);
-        let mut buffer = BytesMut::new();
-        let hello = read_frame(&mut stream, &mut buffer).await.unwrap();
+        let hello = read_frame(stream, buffer).await.unwrap();
         let now = Timestamp(
             i64::try_from(
                 std::time::SystemTime::now()
@@ -198,7 +211,13 @@ impl Line {
         let (responder, hello) =
             Responder::read_client_hello(&hello, &peer.static_private, rand::random(), &chain)
                 .unwrap();
-        write_frame(&mut stream, &hello).await;
+        write_frame(stream, &hello).await;
+        responder
+    }
+
+    async fn shake_hands(mut stream: TcpStream, peer: &Peer) -> Self {
+        let mut buffer = BytesMut::new();
+        let responder = Self::say_hello(&mut stream, &mut buffer, peer).await;
         let finish = read_frame(&mut stream, &mut buffer).await.unwrap();
         let (_, payload, transport) = responder.read_client_finish(&finish).unwrap();
         let (sealer, opener) = transport.split();

@@ -8,6 +8,8 @@ use rand::RngExt;
 const LONGEST: Duration = Duration::from_mins(5);
 /// The wait after a failure that somebody has to mend: now and then somebody has.
 const HOPELESS: Duration = Duration::from_hours(1);
+/// How often the gatekeeper has to refuse a login until it is believed.
+const REFUSALS: u32 = 3;
 /// A connection that held this long proves that what made the earlier ones fail has passed.
 pub(super) const STABLE: Duration = Duration::from_secs(30);
 
@@ -20,6 +22,9 @@ pub(super) enum Severity {
     Passing,
     /// The gatekeeper is overloaded, or somebody else has the connection: hurrying makes it worse.
     Lasting,
+    /// The gatekeeper refuses the login. It may be because it could not fetch the Partner's keys just now; said again and again
+    /// it is meant.
+    Doubtful,
     /// It will not work without somebody's doing.
     Hopeless,
 }
@@ -28,9 +33,28 @@ pub(super) enum Severity {
 #[derive(Debug, Default)]
 pub(super) struct Backoff {
     failures: u32,
+    refusals: u32,
 }
 
 impl Backoff {
+    /// The gatekeeper took the login.
+    pub(super) fn accepted(&mut self) {
+        self.refusals = 0;
+    }
+
+    /// Decides a doubtful failure by how often it came.
+    pub(super) fn judge(&mut self, severity: Severity) -> Severity {
+        if severity != Severity::Doubtful {
+            return severity;
+        }
+        self.refusals = self.refusals.saturating_add(1);
+        if self.refusals < REFUSALS {
+            Severity::Lasting
+        } else {
+            Severity::Hopeless
+        }
+    }
+
     /// The gatekeeper took the login, so it is there; but a connection that breaks again and again is not made too often.
     pub(super) fn ease(&mut self) {
         self.failures = self.failures.min(2);
@@ -51,7 +75,7 @@ impl Backoff {
             }
             Severity::Advised | Severity::Passing => Duration::from_millis(500),
             Severity::Lasting => Duration::from_secs(20),
-            Severity::Hopeless => return HOPELESS,
+            Severity::Doubtful | Severity::Hopeless => return HOPELESS,
         };
         let span = first
             .saturating_mul(1 << self.failures.min(16))
@@ -86,6 +110,19 @@ mod tests {
         }
         backoff.ease();
         assert!(backoff.next(Severity::Passing) <= Duration::from_secs(2));
+    }
+
+    #[test]
+    fn a_refusal_is_believed_when_it_is_repeated() {
+        let mut backoff = Backoff::default();
+        let mut judge = |_| backoff.judge(Severity::Doubtful);
+        let judged: Vec<_> = (0..3).map(&mut judge).collect();
+        assert_eq!(
+            judged,
+            [Severity::Lasting, Severity::Lasting, Severity::Hopeless]
+        );
+        backoff.accepted();
+        assert_eq!(backoff.judge(Severity::Doubtful), Severity::Lasting);
     }
 
     #[test]

@@ -60,9 +60,12 @@ impl Ended {
             Self::Closed(
                 Close::Replaced | Close::Unavailable { .. } | Close::Refused { reason: 402 },
             ) => Severity::Lasting,
-            Self::Closed(Close::Refused { .. } | Close::VersionTooOld)
-            | Self::Network(NetworkError::Refused(_))
+            // Banned, too old, or another process writes.
+            Self::Closed(Close::Refused { reason: 403 | 406 } | Close::VersionTooOld)
             | Self::Store(StoreError::Fenced { .. } | StoreError::Closed) => Severity::Hopeless,
+            Self::Closed(Close::Refused { .. }) | Self::Network(NetworkError::Refused(_)) => {
+                Severity::Doubtful
+            }
             _ => Severity::Passing,
         }
     }
@@ -126,6 +129,9 @@ impl Task {
             let began = Instant::now();
             self.logged_in = false;
             let ended = self.connect().await;
+            if self.logged_in {
+                self.backoff.accepted();
+            }
             if began.elapsed() >= STABLE {
                 self.backoff.reset();
             } else if self.logged_in && ended.severity() == Severity::Passing {
@@ -183,7 +189,7 @@ impl Task {
 
     /// Waits for the next try, with the reason told. A push ends the wait for what may pass: the gatekeeper is there.
     async fn wait(&mut self, ended: Ended) {
-        let severity = ended.severity();
+        let severity = self.backoff.judge(ended.severity());
         let delay = self.backoff.next(severity);
         let login = self.login.0;
         if severity == Severity::Hopeless {
