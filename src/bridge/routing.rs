@@ -42,7 +42,8 @@ impl AppserviceSink for Bridge {
         match self.ghost(&gatekeeper, &remote, None).await {
             Ok(_) => true,
             Err(error) => {
-                tracing::warn!(ghost = %user, %error, "a ghost that was asked for could not be made");
+                // A ghost's id holds a phone number.
+                tracing::warn!(%gatekeeper, %error, "a ghost that was asked for could not be made");
                 false
             }
         }

@@ -20,7 +20,7 @@ use crate::{config::Config, matrix::registration};
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
     /// Where to write it.
-    #[arg(short, long, default_value = "registration.yaml")]
+    #[arg(short, long, default_value = "drawbridge-registration.yaml")]
     output: PathBuf,
     /// Replace the file if it is there.
     #[arg(long)]
