@@ -4,5 +4,6 @@ pub mod clock;
 pub mod config;
 pub mod domain;
 pub mod network;
+pub mod sandbox;
 pub mod signal;
 pub mod store;
