@@ -3,6 +3,7 @@
 pub mod clock;
 pub mod config;
 pub mod domain;
+pub mod matrix;
 pub mod network;
 pub mod sandbox;
 pub mod signal;

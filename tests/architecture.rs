@@ -38,7 +38,7 @@ fn rust_files(folder: &str) -> Vec<File> {
         }
     }
     found.sort();
-    found.iter().map(|path| read(path)).collect()
+    found.iter().map(read).collect()
 }
 
 fn read(path: &PathBuf) -> File {

@@ -1,6 +1,23 @@
-//! The chat session: the machine against a scripted peer in simulated time.
+//! The chat session: the machine against a scripted peer in simulated time, and a login's connection over real sockets.
 
+#![expect(clippy::unwrap_used, reason = "a test fails where it unwraps")]
+
+#[path = "session/connection.rs"]
+mod connection;
 #[path = "session/machine.rs"]
 mod machine;
+#[path = "session/messages.rs"]
+mod messages;
+#[path = "session/peer.rs"]
+mod peer;
 #[path = "session/random.rs"]
 mod random;
+#[path = "signal/peer.rs"]
+#[expect(dead_code, reason = "the tests of the ratchets use more of it")]
+mod ratchet;
+#[path = "session/stage.rs"]
+mod stage;
+#[path = "session/support.rs"]
+mod support;
+#[path = "session/websocket.rs"]
+mod websocket;

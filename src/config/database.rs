@@ -35,6 +35,9 @@ pub(super) const SECTION: Section = Section {
     ]),
 };
 
+/// The sample's sealing key, all zero; never accepted.
+pub(super) const PLACEHOLDER_SEALING_KEY: &str = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
+
 /// A database address; it may carry a password, so it is not shown.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(transparent)]
@@ -97,6 +100,12 @@ impl DatabaseConfig {
             return Err(ConfigError::invalid(
                 "database.uri",
                 "has to begin with sqlite: or postgres://",
+            ));
+        }
+        if *self.sealing_key == [0; 32] {
+            return Err(ConfigError::invalid(
+                "database.sealing_key",
+                "is all zero: make one with `drawbridge registration`",
             ));
         }
         if is_postgres && self.guard_file.is_none() {

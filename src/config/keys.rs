@@ -148,6 +148,30 @@ fn default_of(key: &Key) -> Option<(String, Value)> {
     }
 }
 
+/// Every key that stands in the example with a value, and placeholders for the secrets that would be in files.
+pub(super) fn sample() -> Map<String, Value> {
+    let mut root = defaults();
+    for section in SECTIONS {
+        let (Content::Keys(keys), Some(Value::Object(map))) =
+            (section.content, root.get_mut(section.name))
+        else {
+            continue;
+        };
+        for key in keys {
+            let value = match (key.unset, key.name) {
+                (Unset::Default(text) | Unset::Required(text), _) => yaml(text),
+                (Unset::File(_), "as_token") => appservice::PLACEHOLDER_AS_TOKEN.into(),
+                (Unset::File(_), "hs_token") => appservice::PLACEHOLDER_HS_TOKEN.into(),
+                (Unset::File(_), _) => database::PLACEHOLDER_SEALING_KEY.into(),
+                (Unset::Optional(_), _) => continue,
+            };
+            map.insert(key.name.to_owned(), value);
+        }
+    }
+    fill_entries(&mut root);
+    root
+}
+
 /// Fills in what the entries of lists leave out.
 pub(super) fn fill_entries(root: &mut Map<String, Value>) {
     for section in SECTIONS {

@@ -103,6 +103,15 @@ impl Config {
         example::render()
     }
 
+    /// The example's values with tokens that are never accepted; what the sample registration is made from.
+    ///
+    /// # Panics
+    /// Never: the table of keys is complete, and a test reads it.
+    #[must_use]
+    pub fn sample() -> Self {
+        layers::typed(keys::sample()).expect("the table's values fit its types")
+    }
+
     fn validate(&self) -> Result<(), ConfigError> {
         self.homeserver.validate()?;
         self.appservice.validate()?;

@@ -29,6 +29,11 @@ pub(super) const SECTION: Section = Section {
             Unset::Default("partner_signing_key.pem"),
             "The private key (RSA, PEM) that signs the bridge's tokens; made if there is none.",
         ),
+        Key::path(
+            "media_dir",
+            Unset::Default("partner_media"),
+            "Where the ciphertext of sent media is kept for the gatekeepers to fetch.",
+        ),
     ]),
 };
 
@@ -41,6 +46,8 @@ pub struct PartnerConfig {
     pub address: Url,
     /// The signing key's file.
     pub signing_key_file: PathBuf,
+    /// The folder of hosted media.
+    pub media_dir: PathBuf,
 }
 
 impl PartnerConfig {

@@ -14,9 +14,11 @@ mod address;
 mod device;
 mod error;
 mod keys;
+mod message;
 mod ratchets;
 mod record;
 mod snapshot;
+mod steps;
 
 pub use address::Address;
 pub use device::Device;
@@ -26,7 +28,6 @@ pub use keys::{
     generate_prekeys, generate_signed_prekey, key_id_after, key_id_after_many, public_prekey,
     public_signed_prekey,
 };
-pub use ratchets::{
-    Bundle, Ciphertext, CiphertextKind, Decrypted, Ratchets, archive_all_sessions, archive_session,
-    decrypt, encrypt, establish,
-};
+pub use message::{Bundle, Ciphertext, CiphertextKind, Decrypted};
+pub use ratchets::Ratchets;
+pub use steps::{archive_all_sessions, archive_session, decrypt, encrypt, establish};

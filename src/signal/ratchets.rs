@@ -1,88 +1,24 @@
-//! The ratchet steps: encrypt, decrypt, establish, archive, each inside the caller's transaction.
+//! The ratchet steps over what a transaction has loaded: encrypt, decrypt, establish, archive.
 
 use std::collections::{HashMap, HashSet};
 
 use futures_util::FutureExt;
 use libsignal_protocol::protocol::{
-    CiphertextMessage, DeviceId, GenericSignedPreKey, IdentityChange, IdentityKey, PreKeyBundle,
-    PreKeyId, PreKeyRecord, PreKeySignalMessage, ProtocolAddress, PublicKey, SessionRecord,
-    SignalMessage, SignalProtocolError, SignedPreKeyRecord, UsePQRatchet, message_decrypt,
-    message_encrypt, process_prekey_bundle,
+    CiphertextMessage, GenericSignedPreKey, IdentityChange, IdentityKey, PreKeyId, PreKeyRecord,
+    PreKeySignalMessage, ProtocolAddress, SessionRecord, SignalProtocolError, SignedPreKeyRecord,
+    UsePQRatchet, message_decrypt, message_encrypt, process_prekey_bundle,
 };
 
 use super::{
-    Address, Device, PublicPreKey, PublicSignedPreKey, SignalError, key_id_after_many, record,
+    Address, Bundle, Ciphertext, CiphertextKind, Decrypted, Device, SignalError,
+    message::{ciphertext, library_bundle, parse},
+    record,
     snapshot::{Identities, PreKeys, Sessions, SignedPreKeys},
 };
 use crate::{
     domain::LoginId,
     store::{StoreError, StoreTxn},
 };
-
-/// How far a restored backup moves the ids of one-time prekeys, so that no id handed out after the backup was made means a
-/// second key.
-const IDS_SKIPPED_BY_RESTORE: u32 = 1 << 16;
-
-/// Which of the two forms a ciphertext has.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum CiphertextKind {
-    /// `pkmsg`: carries what the other side needs to make the session.
-    PreKey,
-    /// `msg`: of a session both sides have.
-    Message,
-}
-
-impl CiphertextKind {
-    /// The name on the wire.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::PreKey => "pkmsg",
-            Self::Message => "msg",
-        }
-    }
-
-    /// The kind of a name on the wire.
-    #[must_use]
-    pub fn parse(name: &str) -> Option<Self> {
-        match name {
-            "pkmsg" => Some(Self::PreKey),
-            "msg" => Some(Self::Message),
-            _ => None,
-        }
-    }
-}
-
-/// An encrypted message.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Ciphertext {
-    /// Its form.
-    pub kind: CiphertextKind,
-    /// The bytes.
-    pub bytes: Vec<u8>,
-}
-
-/// A decrypted message.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Decrypted {
-    /// The plaintext, still padded.
-    pub plaintext: Vec<u8>,
-    /// Whether the sender's identity key is not the one that was known. The new one is accepted; the room has to be told.
-    pub identity_changed: bool,
-}
-
-/// The public keys of another device, as fetched from the gatekeeper.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Bundle {
-    /// Its registration id.
-    pub registration_id: u32,
-    /// Its identity key without the type byte.
-    pub identity: [u8; 32],
-    /// Its signed prekey.
-    pub signed_prekey: PublicSignedPreKey,
-    /// One of its one-time prekeys, if it has any left.
-    pub prekey: Option<PublicPreKey>,
-}
 
 /// The records of a login that a transaction has touched.
 ///
@@ -394,148 +330,13 @@ impl Ratchets {
     }
 }
 
-/// Encrypts one padded plaintext and writes the step into the transaction.
-///
-/// # Errors
-/// As [`Ratchets::encrypt`].
-pub async fn encrypt(
-    txn: &mut dyn StoreTxn,
-    device: &Device,
-    to: &Address,
-    plaintext: &[u8],
-) -> Result<Result<Ciphertext, SignalError>, StoreError> {
-    let mut ratchets = Ratchets::new(device);
-    let result = ratchets.encrypt(txn, to, plaintext).await?;
-    if result.is_ok() {
-        ratchets.save(txn).await?;
-    }
-    Ok(result)
-}
-
-/// Decrypts one message and writes the step into the transaction.
-///
-/// # Errors
-/// As [`Ratchets::decrypt`].
-pub async fn decrypt(
-    txn: &mut dyn StoreTxn,
-    device: &Device,
-    from: &Address,
-    kind: CiphertextKind,
-    bytes: &[u8],
-) -> Result<Result<Decrypted, SignalError>, StoreError> {
-    let mut ratchets = Ratchets::new(device);
-    let result = ratchets.decrypt(txn, from, kind, bytes).await?;
-    if result.is_ok() {
-        ratchets.save(txn).await?;
-    }
-    Ok(result)
-}
-
-/// Makes one session and writes it into the transaction.
-///
-/// # Errors
-/// As [`Ratchets::establish`].
-pub async fn establish(
-    txn: &mut dyn StoreTxn,
-    device: &Device,
-    with: &Address,
-    bundle: &Bundle,
-) -> Result<Result<bool, SignalError>, StoreError> {
-    let mut ratchets = Ratchets::new(device);
-    let result = ratchets.establish(txn, with, bundle).await?;
-    if result.is_ok() {
-        ratchets.save(txn).await?;
-    }
-    Ok(result)
-}
-
-/// Archives one session.
-///
-/// # Errors
-/// The store's.
-pub async fn archive_session(
-    txn: &mut dyn StoreTxn,
-    device: &Device,
-    with: &Address,
-) -> Result<(), StoreError> {
-    let mut ratchets = Ratchets::new(device);
-    ratchets.archive(txn, with).await?;
-    ratchets.save(txn).await
-}
-
-/// After a backup was restored: closes every session of a login for sending and skips prekey ids, because what was sent and
-/// handed out since the backup is unknown. What arrives late can still be read.
-///
-/// # Errors
-/// The store's.
-pub async fn archive_all_sessions(
-    txn: &mut dyn StoreTxn,
-    login: LoginId,
-) -> Result<(), StoreError> {
-    for row in txn.sessions(login).await? {
-        let Ok(mut session) = record::read(&row.record) else {
-            continue;
-        };
-        record::close_for_sending(&mut session).map_err(|error| corrupt(&error))?;
-        let bytes = record::write(&mut session).map_err(|error| corrupt(&error))?;
-        txn.put_session(login, &row.address, &bytes).await?;
-    }
-    if let Some(row) = txn.login(login).await? {
-        let next = key_id_after_many(row.next_prekey_id, IDS_SKIPPED_BY_RESTORE);
-        txn.insert_prekeys(login, &[], next).await?;
-    }
-    Ok(())
-}
-
 /// Runs a library call to its end. Its only waiting points are the stores, and [`super::snapshot`] answers at once.
 fn in_place<T>(step: impl Future<Output = T>) -> T {
     step.now_or_never()
         .expect("stores in memory never make the library wait")
 }
 
-fn parse(kind: CiphertextKind, bytes: &[u8]) -> Result<CiphertextMessage, SignalError> {
-    let parsed = match kind {
-        CiphertextKind::PreKey => {
-            PreKeySignalMessage::try_from(bytes).map(CiphertextMessage::PreKeySignalMessage)
-        }
-        CiphertextKind::Message => {
-            SignalMessage::try_from(bytes).map(CiphertextMessage::SignalMessage)
-        }
-    };
-    parsed.map_err(|error| SignalError::of(&error))
-}
-
-fn ciphertext(message: &CiphertextMessage) -> Result<Ciphertext, SignalError> {
-    let kind = match message {
-        CiphertextMessage::PreKeySignalMessage(_) => CiphertextKind::PreKey,
-        CiphertextMessage::SignalMessage(_) => CiphertextKind::Message,
-        _ => return Err(SignalError::Malformed("not a message of a session")),
-    };
-    Ok(Ciphertext {
-        kind,
-        bytes: message.serialize().to_vec(),
-    })
-}
-
-fn library_bundle(bundle: &Bundle, device: DeviceId) -> Result<PreKeyBundle, SignalProtocolError> {
-    let prekey = bundle
-        .prekey
-        .map(|key| {
-            PublicKey::from_djb_public_key_bytes(&key.value).map(|value| (key.id.into(), value))
-        })
-        .transpose()?;
-    PreKeyBundle::new(
-        bundle.registration_id,
-        device,
-        prekey,
-        bundle.signed_prekey.id.into(),
-        PublicKey::from_djb_public_key_bytes(&bundle.signed_prekey.value)?,
-        bundle.signed_prekey.signature.to_vec(),
-        IdentityKey::new(PublicKey::from_djb_public_key_bytes(&bundle.identity)?),
-    )
-}
-
-fn corrupt(error: &SignalProtocolError) -> StoreError {
+pub(super) fn corrupt(error: &SignalProtocolError) -> StoreError {
     StoreError::Corrupt {
         table: "session",
         reason: SignalError::of(error).to_string(),

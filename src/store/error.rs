@@ -56,7 +56,39 @@ pub enum StoreError {
         /// What the operating system says.
         source: std::io::Error,
     },
+    /// The database file cannot be opened or made.
+    #[error("the database file {path} cannot be opened: {source}")]
+    File {
+        /// The file.
+        path: String,
+        /// What the operating system says.
+        source: std::io::Error,
+    },
+    /// A step panicked; nothing of it was stored.
+    #[error("a step of the store panicked; nothing of it was stored")]
+    Panicked,
     /// The store has been shut down.
     #[error("the store is shut down")]
     Closed,
+}
+
+/// What passes: SQLite busy or locked, Postgres's serialization failures, deadlocks, lock timeouts, restarts.
+const PASSING: &[&str] = &[
+    "5", "6", "261", "262", "517", "40001", "40P01", "55P03", "57P01", "57P02", "57P03", "53300",
+];
+
+impl StoreError {
+    /// Whether the same transaction may succeed if it is tried again.
+    pub(super) fn is_passing(&self) -> bool {
+        match self {
+            Self::Database(sqlx::Error::Database(error)) => error
+                .code()
+                .is_some_and(|code| PASSING.contains(&code.as_ref())),
+            Self::Database(error) => matches!(
+                error,
+                sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::BeginFailed
+            ),
+            _ => false,
+        }
+    }
 }

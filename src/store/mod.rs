@@ -6,18 +6,25 @@
 
 mod commit;
 mod error;
+mod guard;
 mod model;
+mod open;
+mod postgres;
 mod repositories;
+mod sealing;
+mod sqlite;
+mod writer;
 
 pub use commit::{Database, Lane, Step};
 pub use error::StoreError;
 pub use model::{
-    Accepted, GhostRow, InboxEvent, LoginRow, LoginSecrets, LoginState, MatrixEventRow,
+    Accepted, GhostRow, InboxEvent, Instance, LoginRow, LoginSecrets, LoginState, MatrixEventRow,
     MessageLink, NewOutboxRow, NewRemoteMessage, OutboxKind, OutboxRow, PortalRow, PreKeyRow,
-    QuarantinedEvent, RemoteMessageRow, RemoteNotice, SessionRow, SignedPreKeyRow,
+    QuarantinedEvent, RemoteMessageRow, RemoteNotice, Renewal, SessionRow, SignedPreKeyRow,
 };
+pub use open::{OpenReport, migrate, open};
 pub use repositories::{
-    GhostRepository, KeyValueRepository, LinkRepository, LoginRepository, MatrixInboxRepository,
-    OutboxRepository, PortalRepository, RemoteInboxRepository, SignalRepository, Store, StoreTxn,
-    UserRepository,
+    FenceRepository, GhostRepository, KeyValueRepository, LinkRepository, LoginRepository,
+    MatrixInboxRepository, OutboxRepository, PortalRepository, RemoteInboxRepository,
+    SignalRepository, Store, StoreTxn, UserRepository,
 };

@@ -288,3 +288,23 @@ pub struct MessageLink {
     /// When it was sent.
     pub sent_at: Timestamp,
 }
+
+/// The database's own row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Instance {
+    /// A random number given when the database was made.
+    pub database_id: [u8; 16],
+    /// Counts the processes that opened it; the newest may write.
+    pub epoch: i64,
+    /// Why every session has to be made anew, if it has.
+    pub renewal: Option<Renewal>,
+}
+
+/// Why every session has to be made anew: its keys may have been used already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Renewal {
+    /// The database is older than the guard file says: a copy was put back.
+    Restored,
+    /// The guard file is gone or another database's, so nobody can tell.
+    GuardMissing,
+}

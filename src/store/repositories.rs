@@ -6,9 +6,9 @@
 use async_trait::async_trait;
 
 use super::{
-    Accepted, GhostRow, InboxEvent, LoginRow, LoginState, MatrixEventRow, MessageLink,
+    Accepted, GhostRow, InboxEvent, Instance, LoginRow, LoginState, MatrixEventRow, MessageLink,
     NewOutboxRow, NewRemoteMessage, OutboxRow, PortalRow, PreKeyRow, QuarantinedEvent,
-    RemoteMessageRow, SessionRow, SignedPreKeyRow, StoreError,
+    RemoteMessageRow, Renewal, SessionRow, SignedPreKeyRow, StoreError,
 };
 use crate::domain::{
     ChatId, GatekeeperId, LoginId, PortalId, PortalKey, RemoteUserId, StanzaId, Timestamp,
@@ -25,6 +25,8 @@ pub trait Store: Send + Sync + 'static {
     async fn begin_read(&self) -> Result<Box<dyn StoreTxn>>;
     /// `sqlite` or `postgres`.
     fn engine(&self) -> &'static str;
+    /// How many transactions can usefully write side by side.
+    fn lanes(&self) -> usize;
     /// Closes every connection.
     async fn close(&self);
 }
@@ -42,6 +44,7 @@ pub trait StoreTxn:
     + LinkRepository
     + UserRepository
     + KeyValueRepository
+    + FenceRepository
     + Send
 {
     /// Makes everything written durable.
@@ -166,10 +169,10 @@ pub trait OutboxRepository {
     async fn queue(&mut self, row: &NewOutboxRow) -> Result<bool>;
     /// Whether a stanza id of a login is known: queued, acknowledged, or delivered.
     async fn outbox_knows(&mut self, login: LoginId, stanza_id: &StanzaId) -> Result<bool>;
-    /// Queued stanzas after a place in the order, oldest first.
+    /// Queued stanzas after a place in the order, oldest first; without their plaintext.
     async fn queued(&mut self, login: LoginId, after: i64, limit: i64) -> Result<Vec<OutboxRow>>;
     /// The gatekeeper acknowledged a stanza: it leaves the queue. A message with an event gets its [`MessageLink`] in the
-    /// same transaction and its plaintext stays for retries. `None` if it was not queued.
+    /// same transaction and its plaintext stays for retries (but is not in the answer). `None` if it was not queued.
     async fn acknowledged(
         &mut self,
         login: LoginId,
@@ -191,7 +194,7 @@ pub trait OutboxRepository {
         login: LoginId,
         stanza_id: &StanzaId,
     ) -> Result<Option<(OutboxRow, i64)>>;
-    /// Puts a message back in the queue with a new payload (the same message encrypted again) and counts the retry.
+    /// Puts a message back at the end of the queue with a new payload (the same message encrypted again) and counts the retry.
     async fn requeue(&mut self, login: LoginId, stanza_id: &StanzaId, payload: &[u8])
     -> Result<()>;
     /// How many stanzas wait for a login.
@@ -215,7 +218,7 @@ pub trait RemoteInboxRepository {
     /// Remembers a message. If it was seen but not decrypted and now is, the row waits again with revision 1. `false` if
     /// nothing changed.
     async fn put_remote_message(&mut self, message: &NewRemoteMessage) -> Result<bool>;
-    /// Counts a retry asked for a message; the new count.
+    /// Counts a retry asked for a message; the new count, 0 if the message is not known.
     async fn count_retry(
         &mut self,
         login: LoginId,
@@ -317,4 +320,31 @@ pub trait KeyValueRepository {
     async fn value(&mut self, key: &str) -> Result<Option<String>>;
     /// Stores a value.
     async fn set_value(&mut self, key: &str, value: &str) -> Result<()>;
+}
+
+/// Who may write, and how often ratchets were written: what keeps two processes, or an old copy of the database, from using a
+/// message key twice.
+#[async_trait]
+pub trait FenceRepository {
+    /// The database's own row; `None` in a new database.
+    ///
+    /// # Errors
+    /// [`StoreError::Unsealable`] if the sealing key is not the one the database was made with.
+    async fn instance(&mut self) -> Result<Option<Instance>>;
+    /// Makes the database's own row.
+    async fn create_instance(&mut self, database_id: &[u8; 16]) -> Result<()>;
+    /// Begins a new epoch, from which on processes of older ones cannot write. The epoch.
+    async fn take_over(&mut self, now: Timestamp) -> Result<i64>;
+    /// The current epoch; it cannot change before this transaction ends.
+    async fn epoch(&mut self) -> Result<i64>;
+    /// Remembers why every session has to be made anew, or that it has been.
+    async fn set_renewal(&mut self, renewal: Option<Renewal>) -> Result<()>;
+    /// Whether this transaction wrote a ratchet or something encrypted by one.
+    fn touched_ratchets(&self) -> bool;
+    /// The commits with ratchet steps: lane and number.
+    async fn ratchet_commits(&mut self) -> Result<Vec<(usize, i64)>>;
+    /// Counts a commit with ratchet steps; the new number.
+    async fn count_ratchet_commit(&mut self, lane: usize) -> Result<i64>;
+    /// Sets the number of commits with ratchet steps.
+    async fn set_ratchet_commits(&mut self, lane: usize, commits: i64) -> Result<()>;
 }

@@ -131,7 +131,7 @@ impl Lexer {
             self.take();
         }
         if matches!(word.as_str(), "r" | "br" | "cr") {
-            let hashes = (0..).take_while(|i| self.peek(*i) == Some('#')).count();
+            let hashes = (0..256).take_while(|i| self.peek(*i) == Some('#')).count();
             if self.peek(hashes) == Some('"') {
                 for _ in 0..=hashes {
                     self.take();

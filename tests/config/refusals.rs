@@ -116,6 +116,11 @@ fn values_that_cannot_work_are_refused() {
             "database.sealing_key",
         ),
         (
+            "c2VhbGluZy1rZXktb2YtdGhlLXRlc3RzLTMyLWJ5dGU=",
+            "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=",
+            "database.sealing_key",
+        ),
+        (
             "{\"example.org\": user}",
             "{\"exa mple\": user}",
             "bridge.permissions",

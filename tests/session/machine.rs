@@ -85,6 +85,7 @@ fn queued(id: &str) -> Queued {
     Queued {
         class: "message",
         id: id.to_owned(),
+        kind: None,
         payload: id.as_bytes().to_vec(),
     }
 }
@@ -277,6 +278,8 @@ fn the_window_bounds_what_is_in_flight() {
     assert!(bench.session.send(queued("a"), bench.now));
     assert!(bench.session.send(queued("b"), bench.now));
     assert!(!bench.session.send(queued("c"), bench.now));
+    assert!(bench.session.is_in_flight(&queued("a")));
+    assert!(!bench.session.is_in_flight(&queued("c")));
     assert_eq!(
         bench.sent(),
         [
@@ -310,6 +313,30 @@ fn a_stanza_that_is_never_acknowledged_ends_the_session() {
     assert!(!bench.session.is_quiet());
     assert_eq!(bench.sleep(), 60_000);
     assert_eq!(bench.events(), [Event::Closed(Close::Dead)]);
+}
+
+#[test]
+fn a_read_receipt_is_not_acknowledged_by_what_is_for_the_delivery() {
+    let mut bench = Bench::logged_in_with(SessionOptions {
+        ping_interval: 1_000_000,
+        ..SessionOptions::default()
+    });
+    let read = Queued {
+        class: "receipt",
+        id: "A1".to_owned(),
+        kind: Some("read"),
+        payload: vec![1],
+    };
+    let ack = Node::new("ack").with("class", "receipt").with("id", "A1");
+    assert!(bench.session.send(read.clone(), bench.now));
+    bench.feed(ack.clone());
+    assert_eq!(bench.events(), []);
+    bench.feed(ack.with("type", "read"));
+    assert_eq!(bench.events().len(), 1);
+    // Without its acknowledgement it is let go, and the connection stays.
+    assert!(bench.session.send(read, bench.now));
+    bench.sleep();
+    assert!(bench.session.is_quiet() && bench.session.is_open());
 }
 
 #[test]

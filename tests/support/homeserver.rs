@@ -43,6 +43,10 @@ pub struct World {
     pub receipts: Vec<(String, String, String)>,
     /// Events in the order of the stream: room and index in it.
     pub stream: Vec<(String, usize)>,
+    /// When each event of the stream came.
+    pub times: Vec<std::time::Instant>,
+    /// How long the application service took to take each transaction.
+    pub taken: Vec<Duration>,
     /// What was answered to a transaction id, by user, device, room, type and id.
     pub(super) sends: HashMap<String, String>,
     /// Requests counted by what they were.
@@ -218,6 +222,7 @@ impl World {
         room.events.push(event);
         let index = room.events.len() - 1;
         self.stream.push((room_id.to_owned(), index));
+        self.times.push(std::time::Instant::now());
         event_id
     }
 

@@ -32,6 +32,7 @@ pub(super) async fn deliver(server: Homeserver) {
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner)
                 .clone();
+            let asked = std::time::Instant::now();
             let answer = server
                 .http
                 .put(format!("{url}/_matrix/app/v1/transactions/{txn}"))
@@ -45,6 +46,7 @@ pub(super) async fn deliver(server: Homeserver) {
                 _ => false,
             };
             if taken {
+                server.world().taken.push(asked.elapsed());
                 break;
             }
             tokio::time::sleep(Duration::from_millis(20)).await;

@@ -95,9 +95,9 @@ fn interop_addresses_are_read_in_both_forms() {
         .with("from", &jid)
         .child(Node::new("list").child(Node::new("item").with("jid", &jid)))
         .child(Node::new("user").with("jid", Jid::interop(999, 1)));
-    for node in [ack, receipt] {
+    for (node, addresses) in [(ack, 2), (receipt, 3)] {
         let (short, long) = (wire::encode(&node), wire::encode_as(&node, TRAILING));
-        assert_eq!(long.len() - short.len(), 2 * 9);
+        assert_eq!(long.len() - short.len(), addresses * 9);
         assert_eq!(wire::decode(&short).unwrap(), node);
         assert_eq!(wire::decode(&long).unwrap(), node);
     }
@@ -125,10 +125,10 @@ fn each_kind_of_address_has_its_bytes() {
             "f7 00 02 ff 87 49 15 15 55 50 00 1f",
         ),
         ("1234:3@lid", "f7 01 03 ff 02 12 34"),
-        ("12:99@hosted", "f7 80 63 ff 01 12"),
-        ("12:99@hosted.lid", "f7 81 63 ff 01 12"),
-        ("100:7@msgr", "f6 ff 82 10 0f 00 07 cc"),
-        ("100@msgr", "f6 ff 82 10 0f 00 00 cc"),
+        ("1212:99@hosted", "f7 80 63 ff 02 12 12"),
+        ("1212:99@hosted.lid", "f7 81 63 ff 02 12 12"),
+        ("10077:7@msgr", "f6 ff 83 10 07 7f 00 07 cc"),
+        ("10077@msgr", "f6 ff 83 10 07 7f 00 00 cc"),
         ("s.whatsapp.net", "fa 00 03"),
         ("12:300@s.whatsapp.net", "fa fc 06 31 32 3a 33 30 30 03"),
     ];
@@ -202,12 +202,8 @@ fn long_lists_and_contents_have_their_longer_lengths() {
     ] {
         let node = Node::new("enc").bytes(vec![7; length]);
         let bytes = wire::encode(&node);
-        assert!(
-            bytes[2..]
-                .windows(16)
-                .next()
-                .is_some_and(|w| w.starts_with(&hex(start)) || w[1..].starts_with(&hex(start)))
-        );
+        let content = &bytes[bytes.len() - length - hex(start).len()..];
+        assert!(content.starts_with(&hex(start)));
         assert_eq!(wire::decode(&bytes).unwrap(), node);
     }
     assert_eq!(wire::decode(&wire::encode(&keys)).unwrap(), keys);
@@ -313,7 +309,7 @@ fn frames_come_out_whole_however_they_arrive() {
     let mut stream = bytes::BytesMut::new();
     frame::put_frame(&mut stream, b"one").unwrap();
     frame::put_frame(&mut stream, b"").unwrap();
-    frame::put_frame(&mut stream, &[9; 70_000]).unwrap();
+    frame::put_frame(&mut stream, &vec![9; 70_000]).unwrap();
     assert_eq!(&stream[..6], b"\0\0\x03one");
     let mut buffer = bytes::BytesMut::new();
     let mut frames = Vec::new();

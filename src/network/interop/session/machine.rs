@@ -127,9 +127,15 @@ impl Session {
             return false;
         }
         let deadline = now.plus_millis(self.options.ack_timeout);
-        self.window.push(queued.class, queued.id, deadline);
-        self.transmits.push_back(Transmit::Encoded(queued.payload));
+        let payload = self.window.push(queued, deadline);
+        self.transmits.push_back(Transmit::Encoded(payload));
         true
+    }
+
+    /// Whether a stanza of the outbox was sent and is not acknowledged.
+    #[must_use]
+    pub fn is_in_flight(&self, queued: &Queued) -> bool {
+        self.window.holds(queued)
     }
 
     /// Sends a stanza that expects no answer: an acknowledgement or a receipt. Nothing is sent when the session is over.
@@ -224,7 +230,7 @@ impl Session {
         let Some(acked) = Acked::read(node) else {
             return;
         };
-        if self.window.acked(&acked.class, &acked.id) {
+        if self.window.acked(&acked) {
             self.events.push_back(Event::Acked(acked));
         }
     }
@@ -319,7 +325,7 @@ impl Session {
         }
         // An acknowledgement that does not come means that the gatekeeper lost the stanza, which only sending it again on a
         // new connection can mend.
-        if self.window.is_overdue(now) {
+        if self.window.expire(now) {
             self.close(Close::Dead);
             return;
         }

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 
+use super::Acked;
 use crate::domain::Timestamp;
 
 /// A stanza of the outbox.
@@ -11,6 +12,9 @@ pub struct Queued {
     pub class: &'static str,
     /// Its id on the wire.
     pub id: String,
+    /// Its type, if its acknowledgement repeats it: `read` for a read receipt, as a message's delivery and reading are
+    /// acknowledged under the same id.
+    pub kind: Option<&'static str>,
     /// The encoded stanza.
     pub payload: Vec<u8>,
 }
@@ -19,6 +23,7 @@ pub struct Queued {
 struct Entry {
     class: &'static str,
     id: String,
+    kind: Option<&'static str>,
     deadline: Timestamp,
 }
 
@@ -45,29 +50,48 @@ impl Window {
         self.entries.is_empty()
     }
 
-    pub(super) fn push(&mut self, class: &'static str, id: String, deadline: Timestamp) {
+    pub(super) fn holds(&self, queued: &Queued) -> bool {
+        self.entries.iter().any(|entry| {
+            entry.class == queued.class && entry.id == queued.id && entry.kind == queued.kind
+        })
+    }
+
+    /// Takes in what is sent; gives its payload back.
+    pub(super) fn push(&mut self, queued: Queued, deadline: Timestamp) -> Vec<u8> {
         self.entries.push_back(Entry {
-            class,
-            id,
+            class: queued.class,
+            id: queued.id,
+            kind: queued.kind,
             deadline,
         });
+        queued.payload
     }
 
     /// Takes out what is acknowledged; `false` if it is not in flight.
-    pub(super) fn acked(&mut self, class: &str, id: &str) -> bool {
-        let place = self
-            .entries
-            .iter()
-            .position(|entry| entry.class == class && entry.id == id);
+    pub(super) fn acked(&mut self, acked: &Acked) -> bool {
+        let place = self.entries.iter().position(|entry| {
+            entry.class == acked.class
+                && entry.id == acked.id
+                && (entry.kind.is_none() || entry.kind == acked.kind.as_deref())
+        });
         match place {
             Some(place) => self.entries.remove(place).is_some(),
             None => false,
         }
     }
 
-    /// Whether an acknowledgement is overdue.
-    pub(super) fn is_overdue(&self, now: Timestamp) -> bool {
-        self.timeout().is_some_and(|deadline| deadline <= now)
+    /// Whether the acknowledgement of a message is overdue. A receipt whose acknowledgement is overdue is let go: it stays in
+    /// the outbox and goes again on the next connection, but is not worth a new one.
+    pub(super) fn expire(&mut self, now: Timestamp) -> bool {
+        while let Some(entry) = self.entries.front()
+            && entry.deadline <= now
+        {
+            if entry.class == "message" {
+                return true;
+            }
+            self.entries.pop_front();
+        }
+        false
     }
 
     /// All entries wait equally long, so the first one's time is over first.

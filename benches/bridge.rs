@@ -1,0 +1,200 @@
+//! What a message costs: the real bridge between a homeserver and a gatekeeper at the far ends of the real HTTP and chat wires,
+//! durable commits on.
+//!
+//! `cargo bench --bench bridge [-- --json] [--engine sqlite|postgres] [--messages N] [--rooms N]`. For every engine and
+//! direction it prints messages a second, CPU milliseconds of the bridge a message, median and 99th percentile of the latency the
+//! bridge adds at a tenth of that rate, and resident memory; before them how long the bridge took to start, its memory when
+//! idle, and the 99th percentile of the time a transaction waits for its answer.
+
+#[path = "../tests/support/mod.rs"]
+mod support;
+
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+use support::{
+    bridge_process::BridgeProcess,
+    process::{cpu_time, resident_kilobytes},
+    stage::{Engine, Stage, USER},
+};
+
+/// How long a run may take before it is given up.
+const DEADLINE: Duration = Duration::from_secs(120);
+
+#[derive(Clone, Copy)]
+enum Direction {
+    ToMatrix,
+    ToGatekeeper,
+}
+
+impl Direction {
+    fn name(self) -> &'static str {
+        match self {
+            Self::ToMatrix => "gatekeeper_to_matrix",
+            Self::ToGatekeeper => "matrix_to_gatekeeper",
+        }
+    }
+}
+
+struct Options {
+    json: bool,
+    engines: Vec<Engine>,
+    rooms: usize,
+    messages: usize,
+}
+
+fn options() -> Options {
+    let mut options = Options {
+        json: false,
+        engines: vec![Engine::Sqlite, Engine::Postgres],
+        rooms: 50,
+        messages: 10_000,
+    };
+    let mut words = std::env::args().skip(1);
+    while let Some(word) = words.next() {
+        let mut number = || words.next().and_then(|n| n.parse().ok()).expect("a number follows");
+        match word.as_str() {
+            "--json" => options.json = true,
+            "--rooms" => options.rooms = number(),
+            "--messages" => options.messages = number(),
+            "--engine" => {
+                let name = words.next().expect("an engine follows");
+                options.engines = vec![name.parse().expect("sqlite or postgres")];
+            }
+            // Cargo's own.
+            "--bench" => {}
+            other => panic!("unknown option {other}"),
+        }
+    }
+    if std::env::var_os("DRAWBRIDGE_TEST_POSTGRES").is_none() {
+        eprintln!("no Postgres cluster (DRAWBRIDGE_TEST_POSTGRES): SQLite alone; run it by scripts/postgres-run for both");
+        options.engines.retain(|engine| *engine == Engine::Sqlite);
+    }
+    options
+}
+
+fn main() {
+    let options = options();
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime can be made");
+    runtime.block_on(async {
+        for engine in &options.engines {
+            measure(*engine, &options).await;
+        }
+    });
+}
+
+async fn measure(engine: Engine, options: &Options) {
+    let mut stage = Stage::prepare(engine, options.rooms).await;
+    // The first start makes the database and keys; a later one is what an operator sees.
+    let mut bridge = stage.spawn(None);
+    assert!(bridge.listening(DEADLINE).await, "see {}", stage.log());
+    stage.log_in_and_open_chats().await;
+    bridge.kill();
+    let started = Instant::now();
+    let mut bridge = stage.spawn(None);
+    assert!(bridge.listening(DEADLINE).await, "see {}", stage.log());
+    let start = started.elapsed();
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    let idle = resident_kilobytes(bridge.id());
+    for direction in [Direction::ToMatrix, Direction::ToGatekeeper] {
+        // Sessions, caches and prepared statements are warm in a bridge that runs.
+        let warm = vec![Duration::ZERO; options.rooms * 4];
+        send(&stage, direction, &warm).await;
+        run(&stage, &bridge, engine, direction, options).await;
+    }
+    let mut taken = stage.homeserver.world().taken.clone();
+    taken.sort();
+    let summary = json!({
+        "engine": engine.to_string(), "start_ms": millis(start), "idle_rss_mb": megabytes(idle),
+        "transaction_p99_ms": millis(percentile(&taken, 99)),
+    });
+    if options.json {
+        println!("{summary}");
+    } else {
+        println!(
+            "{engine}: start {:.0} ms, idle {:.1} MB, a transaction's answer p99 {:.1} ms",
+            millis(start),
+            megabytes(idle),
+            millis(percentile(&taken, 99))
+        );
+    }
+    bridge.kill();
+    stage.finish(false).await;
+}
+
+async fn run(
+    stage: &Stage,
+    bridge: &BridgeProcess,
+    engine: Engine,
+    direction: Direction,
+    options: &Options,
+) {
+    let cpu_before = cpu_time(bridge.id());
+    let began = Instant::now();
+    send(stage, direction, &vec![Duration::ZERO; options.messages]).await;
+    let rate = options.messages as f64 / began.elapsed().as_secs_f64();
+    let cpu = cpu_time(bridge.id()).saturating_sub(cpu_before);
+    let rss = resident_kilobytes(bridge.id());
+    let pause = Duration::from_secs_f64(10.0 / rate);
+    let mut latencies = send(stage, direction, &vec![pause; options.messages / 10]).await;
+    latencies.sort();
+    let (p50, p99) = (percentile(&latencies, 50), percentile(&latencies, 99));
+    let cpu_each = millis(cpu) / options.messages as f64;
+    if options.json {
+        println!(
+            "{}",
+            json!({
+                "engine": engine.to_string(), "direction": direction.name(), "rooms": options.rooms,
+                "messages_per_s": rate.round(), "cpu_ms_per_message": cpu_each,
+                "p50_ms": millis(p50), "p99_ms": millis(p99), "rss_mb": megabytes(rss),
+            })
+        );
+    } else {
+        println!(
+            "{engine} {}: {rate:.0} messages/s over {} rooms, {cpu_each:.3} ms CPU a message, latency p50 {:.1} ms p99 {:.1} ms, {:.1} MB",
+            direction.name(),
+            options.rooms,
+            millis(p50),
+            millis(p99),
+            megabytes(rss)
+        );
+    }
+}
+
+/// Sends one message after each pause, round the rooms, and waits until all arrived; how long each was under way.
+async fn send(stage: &Stage, direction: Direction, pauses: &[Duration]) -> Vec<Duration> {
+    let run: u64 = rand::random();
+    let mut sent = Vec::with_capacity(pauses.len());
+    for (number, pause) in pauses.iter().enumerate() {
+        if !pause.is_zero() {
+            tokio::time::sleep(*pause).await;
+        }
+        let chat = &stage.chats[number % stage.chats.len()];
+        let body = format!("{run} {number}");
+        sent.push(Instant::now());
+        match direction {
+            Direction::ToMatrix => chat.say(&body).await,
+            Direction::ToGatekeeper => {
+                stage.homeserver.send_text(&chat.room_id(), USER, &body);
+            }
+        }
+    }
+    let arrived = stage.arrivals(run, pauses.len(), matches!(direction, Direction::ToMatrix), DEADLINE).await;
+    sent.iter()
+        .zip(arrived)
+        .map(|(sent, arrived)| arrived.saturating_duration_since(*sent))
+        .collect()
+}
+
+fn percentile(sorted: &[Duration], percent: usize) -> Duration {
+    let at = (sorted.len() * percent / 100).min(sorted.len().saturating_sub(1));
+    sorted.get(at).copied().unwrap_or_default()
+}
+
+fn millis(duration: Duration) -> f64 {
+    duration.as_secs_f64() * 1000.0
+}
+
+fn megabytes(kilobytes: u64) -> f64 {
+    kilobytes as f64 / 1024.0
+}

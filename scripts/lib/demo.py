@@ -1,0 +1,249 @@
+"""The demo's driver: see scripts/demo."""
+
+import argparse
+import json
+import pathlib
+import re
+import secrets
+import signal
+import sys
+import time
+
+import bridge
+import synapse
+from contact import Page
+from matrix import Matrix
+from processes import Failure, free_port
+
+DOMAIN = "drawbridge.localhost"
+USER = "alice"
+BOT = f"@drawbridgebot:{DOMAIN}"
+PATIENCE = 60
+
+
+class Transcript:
+    """Prints who says what, as it happens."""
+
+    def __init__(self):
+        self.started = time.monotonic()
+
+    def line(self, who, text):
+        elapsed = time.monotonic() - self.started
+        first, *rest = text.strip().split("\n")
+        print(f"{elapsed:6.1f} s  {who:>12} │ {first}", flush=True)
+        for more in rest:
+            print(f"{'':24} │ {more}", flush=True)
+
+
+class Conversation:
+    """A room and one other member of it, followed by polling; what that member says is printed."""
+
+    def __init__(self, user, room, other, name, transcript):
+        self.user, self.room, self.other, self.name = user, room, other, name
+        self.transcript = transcript
+        self.known = {event["event_id"] for event in user.messages(room)}
+
+    def say(self, text):
+        self.transcript.line(USER, text)
+        self.known.add(self.user.say(self.room, text))
+
+    def answer(self, what):
+        """The next thing the other one says."""
+        deadline = time.monotonic() + PATIENCE
+        while time.monotonic() < deadline:
+            for event in self.user.messages(self.room):
+                if event["event_id"] in self.known or event["sender"] != self.other:
+                    continue
+                self.known.add(event["event_id"])
+                body = event["content"].get("body", "")
+                self.transcript.line(self.name, body)
+                return body
+            time.sleep(0.2)
+        raise Failure(f"{what} did not come in {PATIENCE} s; see the logs in .demo/")
+
+
+class State:
+    """What one run leaves for the next: ports, a password, the management room."""
+
+    def __init__(self, path):
+        self.path = path
+        self.values = json.loads(path.read_text()) if path.exists() else {}
+
+    def get(self, key, make):
+        if key not in self.values:
+            self.set(key, make())
+        return self.values[key]
+
+    def set(self, key, value):
+        self.values[key] = value
+        synapse.private_file(self.path, json.dumps(self.values, indent=2))
+
+
+def choose_ports(arguments, state):
+    """The port of each listener: as asked for, as last time, or the next free one."""
+    ports = {}
+    for number, name in enumerate(("synapse", "appservice", "partner", "chat", "page")):
+        wanted = state.values.get("ports", {}).get(name, 29330 + number)
+        if arguments.port_base is not None:
+            wanted = arguments.port_base + number
+        while True:
+            port = free_port(wanted)
+            if port not in ports.values():
+                break
+            wanted = port + 1
+        ports[name] = port
+    state.set("ports", ports)
+    return ports
+
+
+def start(arguments, folder, state, programs):
+    """Starts Synapse and the bridge; returns the URLs of Synapse and of the sandbox's page."""
+    ports = choose_ports(arguments, state)
+    home = f"http://127.0.0.1:{ports['synapse']}"
+    appservice = f"127.0.0.1:{ports['appservice']}"
+    partner = f"127.0.0.1:{ports['partner']}"
+    page = f"127.0.0.1:{ports['page']}"
+    registration = bridge.configure(
+        arguments.bridge,
+        folder / "bridge",
+        {
+            "homeserver.address": home,
+            "homeserver.domain": DOMAIN,
+            "appservice.address": f"http://{appservice}",
+            "appservice.listen": f'"{appservice}"',
+            "partner.address": f"http://{partner}",
+            "partner.listen": f'"{partner}"',
+            "sandbox.chat_listen": f'"127.0.0.1:{ports["chat"]}"',
+            "sandbox.http_listen": f'"{page}"',
+            "bridge.permissions": f'{{"{DOMAIN}": user}}',
+        },
+    )
+    shared_secret = synapse.write_config(folder / "synapse", DOMAIN, ports["synapse"], registration)
+    print("starting Synapse", flush=True)
+    programs.append(synapse.start(arguments.synapse, folder / "synapse", ports["synapse"]))
+    print("starting the bridge, with the sandbox gatekeeper in it", flush=True)
+    programs.append(bridge.start(arguments.bridge, folder / "bridge", appservice))
+    password = state.get("password", lambda: secrets.token_urlsafe(9))
+    synapse.register(home, shared_secret, USER, password)
+    return home, f"http://{page}"
+
+
+def management_room(user, state, transcript):
+    """The direct chat with the bot: last time's, or a new one."""
+    room = state.values.get("management")
+    if room and room in user.joined_rooms() and user.members(room).get(BOT) == "join":
+        return Conversation(user, room, BOT, "bot", transcript)
+    transcript.line("", f"{USER} starts a direct chat with {BOT}")
+    room = user.direct_chat(BOT)
+    desk = Conversation(user, room, BOT, "bot", transcript)
+    desk.answer("the bot's welcome")
+    state.set("management", room)
+    return desk
+
+
+def open_chat(user, desk, contact, transcript):
+    """Logs in at the gatekeeper, starts the chat with a contact, joins its room."""
+    desk.say("login whatsapp")
+    answer = desk.answer("the answer to login")
+    if "logged in" not in answer or "not" in answer.split("logged in")[0]:
+        raise Failure("the login did not work")
+    desk.say(f"start-chat whatsapp {contact['id'].split('@')[0]}")
+    answer = desk.answer("the answer to start-chat")
+    found = re.search(r"\[(!\S+)\]", answer)
+    if not found:
+        raise Failure("no chat was started")
+    room = found[1]
+    user.join(room)
+    (ghost,) = [member for member in user.members(room) if member not in (user.mxid, BOT)]
+    name = user.display_name(ghost)
+    transcript.line("", f"{USER} joins the room; in it is {name}, {ghost}")
+    return Conversation(user, room, ghost, name, transcript)
+
+
+def converse(chat, lines):
+    """Says each line and waits for its echo; what came back."""
+    echoes = []
+    for text in lines:
+        chat.say(text)
+        echoes.append(chat.answer(f"the echo of {text!r}"))
+    return echoes
+
+
+def check(user, chat, page, contact, lines):
+    """Compares what was said with what each side has; a list of what is wrong."""
+    wrong = []
+
+    def compare(what, expected, found):
+        ours = [text for text in found if text in expected]
+        if ours != expected:
+            wrong.append(f"{what}: expected {expected}, found {ours}")
+
+    # Matrix keeps both sides of the room; the gatekeeper's page what the contact's phone decrypted and what it sent.
+    room = user.messages(chat.room)
+    bodies = lambda sender: [event["content"].get("body") for event in room if event["sender"] == sender]
+    compare("in Matrix, from the user", lines, bodies(user.mxid))
+    compare("in Matrix, from the contact", lines, bodies(chat.other))
+    compare("on the contact's phone, received", lines, page.received(contact))
+    compare("on the contact's phone, sent", lines, page.sent(contact))
+    return wrong
+
+
+def main():
+    parser = argparse.ArgumentParser(prog="scripts/demo", description="A chat between a Matrix user on Synapse and a contact of the sandbox gatekeeper.")
+    parser.add_argument("--check", action="store_true", help="verify what arrived on each side, then stop; exit 0 or 1")
+    parser.add_argument("--port-base", type=int, metavar="PORT", help="listen on five ports from this one on (default: 29330; taken ones are passed over)")
+    parser.add_argument("--folder", type=pathlib.Path, default=pathlib.Path(".demo"), help="where everything is kept (default: .demo)")
+    parser.add_argument("--synapse", help=argparse.SUPPRESS)
+    parser.add_argument("--bridge", help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+
+    # A SIGTERM ends the demo as a Ctrl-C does.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    folder = arguments.folder.resolve()
+    folder.mkdir(parents=True, exist_ok=True)
+    programs = []
+    try:
+        state = State(folder / "state.json")
+        home, page_url = start(arguments, folder, state, programs)
+        transcript = Transcript()
+        user = Matrix(home, USER, state.values["password"])
+        page = Page(page_url)
+        contact = page.echo_contact()
+        desk = management_room(user, state, transcript)
+        chat = open_chat(user, desk, contact, transcript)
+        run = secrets.token_hex(2)
+        lines = [
+            f"Hello from Matrix! (run {run})",
+            f"Ünïcödé survives: ñ 漢字 🦀 (run {run})",
+            f"So do\nseveral lines. (run {run})",
+        ]
+        converse(chat, lines)
+        if arguments.check:
+            wrong = check(user, chat, page, contact, lines)
+            for complaint in wrong:
+                print(f"WRONG: {complaint}")
+            print("check failed" if wrong else "check passed: each message arrived once, in order, on both sides")
+            return 1 if wrong else 0
+        print(
+            f"\nEverything stays up until you press Ctrl-C.\n"
+            f"  Matrix client:   homeserver {home}, user {USER}, password {state.values['password']}\n"
+            f"  Sandbox's page:  {page_url}/ (be the person on the other side)\n"
+            f"  Logs:            {folder}/bridge/bridge.log, {folder}/synapse/synapse.log\n"
+        )
+        while True:
+            time.sleep(1)
+            for program in programs:
+                program.check()
+    except KeyboardInterrupt:
+        print("\nstopping")
+        return 1 if arguments.check else 0
+    except Failure as failure:
+        print(f"error: {failure}", file=sys.stderr)
+        return 1
+    finally:
+        for program in reversed(programs):
+            program.stop()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,104 @@
+//! Accounts: registered on demand, one device each, with a display name.
+
+use ruma::{
+    OwnedUserId,
+    api::client::{
+        account::{
+            register::{self, LoginType},
+            whoami,
+        },
+        device::update_device,
+        profile::set_profile_field,
+        session::login::{
+            self,
+            v3::{ApplicationService, LoginInfo},
+        },
+        uiaa::{MatrixUserIdentifier, UserIdentifier},
+    },
+    profile::ProfileFieldValue,
+};
+
+use super::{
+    Client, Intent, MatrixError,
+    client::{Identity, Tries},
+};
+
+const DEVICE_NAME: &str = "drawbridge";
+
+impl Intent {
+    /// Makes sure that the homeserver knows the account and its device.
+    ///
+    /// # Errors
+    /// What the homeserver said.
+    pub async fn ensure_registered(&self) -> Result<(), MatrixError> {
+        let mut request = register::v3::Request::new();
+        request.username = Some(self.user.localpart().to_owned());
+        request.login_type = Some(LoginType::ApplicationService);
+        // With MSC4190 there is no other way, without it an access token nobody needs is not made.
+        request.inhibit_login = true;
+        let registered = self
+            .client
+            .call(request, Identity::Appservice, Tries::Few)
+            .await;
+        match registered {
+            Ok(_) => {}
+            Err(error) if error.errcode() == Some("M_USER_IN_USE") => {}
+            Err(error) => return Err(error),
+        }
+        self.ensure_device().await
+    }
+
+    /// The device is made by name (MSC4190); a homeserver that does not know that makes it by a login.
+    async fn ensure_device(&self) -> Result<(), MatrixError> {
+        let mut request = update_device::v3::Request::new(Client::device().to_owned());
+        request.display_name = Some(DEVICE_NAME.to_owned());
+        let made = self
+            .client
+            .call(request, Identity::User(&self.user), Tries::Few)
+            .await;
+        match made {
+            Ok(_) => Ok(()),
+            Err(error) if error.status() == Some(404) => self.log_in_device().await,
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn log_in_device(&self) -> Result<(), MatrixError> {
+        let user = MatrixUserIdentifier::new(self.user.localpart().to_owned());
+        let info = ApplicationService::new(UserIdentifier::Matrix(user));
+        let mut request = login::v3::Request::new(LoginInfo::ApplicationService(info));
+        request.device_id = Some(Client::device().to_owned());
+        request.initial_device_display_name = Some(DEVICE_NAME.to_owned());
+        // The access token it answers with is dropped: the application service's own is used throughout.
+        self.client
+            .call(request, Identity::Appservice, Tries::Few)
+            .await
+            .map(drop)
+    }
+
+    /// Sets the account's display name.
+    ///
+    /// # Errors
+    /// What the homeserver said.
+    pub async fn set_display_name(&self, name: &str) -> Result<(), MatrixError> {
+        let value = ProfileFieldValue::DisplayName(name.to_owned());
+        let request = set_profile_field::v3::Request::new(self.user.clone(), value);
+        self.call(request).await.map(drop)
+    }
+
+    /// Who the homeserver takes this account for.
+    ///
+    /// # Errors
+    /// What the homeserver said: an account that is not registered, a token it does not know.
+    pub async fn whoami(&self) -> Result<OwnedUserId, MatrixError> {
+        let answer = self
+            .client
+            .call(
+                whoami::v3::Request::new(),
+                Identity::User(&self.user),
+                Tries::Few,
+            )
+            .await?;
+        Ok(answer.user_id)
+    }
+}

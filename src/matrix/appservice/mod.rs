@@ -1,0 +1,176 @@
+//! The application service's own endpoints: what the homeserver calls.
+//!
+//! Every path, known or not, demands the homeserver's token. A transaction is answered only after its events are in the
+//! store, and with an error only when trying again can help: an answer that is none blocks the homeserver's queue for ever.
+
+mod answer;
+mod auth;
+mod ping;
+mod query;
+mod thirdparty;
+mod transactions;
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use async_trait::async_trait;
+use axum::{
+    Router,
+    http::StatusCode,
+    middleware,
+    response::Response,
+    routing::{get, post, put},
+};
+use ruma::{RoomAliasId, UserId, api::error::ErrorKind};
+use secrecy::SecretString;
+use serde_json::Value;
+
+use super::GhostNaming;
+use crate::{clock::Clock, domain::GatekeeperId, store::Database};
+
+/// What is told about what the homeserver handed over. What is announced is in the store.
+#[async_trait]
+pub trait AppserviceSink: Send + Sync + 'static {
+    /// Events of these rooms wait in the store.
+    fn rooms_waiting(&self, rooms: &[String]);
+    /// Receipts and typing, each with its `room_id`; they are not stored.
+    fn ephemeral(&self, events: Vec<Value>);
+    /// Whether the user exists; it is made if it can be.
+    async fn user_exists(&self, user: &UserId) -> bool;
+    /// Whether the room exists; it is made if it can be.
+    async fn room_alias_exists(&self, alias: &RoomAliasId) -> bool {
+        let _ = alias;
+        false
+    }
+    /// The homeserver reaches the bridge, and has been asked to say so with this transaction id.
+    fn ping_received(&self, txn_id: Option<&str>);
+}
+
+/// What the endpoints need; cheap to clone.
+#[derive(Clone)]
+pub struct AppserviceState(Arc<Inner>);
+
+struct Inner {
+    db: Database,
+    token: auth::Token,
+    sink: Arc<dyn AppserviceSink>,
+    clock: Arc<dyn Clock>,
+    directory: Option<Directory>,
+}
+
+/// What clients can look up by third-party identifiers.
+struct Directory {
+    naming: GhostNaming,
+    gatekeepers: BTreeMap<GatekeeperId, String>,
+}
+
+impl AppserviceState {
+    /// Endpoints that take transactions into `db` from whoever shows `hs_token`.
+    #[must_use]
+    pub fn new(
+        db: Database,
+        hs_token: &SecretString,
+        sink: Arc<dyn AppserviceSink>,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        Self(Arc::new(Inner {
+            db,
+            token: auth::Token::new(hs_token),
+            sink,
+            clock,
+            directory: None,
+        }))
+    }
+
+    /// With third-party lookups: the gatekeepers' names for people by id, and the naming of their users.
+    #[must_use]
+    pub fn with_directory(
+        self,
+        naming: GhostNaming,
+        gatekeepers: BTreeMap<GatekeeperId, String>,
+    ) -> Self {
+        let directory = Some(Directory {
+            naming,
+            gatekeepers,
+        });
+        Self(Arc::new(Inner {
+            db: self.0.db.clone(),
+            token: self.0.token.clone(),
+            sink: self.0.sink.clone(),
+            clock: self.0.clock.clone(),
+            directory,
+        }))
+    }
+}
+
+/// The endpoints, under their stable paths and those of older homeservers.
+pub fn router(state: AppserviceState) -> Router {
+    let token = state.0.token.clone();
+    let mut router = Router::new();
+    for base in ["/_matrix/app/v1", ""] {
+        router = router
+            .route(
+                &format!("{base}/transactions/{{txn_id}}"),
+                put(transactions::take),
+            )
+            .route(&format!("{base}/users/{{user}}"), get(query::user))
+            .route(&format!("{base}/rooms/{{alias}}"), get(query::room));
+    }
+    for base in ["/_matrix/app/v1", "/_matrix/app/unstable"] {
+        let base = format!("{base}/thirdparty");
+        router = router
+            .route(
+                &format!("{base}/protocol/{{protocol}}"),
+                get(thirdparty::protocol),
+            )
+            .route(
+                &format!("{base}/user/{{protocol}}"),
+                get(thirdparty::user_by_fields),
+            )
+            .route(&format!("{base}/user"), get(thirdparty::user_by_id))
+            .route(
+                &format!("{base}/location/{{protocol}}"),
+                get(thirdparty::location_by_fields),
+            )
+            .route(
+                &format!("{base}/location"),
+                get(thirdparty::location_by_alias),
+            );
+    }
+    router = router
+        .route("/_matrix/app/v1/ping", post(ping::answer))
+        .route(
+            "/_matrix/app/unstable/fi.mau.msc2659/ping",
+            post(ping::answer),
+        );
+    guarded(router, token).with_state(state)
+}
+
+/// Only the ping endpoint: enough to see whether the homeserver reaches this machine while the bridge does not run.
+pub fn ping_router(hs_token: &SecretString) -> Router {
+    let router = Router::new().route("/_matrix/app/v1/ping", post(ping::answer_alone));
+    guarded(router, auth::Token::new(hs_token))
+}
+
+/// Puts the token before every path and method, those that do not exist included.
+fn guarded<S: Clone + Send + Sync + 'static>(router: Router<S>, token: auth::Token) -> Router<S> {
+    router
+        .fallback(unknown_path)
+        .method_not_allowed_fallback(unknown_method)
+        .layer(middleware::from_fn_with_state(token, auth::demand))
+}
+
+async fn unknown_path() -> Response {
+    answer::error(
+        StatusCode::NOT_FOUND,
+        ErrorKind::Unrecognized,
+        "there is no such endpoint",
+    )
+}
+
+async fn unknown_method() -> Response {
+    answer::error(
+        StatusCode::METHOD_NOT_ALLOWED,
+        ErrorKind::Unrecognized,
+        "this endpoint has no such method",
+    )
+}

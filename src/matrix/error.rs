@@ -1,0 +1,120 @@
+//! What can go wrong with the homeserver.
+
+use std::{error::Error as _, fmt::Write as _, time::Duration};
+
+use serde::Deserialize;
+
+/// A failed request to the homeserver.
+#[derive(Debug, thiserror::Error)]
+pub enum MatrixError {
+    /// It could not be reached, or it did not answer in time.
+    #[error("the homeserver cannot be reached: {0}")]
+    Unreachable(String),
+    /// It answered with an error.
+    #[error("the homeserver refused ({status} {errcode}): {message}")]
+    Refused {
+        /// The HTTP status.
+        status: u16,
+        /// The Matrix error code; empty if the answer had none.
+        errcode: String,
+        /// The homeserver's own words.
+        message: String,
+        /// When to try again, if it said so.
+        retry_after: Option<Duration>,
+    },
+    /// Its answer cannot be read.
+    #[error("the homeserver's answer cannot be read: {0}")]
+    Unreadable(String),
+    /// The request cannot be made from what was given.
+    #[error("a request to the homeserver cannot be made: {0}")]
+    Request(String),
+}
+
+/// The fields of an error's body that are of interest.
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct Body {
+    errcode: String,
+    error: String,
+    retry_after_ms: Option<u64>,
+}
+
+impl MatrixError {
+    /// Whether the same request may work later without anybody's doing.
+    #[must_use]
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Self::Unreachable(_) => true,
+            Self::Refused { status, .. } => *status == 429 || *status >= 500,
+            Self::Unreadable(_) | Self::Request(_) => false,
+        }
+    }
+
+    /// The Matrix error code, if the homeserver gave one.
+    #[must_use]
+    pub fn errcode(&self) -> Option<&str> {
+        match self {
+            Self::Refused { errcode, .. } if !errcode.is_empty() => Some(errcode),
+            _ => None,
+        }
+    }
+
+    /// The HTTP status, if the homeserver answered.
+    #[must_use]
+    pub fn status(&self) -> Option<u16> {
+        match self {
+            Self::Refused { status, .. } => Some(*status),
+            _ => None,
+        }
+    }
+
+    /// Whether it looks as if the homeserver is down. What stands before it answers for it without a Matrix error code; with
+    /// one it is alive, even if it says 502 because it cannot reach us.
+    pub(super) fn is_outage(&self) -> bool {
+        match self {
+            Self::Unreachable(_) => true,
+            Self::Refused {
+                status, errcode, ..
+            } => matches!(status, 502..=504) && errcode.is_empty(),
+            Self::Unreadable(_) | Self::Request(_) => false,
+        }
+    }
+
+    pub(super) fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Refused { retry_after, .. } => *retry_after,
+            _ => None,
+        }
+    }
+
+    /// An answer with a status from 400 on.
+    pub(super) fn from_answer(answer: &http::Response<impl AsRef<[u8]>>) -> Self {
+        let body: Body = serde_json::from_slice(answer.body().as_ref()).unwrap_or_default();
+        let header = answer
+            .headers()
+            .get(http::header::RETRY_AFTER)
+            .and_then(|value| value.to_str().ok()?.parse().ok())
+            .map(Duration::from_secs);
+        Self::Refused {
+            status: answer.status().as_u16(),
+            errcode: body.errcode,
+            message: body.error,
+            retry_after: body.retry_after_ms.map(Duration::from_millis).or(header),
+        }
+    }
+}
+
+impl From<reqwest::Error> for MatrixError {
+    fn from(error: reqwest::Error) -> Self {
+        // The address holds user ids, and those hold phone numbers.
+        let error = error.without_url();
+        let mut text = error.to_string();
+        let mut source = error.source();
+        while let Some(cause) = source {
+            // Writing to a string cannot fail.
+            let _ = write!(text, ": {cause}");
+            source = cause.source();
+        }
+        Self::Unreachable(text)
+    }
+}

@@ -1,0 +1,224 @@
+//! Gap repair: homeservers forget what they still had to deliver when they are killed, so the bridge asks for itself.
+//!
+//! `/sync` as the bot, with its device, from a token that is stored together with the events it brought: on start, after an
+//! outage, and every few minutes. What came in a transaction too is known by its event id. Where the homeserver hands over no
+//! ephemeral events, the same request waits for them. The account is never `sender_localpart`: Synapse fails on its `/sync`.
+
+mod collect;
+
+use std::{sync::Arc, time::Duration};
+
+use futures_util::FutureExt as _;
+use ruma::{
+    api::client::{
+        filter::{FilterDefinition, RoomEventFilter},
+        sync::sync_events,
+    },
+    uint,
+};
+use sha2::{Digest as _, Sha256};
+use tokio_util::sync::CancellationToken;
+
+use super::{Client, MatrixError, appservice::AppserviceSink, inbox};
+use crate::{
+    clock::Clock,
+    config::EphemeralMode,
+    domain::Timestamp,
+    store::{Database, StoreError},
+};
+
+/// Where the last sync ended.
+const SINCE: &str = "matrix.sync_since";
+/// How often gaps are looked for without a reason.
+const INTERVAL: Duration = Duration::from_mins(5);
+/// How long the homeserver waits for something to happen.
+const LONG_POLL: Duration = Duration::from_secs(30);
+/// The pause after a failure, doubled up to the second.
+const PAUSES: (Duration, Duration) = (Duration::from_secs(1), Duration::from_mins(1));
+
+/// A failed repair.
+#[derive(Debug, thiserror::Error)]
+pub enum RepairError {
+    /// The homeserver failed or refused.
+    #[error(transparent)]
+    Matrix(#[from] MatrixError),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Keeps the inbox complete.
+pub struct Syncer {
+    client: Client,
+    db: Database,
+    sink: Arc<dyn AppserviceSink>,
+    mode: EphemeralMode,
+    clock: Arc<dyn Clock>,
+}
+
+impl Syncer {
+    /// A syncer for the bot's rooms. Nothing is asked yet.
+    #[must_use]
+    pub fn new(
+        client: Client,
+        db: Database,
+        sink: Arc<dyn AppserviceSink>,
+        mode: EphemeralMode,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        Self {
+            client,
+            db,
+            sink,
+            mode,
+            clock,
+        }
+    }
+
+    /// Repairs until it is cancelled. The bot has to be registered.
+    pub async fn run(self, cancel: CancellationToken) {
+        cancel.run_until_cancelled(self.keep_repairing()).await;
+    }
+
+    async fn keep_repairing(&self) {
+        let wait = if self.brings_ephemeral().await {
+            LONG_POLL
+        } else {
+            Duration::ZERO
+        };
+        let mut pause = PAUSES.0;
+        loop {
+            match self.repair(wait).await {
+                Ok(events) => {
+                    pause = PAUSES.0;
+                    if events > 0 && wait.is_zero() {
+                        tracing::info!(
+                            events,
+                            "the homeserver had not delivered these, they are repaired"
+                        );
+                    }
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "the homeserver could not be asked for what it may not have delivered");
+                    tokio::time::sleep(pause).await;
+                    pause = (pause * 2).min(PAUSES.1);
+                    continue;
+                }
+            }
+            let back = if wait.is_zero() {
+                tokio::time::timeout(INTERVAL, self.client.recovered())
+                    .await
+                    .is_ok()
+            } else {
+                self.client.recovered().now_or_never().is_some()
+            };
+            if back {
+                self.wake_homeserver().await;
+            }
+        }
+    }
+
+    /// After an outage the homeserver may be waiting before it delivers again; a ping ends that.
+    async fn wake_homeserver(&self) {
+        match self.client.ping().await {
+            Ok(took) => tracing::debug!(?took, "the homeserver reaches the bridge"),
+            Err(error) => tracing::warn!(%error, "the homeserver cannot reach the bridge"),
+        }
+    }
+
+    async fn brings_ephemeral(&self) -> bool {
+        match self.mode {
+            EphemeralMode::Transactions => false,
+            EphemeralMode::Sync => true,
+            // What does not say that it is Synapse is asked: an event that comes twice does no harm.
+            EphemeralMode::Auto => {
+                let software = self.client.software().await;
+                !software.is_some_and(|name| name.eq_ignore_ascii_case("synapse"))
+            }
+        }
+    }
+
+    /// Asks once for what happened since the last time, waiting up to `wait` for something to happen, and puts it into the inbox; how
+    /// many events had not been delivered. The first time there is no "since": only open invitations are taken.
+    ///
+    /// # Errors
+    /// Why it could not be asked or stored; nothing is lost, the next time begins at the same place.
+    pub async fn repair(&self, wait: Duration) -> Result<usize, RepairError> {
+        let known = self
+            .db
+            .read(|txn| Box::pin(async move { txn.value(SINCE).await }))
+            .await?;
+        let (since, answer) = self.ask(known, wait).await?;
+        let events = collect::events(&self.client.bot(), &answer, since.as_deref()).await?;
+        let ephemeral = collect::ephemeral(&answer);
+        let events_new = self.store(since, &answer, events).await?;
+        if !ephemeral.is_empty() {
+            self.sink.ephemeral(ephemeral);
+        }
+        Ok(events_new)
+    }
+
+    async fn ask(
+        &self,
+        since: Option<String>,
+        wait: Duration,
+    ) -> Result<(Option<String>, sync_events::v3::Response), MatrixError> {
+        let bot = self.client.bot();
+        let filter = || filter(!wait.is_zero());
+        match bot.sync(since.as_deref(), wait, filter()).await {
+            Ok(answer) => Ok((since, answer)),
+            // A homeserver that was set up anew does not know the place any more.
+            Err(error) if since.is_some() && error.status() == Some(400) => {
+                tracing::warn!(%error, "the homeserver does not know where the last sync ended, it begins anew");
+                let answer = bot.sync(None, Duration::ZERO, filter()).await?;
+                Ok((None, answer))
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn store(
+        &self,
+        since: Option<String>,
+        answer: &sync_events::v3::Response,
+        events: Vec<String>,
+    ) -> Result<usize, RepairError> {
+        let next = answer.next_batch.clone();
+        if events.is_empty() && since.as_ref() == Some(&next) {
+            return Ok(0);
+        }
+        let mut hash = Sha256::new();
+        for part in [since.as_deref().unwrap_or_default(), &next] {
+            hash.update((part.len() as u64).to_be_bytes());
+            hash.update(part);
+        }
+        let batch = inbox::Batch {
+            txn_id: "sync".to_owned(),
+            hash: hash.finalize().into(),
+            events: events.iter().map(|event| inbox::row(event)).collect(),
+            mark: Some((SINCE, next)),
+        };
+        let now = Timestamp(self.clock.now_ms());
+        let accepted = inbox::take(&self.db, batch, now).await?;
+        if !accepted.rooms.is_empty() {
+            self.sink.rooms_waiting(&accepted.rooms);
+        }
+        Ok(accepted.new_events)
+    }
+}
+
+/// Timelines alone, and receipts and typing if they are wanted.
+fn filter(with_ephemeral: bool) -> FilterDefinition {
+    let mut filter = FilterDefinition::ignore_all();
+    filter.room.rooms = None;
+    filter.room.timeline = RoomEventFilter::empty();
+    filter.room.timeline.limit = Some(uint!(100));
+    filter.room.ephemeral = RoomEventFilter::ignore_all();
+    if with_ephemeral {
+        filter.room.ephemeral = RoomEventFilter::empty();
+        filter.room.ephemeral.types = Some(vec!["m.receipt".to_owned(), "m.typing".to_owned()]);
+    }
+    filter.room.state = RoomEventFilter::ignore_all();
+    filter.room.account_data = RoomEventFilter::ignore_all();
+    filter
+}

@@ -1,0 +1,379 @@
+//! A connection that holds: what is ready is read, committed in one step, answered in one write; what waits is sent.
+
+use std::{collections::HashMap, time::Duration};
+
+use futures_util::FutureExt;
+use tokio::{
+    sync::{mpsc, oneshot},
+    time::Instant,
+};
+
+use super::{
+    handle::{Ask, AskError, Purpose},
+    intake::{Intake, Wanted},
+    outflow::Outflow,
+    task::{Ended, Task},
+    upkeep::{Chore, Upkeep},
+};
+use crate::{
+    domain::Timestamp,
+    network::{
+        ConnectionState,
+        interop::{
+            keys,
+            session::{Close, Event, RequestError, RequestId, Session, Transmit},
+            transport::{StanzaReader, StanzaWriter, TransportError},
+            wire::Node,
+        },
+    },
+    store::{Lane, LoginState, StoreError},
+};
+
+/// How many stanzas are taken at a time.
+pub(super) const BATCH: usize = 64;
+
+/// How long the gatekeeper may refuse to take what is written.
+const WRITE_LIMIT: Duration = Duration::from_secs(30);
+
+/// How long the offline mailbox may take to come while nothing is heard.
+const MAILBOX_GRACE: Duration = Duration::from_secs(30);
+
+/// Who asked.
+enum Asker {
+    /// Somebody outside.
+    Ask(oneshot::Sender<Result<Node, AskError>>),
+    /// The login's own upkeep.
+    Chore(Chore),
+    /// The intake.
+    Keys(Wanted),
+}
+
+/// One connection, from the payload to the end.
+pub(super) struct Live<'t> {
+    task: &'t mut Task,
+    session: Session,
+    reader: StanzaReader,
+    writer: StanzaWriter,
+    intake: Intake,
+    outflow: Outflow,
+    upkeep: Upkeep,
+    askers: HashMap<RequestId, Asker>,
+    /// Whether the offline mailbox has come; before that an on-demand connection is not idle.
+    drained: bool,
+    active: Instant,
+    broken: Option<TransportError>,
+}
+
+impl<'t> Live<'t> {
+    pub(super) fn new(task: &'t mut Task, reader: StanzaReader, writer: StanzaWriter) -> Self {
+        let now = task.context.now();
+        Self {
+            session: Session::new(task.context.session_options(), rand::random(), now),
+            reader,
+            writer,
+            intake: Intake::default(),
+            outflow: Outflow::new(),
+            upkeep: Upkeep::default(),
+            askers: HashMap::new(),
+            drained: false,
+            active: Instant::now(),
+            broken: None,
+            task,
+        }
+    }
+
+    fn now(&self) -> Timestamp {
+        self.task.context.now()
+    }
+
+    /// Keeps the connection until it ends.
+    pub(super) async fn run(mut self) -> Ended {
+        loop {
+            match self.settle().await {
+                Ok(None) => {}
+                Ok(Some(ended)) | Err(ended) => {
+                    self.writer.close().await;
+                    return ended;
+                }
+            }
+            if let Some(ended) = self.wait().await {
+                self.writer.close().await;
+                return ended;
+            }
+        }
+    }
+
+    /// When the connection is idle long enough to be closed, if nothing happens until then.
+    fn idle_at(&self) -> Option<Instant> {
+        let idle = self.task.context.idle()?;
+        let quiet = self.session.is_open() && self.session.is_quiet() && self.askers.is_empty();
+        // A gatekeeper that never says the mailbox is empty must not hold the connection for ever.
+        let grace = if self.drained {
+            Duration::ZERO
+        } else {
+            MAILBOX_GRACE
+        };
+        quiet.then(|| self.active + idle + grace)
+    }
+
+    /// Waits for the next thing to do and takes it.
+    async fn wait(&mut self) -> Option<Ended> {
+        let open = self.session.is_open();
+        let timeout = self.session.poll_timeout().map_or(Duration::ZERO, |at| {
+            Duration::from_millis(u64::try_from(at.0 - self.now().0).unwrap_or(0))
+        });
+        let idle_at = self.idle_at();
+        let Task {
+            bells,
+            asks,
+            held,
+            stop,
+            ..
+        } = &mut *self.task;
+        tokio::select! {
+            () = stop.cancelled() => return Some(Ended::Stopped),
+            () = bells.outbox.notified() => self.outflow.flush(),
+            () = bells.push.notified() => self.active = Instant::now(),
+            ask = next_ask(held, asks), if open => self.ask(ask),
+            node = self.reader.next() => self.take(Some(node)),
+            () = tokio::time::sleep(timeout) => {
+                // What arrived while a step ran proves that the peer lives: it is looked at before the clock.
+                match self.reader.next().now_or_never() {
+                    None => {
+                        let now = self.now();
+                        self.session.handle_timeout(now);
+                    }
+                    arrived => self.take(arrived),
+                }
+            }
+            () = sleep_until(idle_at), if idle_at.is_some() => return Some(Ended::Idle),
+        }
+        None
+    }
+
+    /// Feeds the session with a stanza that was read and those that are ready behind it.
+    fn take(&mut self, first: Option<Result<Node, TransportError>>) {
+        let now = self.now();
+        let mut next = first;
+        for taken in 1.. {
+            match next {
+                Some(Ok(node)) => self.session.handle_node(node, now),
+                Some(Err(error)) => {
+                    self.broken = Some(error);
+                    self.session.handle_lost();
+                    return;
+                }
+                None => return,
+            }
+            if taken == BATCH {
+                return;
+            }
+            next = self.reader.next().now_or_never();
+        }
+    }
+
+    fn ask(&mut self, ask: Ask) {
+        if ask.reply.is_closed() {
+            return;
+        }
+        self.active = Instant::now();
+        let now = self.now();
+        let request = self.session.request(ask.iq, now);
+        self.askers.insert(request, Asker::Ask(ask.reply));
+    }
+
+    /// Handles events, commits, answers and sends until nothing is left to do. The end, if there was one.
+    async fn settle(&mut self) -> Result<Option<Ended>, Ended> {
+        let login = self.task.login;
+        loop {
+            let closed = self.handle_events().await?;
+            let taken = self.intake.commit(&self.task.context, login).await?;
+            if taken.queued {
+                self.outflow.rewind();
+            }
+            let answered = !taken.answers.is_empty();
+            for answer in taken.answers {
+                self.session.answer(answer);
+            }
+            for wanted in taken.wanted {
+                self.want_keys(wanted);
+            }
+            let mut busy = answered;
+            if closed.is_none() {
+                let now = self.now();
+                let db = &self.task.context.db;
+                busy |= self.outflow.fill(db, login, &mut self.session, now).await? > 0;
+            }
+            if busy {
+                self.active = Instant::now();
+            }
+            let wrote = self.write(answered).await;
+            // What is committed waits, whether or not its acknowledgement could be written.
+            for chat in &taken.chats {
+                self.task.context.sink.waiting(login, chat);
+            }
+            if let Some(ended) = closed {
+                return Ok(Some(ended));
+            }
+            if !wrote? {
+                return Ok(None);
+            }
+        }
+    }
+
+    /// Writes what the session has to say, in one write; whether there was anything.
+    async fn write(&mut self, answered: bool) -> Result<bool, Ended> {
+        let transmits: Vec<Transmit> =
+            std::iter::from_fn(|| self.session.poll_transmit()).collect();
+        if transmits.is_empty() {
+            return Ok(false);
+        }
+        match tokio::time::timeout(WRITE_LIMIT, self.writer.write(&transmits)).await {
+            Ok(written) => written?,
+            Err(_) => return Err(TransportError::Timeout.into()),
+        }
+        if transmits
+            .iter()
+            .any(|transmit| matches!(transmit, Transmit::Encoded(_)))
+        {
+            fail::fail_point!("send.after_write");
+        }
+        if answered {
+            fail::fail_point!("receive.after_ack");
+        }
+        Ok(true)
+    }
+
+    /// Sorts what the session tells. What is to be committed goes to the intake.
+    async fn handle_events(&mut self) -> Result<Option<Ended>, Ended> {
+        let mut closed = None;
+        while let Some(event) = self.session.poll_event() {
+            match event {
+                Event::LoggedIn => {
+                    self.task.logged_in = true;
+                    self.task.tell(ConnectionState::Connected);
+                    self.begin_chores(Chore::at_login()).await?;
+                }
+                Event::Message(_)
+                | Event::Receipt(_)
+                | Event::IdentityChanged(_)
+                | Event::Acked(_) => self.intake.push(event),
+                Event::PrekeysLow { count } => {
+                    tracing::debug!(login = self.task.login.0, count, "few prekeys are left");
+                    self.begin_chores(vec![Chore::Refill]).await?;
+                }
+                Event::MailboxDrained { .. } => self.drained = true,
+                Event::MailboxWaiting { .. } | Event::Typing { .. } => {}
+                Event::Answered { request, outcome } => match self.askers.remove(&request) {
+                    Some(Asker::Ask(reply)) => {
+                        // Who asked may have given up.
+                        let _ = reply.send(outcome.map_err(AskError::from));
+                    }
+                    Some(Asker::Chore(chore)) => {
+                        let next = self
+                            .upkeep
+                            .answered(&self.task.context, self.task.login, chore, outcome)
+                            .await?;
+                        self.begin_chores(next).await?;
+                    }
+                    Some(Asker::Keys(wanted)) => self.take_keys(wanted, outcome).await?,
+                    None => {}
+                },
+                Event::Closed(close) => closed = Some(close),
+            }
+        }
+        let Some(close) = closed else {
+            return Ok(None);
+        };
+        // One that is logged out stays so.
+        if matches!(close, Close::Unenlisted { .. }) && self.task.purpose == Purpose::Bridging {
+            self.forget_enlistment().await?;
+        }
+        Ok(Some(match self.broken.take() {
+            Some(error) => Ended::Transport(error),
+            None => Ended::Closed(close),
+        }))
+    }
+
+    fn want_keys(&mut self, wanted: Wanted) {
+        let identity_changed = wanted.receipt.is_none();
+        let iq = keys::fetch(&self.task.context, &wanted.user, identity_changed);
+        let now = self.now();
+        let request = self.session.request(iq, now);
+        self.askers.insert(request, Asker::Keys(wanted));
+    }
+
+    /// Makes the session the keys were wanted for. Without keys the receipt is taken in once more anyway, and given up then.
+    async fn take_keys(
+        &mut self,
+        wanted: Wanted,
+        outcome: Result<Node, RequestError>,
+    ) -> Result<(), StoreError> {
+        let login = self.task.login;
+        if let Err(error @ (RequestError::Closed | RequestError::Busy)) = outcome {
+            // The receipt was not acknowledged, so it comes again on the next connection.
+            tracing::debug!(%login, %error, "keys could not be fetched");
+            return Ok(());
+        }
+        match outcome {
+            Ok(answer) => {
+                let made = keys::establish(&self.task.context, login, &wanted.user, &answer);
+                if let Err(error) = made.await? {
+                    tracing::warn!(%login, %error, "no session could be made from the keys");
+                }
+            }
+            Err(error) => tracing::warn!(%login, %error, "keys could not be fetched"),
+        }
+        if let Some(receipt) = wanted.receipt {
+            self.intake.push_again(receipt);
+        }
+        Ok(())
+    }
+
+    /// The gatekeeper forgot the login: the next connect enlists it again.
+    async fn forget_enlistment(&mut self) -> Result<(), Ended> {
+        let login = self.task.login;
+        self.task
+            .context
+            .db
+            .step(Lane::login(login), move |txn| {
+                Box::pin(txn.set_login_state(login, LoginState::Unenlisted, None))
+            })
+            .await?;
+        Ok(())
+    }
+
+    async fn begin_chores(&mut self, chores: Vec<Chore>) -> Result<(), Ended> {
+        for chore in chores {
+            let begun = self
+                .upkeep
+                .begin(&self.task.context, self.task.login, chore)
+                .await?;
+            if let Some((chore, iq)) = begun {
+                let now = self.now();
+                let request = self.session.request(iq, now);
+                self.askers.insert(request, Asker::Chore(chore));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The next question from outside; the one that was held while there was no connection first.
+async fn next_ask(held: &mut Option<Ask>, asks: &mut mpsc::Receiver<Ask>) -> Ask {
+    match held.take() {
+        Some(ask) => ask,
+        None => match asks.recv().await {
+            Some(ask) => ask,
+            // Nobody can ask any more; the task is about to be stopped.
+            None => std::future::pending().await,
+        },
+    }
+}
+
+async fn sleep_until(at: Option<Instant>) {
+    match at {
+        Some(at) => tokio::time::sleep_until(at).await,
+        None => std::future::pending().await,
+    }
+}

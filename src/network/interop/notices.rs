@@ -1,0 +1,117 @@
+//! What the room is told that is no message: rows of the remote inbox made here, durable and ordered like messages.
+
+use std::fmt::Write;
+
+use sha2::{Digest, Sha256};
+
+use super::wire::Jid;
+use crate::{
+    domain::{ChatId, LoginId, RemoteUserId, StanzaId, Timestamp},
+    store::{NewRemoteMessage, OutboxRow, RemoteNotice},
+};
+
+/// The chat and the sender of what a user says directly; `None` for what is no user's address.
+pub(super) fn direct(from: &Jid) -> Option<(ChatId, RemoteUserId)> {
+    if matches!(from, Jid::Server(_)) || from.server_name() == "g.us" {
+        return None;
+    }
+    let user = RemoteUserId::parse(from.bare().to_string()).ok()?;
+    Some((ChatId::direct(&user), user))
+}
+
+/// That a user's identity key is another now. `None` if `from` is no user.
+pub(super) fn identity_changed(
+    login: LoginId,
+    from: &Jid,
+    sent_at: Timestamp,
+    now: Timestamp,
+) -> Option<NewRemoteMessage> {
+    let (chat, sender) = direct(from)?;
+    // The time makes each change its own; a change is noticed once, in the transaction that accepts the key.
+    let id = notice_id("identity", &[&from.to_string(), &now.0.to_string()])?;
+    Some(notice(
+        login,
+        (chat, sender),
+        id,
+        RemoteNotice::IdentityChanged,
+        sent_at,
+        now,
+    ))
+}
+
+/// That a user read messages of the login. A receipt that comes again makes the same id, so it is known.
+pub(super) fn read(
+    login: LoginId,
+    by: (ChatId, RemoteUserId),
+    ids: Vec<StanzaId>,
+    sent_at: Timestamp,
+    now: Timestamp,
+) -> Option<NewRemoteMessage> {
+    let texts: Vec<&str> = ids.iter().map(StanzaId::as_str).collect();
+    let id = notice_id("read", &texts)?;
+    Some(notice(
+        login,
+        by,
+        id,
+        RemoteNotice::Read { ids },
+        sent_at,
+        now,
+    ))
+}
+
+/// That the gatekeeper refused a message for good. `None` if the message carried no Matrix event.
+pub(super) fn send_failed(
+    login: LoginId,
+    row: &OutboxRow,
+    reason: String,
+    now: Timestamp,
+) -> Option<NewRemoteMessage> {
+    let event_id = row.row.event_id.clone()?;
+    let sender = RemoteUserId::parse(row.row.chat.as_str()).ok()?;
+    let id = notice_id("failed", &[row.row.stanza_id.as_str()])?;
+    let what = RemoteNotice::SendFailed { event_id, reason };
+    Some(notice(
+        login,
+        (row.row.chat.clone(), sender),
+        id,
+        what,
+        now,
+        now,
+    ))
+}
+
+fn notice(
+    login: LoginId,
+    (chat, sender): (ChatId, RemoteUserId),
+    stanza_id: StanzaId,
+    what: RemoteNotice,
+    sent_at: Timestamp,
+    now: Timestamp,
+) -> NewRemoteMessage {
+    NewRemoteMessage {
+        login,
+        chat,
+        sender,
+        stanza_id,
+        ciphertext_hash: Vec::new(),
+        plaintext: None,
+        notice: Some(what),
+        sent_at,
+        display_name: None,
+        received_at: now,
+    }
+}
+
+/// `{kind}-{hash}`: of a bounded length, whatever the ids it is made from.
+fn notice_id(kind: &str, parts: &[&str]) -> Option<StanzaId> {
+    let mut hash = Sha256::new();
+    for part in parts {
+        hash.update(part.as_bytes());
+        hash.update([0]);
+    }
+    let mut id = format!("{kind}-");
+    for byte in &hash.finalize()[..16] {
+        write!(id, "{byte:02x}").ok()?;
+    }
+    StanzaId::parse(id).ok()
+}

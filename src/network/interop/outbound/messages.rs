@@ -1,0 +1,140 @@
+//! Messages and read receipts into the outbox.
+
+use super::{READ, address, padded, stanza};
+use crate::{
+    domain::{ChatId, LoginId, Outgoing, OutgoingContent, RemoteUserId, StanzaId, Timestamp},
+    network::{
+        Enqueued, NetworkError, Origin,
+        interop::wire::{self, Jid, Node},
+    },
+    signal::{Device, Ratchets, SignalError},
+    store::{NewOutboxRow, OutboxKind, StoreError, StoreTxn},
+};
+
+/// Encrypts a message into the outbox.
+///
+/// # Errors
+/// The outer error is the store's; the inner one says why the message can never be sent, then nothing was written.
+pub async fn enqueue(
+    txn: &mut dyn StoreTxn,
+    login: LoginId,
+    message: &Outgoing,
+    origin: &Origin,
+    now: Timestamp,
+) -> Result<Result<Enqueued, NetworkError>, StoreError> {
+    if txn.outbox_knows(login, &message.id).await? {
+        return Ok(Ok(Enqueued::Known));
+    }
+    let Some((row, device)) = Device::load(txn, login).await? else {
+        return Ok(Err(NetworkError::NoSuchLogin));
+    };
+    let recipient = match recipient(&message.chat) {
+        Ok(recipient) => recipient,
+        Err(error) => return Ok(Err(error)),
+    };
+    let plaintext = match &message.content {
+        OutgoingContent::Text { body, quote } => {
+            wire::message::text(body, quote.as_ref(), row.remote_login.as_deref())
+        }
+    };
+    let mut ratchets = Ratchets::new(&device);
+    let encrypted = ratchets
+        .encrypt(txn, &address(&recipient), &padded(&plaintext))
+        .await?;
+    let ciphertext = match encrypted {
+        Ok(ciphertext) => ciphertext,
+        Err(SignalError::NoSession) => return Ok(Ok(Enqueued::NoSession)),
+        Err(error) => return Ok(Err(NetworkError::Unsendable(error.to_string()))),
+    };
+    ratchets.save(txn).await?;
+    let stanza = stanza(&recipient, &message.id, ciphertext, None);
+    let queued = txn
+        .queue(&NewOutboxRow {
+            login,
+            stanza_id: message.id.clone(),
+            chat: message.chat.clone(),
+            kind: OutboxKind::Message,
+            payload: wire::encode(&stanza),
+            plaintext,
+            portal: Some(origin.portal),
+            event_id: Some(origin.event_id.clone()),
+            part: origin.part,
+            created_at: now,
+        })
+        .await?;
+    fail::fail_point!("encrypt.before_commit");
+    Ok(Ok(if queued {
+        Enqueued::Queued
+    } else {
+        Enqueued::Known
+    }))
+}
+
+/// Queues a read receipt for messages of one sender, oldest first.
+///
+/// # Errors
+/// The store's.
+pub async fn enqueue_read(
+    txn: &mut dyn StoreTxn,
+    login: LoginId,
+    chat: &ChatId,
+    sender: &RemoteUserId,
+    ids: &[StanzaId],
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let Some((first, rest)) = ids.split_first() else {
+        return Ok(());
+    };
+    let (Ok(to), Ok(stanza_id)) = (
+        chat.as_str().parse::<Jid>(),
+        StanzaId::parse(format!("{READ}{first}")),
+    ) else {
+        tracing::warn!(%login, "a read receipt for an unusable address or id is left out");
+        return Ok(());
+    };
+    let mut receipt = Node::new("receipt")
+        .with("id", first.as_str())
+        .with("to", &to)
+        .with("type", "read")
+        .with("t", now.seconds().to_string());
+    if chat.direct_user().as_ref() != Some(sender)
+        && let Ok(participant) = sender.as_str().parse::<Jid>()
+    {
+        receipt = receipt.with("participant", participant);
+    }
+    if !rest.is_empty() {
+        let list = rest.iter().fold(Node::new("list"), |list, id| {
+            list.child(Node::new("item").with("id", id.as_str()))
+        });
+        receipt = receipt.child(list);
+    }
+    txn.queue(&NewOutboxRow {
+        login,
+        stanza_id,
+        chat: chat.clone(),
+        kind: OutboxKind::Receipt,
+        payload: wire::encode(&receipt),
+        plaintext: Vec::new(),
+        portal: None,
+        event_id: None,
+        part: 0,
+        created_at: now,
+    })
+    .await?;
+    Ok(())
+}
+
+/// Who gets a message to a chat.
+fn recipient(chat: &ChatId) -> Result<Jid, NetworkError> {
+    if chat.direct_user().is_none() {
+        return Err(NetworkError::Unsendable(
+            "messages to groups are not supported yet".to_owned(),
+        ));
+    }
+    match chat.as_str().parse() {
+        Ok(Jid::Server(_)) | Err(_) => Err(NetworkError::Unsendable(
+            "this chat has no address that can be written to".to_owned(),
+        )),
+        Ok(jid) => Ok(jid),
+    }
+}

@@ -1,0 +1,77 @@
+//! What leaves: messages encrypted into the outbox, read receipts, answers to retry receipts, sessions from fetched keys.
+//!
+//! ```xml
+//! <message to="…" id="…" type="text"><enc v="2" type="pkmsg|msg" [count="2"]>ciphertext</enc></message>
+//! <receipt id="…" to="…" type="read" t="…"><list><item id="…"/>…</list></receipt>
+//! ```
+//! Each function works in the caller's transaction, in the login's lane, and what it queues is encoded to the last byte: a
+//! stanza sent again after a crash or reconnect is the same bytes under the same id.
+
+mod messages;
+mod retries;
+mod sessions;
+
+pub use messages::{enqueue, enqueue_read};
+pub use retries::{Retried, answer_retry};
+pub use sessions::{establish_from_key_response, has_session};
+
+use rand::RngExt;
+
+use super::wire::{self, Jid, Node};
+use crate::{
+    domain::StanzaId,
+    signal::{Address, Ciphertext},
+    store::{NewOutboxRow, OutboxKind},
+};
+
+/// Set before the id of the message a read receipt is for: the receipt's own id in the outbox.
+const READ: &str = "read-";
+
+/// The address sessions with a user's device are kept under.
+pub(in crate::network::interop) fn address(jid: &Jid) -> Address {
+    Address::new(&jid.bare().to_string(), jid.device())
+}
+
+/// The id a stanza of the outbox has on the wire, which its acknowledgement repeats. (A read receipt has the id of a message of
+/// the other side, which says nothing about our own ids.)
+#[must_use]
+pub fn wire_id(row: &NewOutboxRow) -> &str {
+    let id = row.stanza_id.as_str();
+    match row.kind {
+        OutboxKind::Message => id,
+        OutboxKind::Receipt => id.strip_prefix(READ).unwrap_or(id),
+    }
+}
+
+/// The id in the outbox of the stanza an acknowledgement is for; `None` if it is for none that is kept there.
+pub(in crate::network::interop) fn outbox_id(
+    class: &str,
+    kind: Option<&str>,
+    id: &str,
+) -> Option<StanzaId> {
+    match (class, kind) {
+        ("message", _) => StanzaId::parse(id).ok(),
+        ("receipt", Some("read")) => StanzaId::parse(format!("{READ}{id}")).ok(),
+        _ => None,
+    }
+}
+
+/// `<message>` around a ciphertext; `count` is the number of the retry it answers.
+fn stanza(to: &Jid, id: &StanzaId, ciphertext: Ciphertext, count: Option<u64>) -> Node {
+    let enc = Node::new("enc")
+        .with("v", "2")
+        .with("type", ciphertext.kind.as_str())
+        .with_opt("count", count)
+        .bytes(ciphertext.bytes);
+    Node::new("message")
+        .with("to", to)
+        .with("id", id.as_str())
+        .with("type", "text")
+        .child(enc)
+}
+
+/// Pads with a random number of bytes, so that the length tells less.
+fn padded(plaintext: &[u8]) -> Vec<u8> {
+    let padding = rand::rng().random_range(1..=16);
+    wire::message::pad(plaintext.to_vec(), padding)
+}

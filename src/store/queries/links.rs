@@ -1,0 +1,104 @@
+//! Which event is which message.
+
+use async_trait::async_trait;
+use sqlx::Row as _;
+
+use super::{DbRow, Result, Txn, id};
+use crate::{
+    domain::{PortalId, RemoteUserId, StanzaId, Timestamp},
+    store::{LinkRepository, MessageLink},
+};
+
+const TABLE: &str = "links";
+
+fn link(row: &DbRow) -> Result<MessageLink> {
+    let sender: String = row.try_get("sender")?;
+    Ok(MessageLink {
+        portal: PortalId(row.try_get("portal")?),
+        event_id: row.try_get("event_id")?,
+        stanza_id: id(
+            TABLE,
+            StanzaId::parse,
+            row.try_get::<String, _>("stanza_id")?,
+        )?,
+        sender: match sender.as_str() {
+            "" => None,
+            _ => Some(id(TABLE, RemoteUserId::parse, sender)?),
+        },
+        part: row.try_get("part")?,
+        sent_at: Timestamp(row.try_get("sent_at")?),
+    })
+}
+
+#[async_trait]
+impl LinkRepository for Txn {
+    async fn put_link(&mut self, link: &MessageLink) -> Result<()> {
+        sqlx::query(
+            "INSERT INTO links (portal, event_id, stanza_id, sender, part, sent_at, read_sent) VALUES ($1, $2, $3, $4, $5, $6, FALSE) ON CONFLICT DO NOTHING",
+        )
+        .bind(link.portal.0)
+        .bind(&link.event_id)
+        .bind(link.stanza_id.as_str())
+        .bind(link.sender.as_ref().map_or("", RemoteUserId::as_str))
+        .bind(link.part)
+        .bind(link.sent_at.0)
+        .execute(&mut *self.tx)
+        .await?;
+        Ok(())
+    }
+
+    async fn links_by_event(
+        &mut self,
+        portal: PortalId,
+        event_id: &str,
+    ) -> Result<Vec<MessageLink>> {
+        let rows =
+            sqlx::query("SELECT * FROM links WHERE portal = $1 AND event_id = $2 ORDER BY part")
+                .bind(portal.0)
+                .bind(event_id)
+                .fetch_all(&mut *self.tx)
+                .await?;
+        rows.iter().map(link).collect()
+    }
+
+    async fn links_by_stanza(
+        &mut self,
+        portal: PortalId,
+        sender: Option<&RemoteUserId>,
+        stanza_id: &StanzaId,
+    ) -> Result<Vec<MessageLink>> {
+        let rows = sqlx::query(
+            "SELECT * FROM links WHERE portal = $1 AND stanza_id = $2 AND sender = $3 ORDER BY part",
+        )
+        .bind(portal.0)
+        .bind(stanza_id.as_str())
+        .bind(sender.map_or("", RemoteUserId::as_str))
+        .fetch_all(&mut *self.tx)
+        .await?;
+        rows.iter().map(link).collect()
+    }
+
+    async fn unread_up_to(&mut self, portal: PortalId, event_id: &str) -> Result<Vec<MessageLink>> {
+        let rows = sqlx::query(
+            "SELECT * FROM links WHERE portal = $1 AND sender <> '' AND NOT read_sent \
+             AND sent_at <= (SELECT MAX(sent_at) FROM links WHERE portal = $1 AND event_id = $2) \
+             ORDER BY sent_at, part",
+        )
+        .bind(portal.0)
+        .bind(event_id)
+        .fetch_all(&mut *self.tx)
+        .await?;
+        rows.iter().map(link).collect()
+    }
+
+    async fn set_read_up_to(&mut self, portal: PortalId, sent_at: Timestamp) -> Result<()> {
+        sqlx::query(
+            "UPDATE links SET read_sent = TRUE WHERE portal = $1 AND sender <> '' AND NOT read_sent AND sent_at <= $2",
+        )
+        .bind(portal.0)
+        .bind(sent_at.0)
+        .execute(&mut *self.tx)
+        .await?;
+        Ok(())
+    }
+}

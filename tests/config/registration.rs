@@ -1,0 +1,53 @@
+//! The registration: the sample in the repository, and what a homeserver needs to find in it.
+
+use drawbridge::{config::Config, matrix::registration};
+use serde_yaml_ng::Value;
+
+use super::files::{AS_TOKEN, Folder, HS_TOKEN, LEAST};
+
+#[test]
+fn the_sample_in_the_repository_is_the_programs() {
+    assert_eq!(
+        include_str!("../../registration.example.yaml"),
+        registration::to_yaml(&Config::sample()),
+        "write it again: cargo run -- registration --example > registration.example.yaml"
+    );
+}
+
+#[test]
+fn it_says_what_the_homeserver_needs_to_know() {
+    let yaml = LEAST.replace("example.org", "exa-mple.org");
+    let config = Folder::with(&yaml).load().unwrap();
+    let written: Value = serde_yaml_ng::from_str(&registration::to_yaml(&config)).unwrap();
+    assert_eq!(written["as_token"], AS_TOKEN);
+    assert_eq!(written["hs_token"], HS_TOKEN);
+    assert_eq!(written["rate_limited"], false);
+    for flag in [
+        "receive_ephemeral",
+        "de.sorunome.msc2409.push_ephemeral",
+        "org.matrix.msc3202",
+        "io.element.msc4190",
+    ] {
+        assert_eq!(written[flag], true, "{flag}");
+    }
+    assert_ne!(
+        written["sender_localpart"],
+        config.appservice.bot_localpart.as_str()
+    );
+    let users = written["namespaces"]["users"].as_sequence().unwrap();
+    let regexes: Vec<_> = users
+        .iter()
+        .map(|user| user["regex"].as_str().unwrap())
+        .collect();
+    assert_eq!(
+        regexes,
+        [
+            r"^@drawbridgebot:exa-mple\.org$",
+            r"^@_drawbridge_.+:exa-mple\.org$"
+        ]
+    );
+    assert!(users.iter().all(|user| user["exclusive"] == true));
+    let aliases = &written["namespaces"]["aliases"][0];
+    assert_eq!(aliases["regex"], r"^#_drawbridge_.+:exa-mple\.org$");
+    assert_eq!(aliases["exclusive"], true);
+}

@@ -1,0 +1,64 @@
+//! Numbered messages both ways: the number tells loss, doubling and order.
+
+use std::time::Duration;
+
+use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
+
+use super::support::stage::{Stage, USER};
+
+/// The most messages that are under way; more wait until some arrived.
+const IN_FLIGHT: usize = 300;
+
+/// The traffic so far.
+pub struct Traffic<'a> {
+    stage: &'a Stage,
+    rng: StdRng,
+    /// How many were sent, by chat: to the gatekeeper, to Matrix.
+    pub to_network: Vec<usize>,
+    pub to_matrix: Vec<usize>,
+}
+
+impl<'a> Traffic<'a> {
+    pub fn new(stage: &'a Stage, seed: u64) -> Self {
+        Self {
+            stage,
+            rng: StdRng::seed_from_u64(seed),
+            to_network: vec![0; stage.chats.len()],
+            to_matrix: vec![0; stage.chats.len()],
+        }
+    }
+
+    /// How many messages were sent in all.
+    pub fn sent(&self) -> usize {
+        self.to_network.iter().sum::<usize>() + self.to_matrix.iter().sum::<usize>()
+    }
+
+    /// Sends a message or waits a moment.
+    pub async fn some(&mut self) {
+        tokio::time::sleep(Duration::from_millis(self.rng.random_range(1..12))).await;
+        if self.sent() > self.stage.arrived() + IN_FLIGHT {
+            return;
+        }
+        let chat = self.rng.random_range(0..self.stage.chats.len());
+        if self.rng.random_bool(0.5) {
+            self.matrix_says(chat);
+        } else {
+            self.contact_says(chat).await;
+        }
+    }
+
+    /// The Matrix user says the next number in a chat.
+    pub fn matrix_says(&mut self, chat: usize) {
+        let body = format!("out {chat} {}", self.to_network[chat]);
+        let room = &self.stage.chats[chat].room_id();
+        self.stage.homeserver.send_text(room, USER, &body);
+        self.to_network[chat] += 1;
+    }
+
+    /// The contact says the next number in a chat.
+    pub async fn contact_says(&mut self, chat: usize) {
+        let body = format!("in {chat} {}", self.to_matrix[chat]);
+        self.stage.chats[chat].say(&body).await;
+        self.to_matrix[chat] += 1;
+    }
+}

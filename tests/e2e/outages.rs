@@ -1,0 +1,145 @@
+//! What fails, comes back, and must have lost nothing: the homeserver, the bridge, the other side.
+
+use std::time::Duration;
+
+use super::{
+    client::{PATIENCE, User},
+    contact::Contact,
+    management::{Desk, ghost_of},
+    wait::until,
+    world::{Plan, World},
+};
+
+/// A user with an open chat.
+struct Chat {
+    alice: User,
+    contact: Contact,
+    room: String,
+    ghost: String,
+}
+
+impl Chat {
+    async fn open(world: &World) -> Self {
+        let mut alice = world.user("alice").await;
+        let mut desk = Desk::open(&mut alice).await;
+        desk.log_in(&mut alice, "whatsapp").await;
+        let contact = Contact::live(world, 0);
+        let whom = format!("whatsapp {}", contact.phone());
+        let room = desk.start_chat(&mut alice, &whom).await;
+        let ghost = ghost_of(&alice, &room).await;
+        Self {
+            alice,
+            contact,
+            room,
+            ghost,
+        }
+    }
+
+    /// Every text of the contact is in the room once and in order.
+    async fn has_heard(&mut self, texts: &[String]) {
+        let last = texts.last().expect("a text");
+        self.alice
+            .hear(&self.room, &self.ghost, |body| body == last)
+            .await;
+        assert_eq!(self.alice.bodies(&self.room, &self.ghost).await, texts);
+    }
+}
+
+fn numbered(what: &str, count: usize) -> Vec<String> {
+    (0..count).map(|n| format!("{what} {n}")).collect()
+}
+
+/// Synapse moves its position before it delivers: what it has in hand when it is killed it never delivers. The bridge fetches it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_homeserver_killed_with_events_queued_loses_none() {
+    let mut world = World::start(Plan::default()).await;
+    let mut chat = Chat::open(&world).await;
+    chat.alice.say(&chat.room, "before").await;
+    chat.contact.received_text("before").await;
+
+    // The bridge does not answer, so the homeserver queues.
+    world.bridge.kill().await;
+    let texts = numbered("queued", 30);
+    for text in &texts {
+        chat.alice.say(&chat.room, text).await;
+    }
+    world.homeserver.kill().await;
+    world.homeserver.restart().await;
+    world.bridge.start().await;
+
+    let mut expected = vec!["before".to_owned()];
+    expected.extend(texts);
+    chat.contact.has_received(&expected).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_homeserver_away_while_messages_arrive_gets_them_later() {
+    let mut world = World::start(Plan::default()).await;
+    let mut chat = Chat::open(&world).await;
+    world.homeserver.kill().await;
+    let texts = numbered("while away", 10);
+    for text in &texts {
+        chat.contact.say(&chat.alice, text).await;
+    }
+    world.homeserver.restart().await;
+    chat.has_heard(&texts).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_killed_bridge_loses_and_doubles_nothing() {
+    let mut world = World::start(Plan::default()).await;
+    let mut chat = Chat::open(&world).await;
+    let (mut there, mut back) = (Vec::new(), Vec::new());
+    for round in 0..4 {
+        for n in 0..5 {
+            let text = format!("there {round}.{n}");
+            chat.alice.say(&chat.room, &text).await;
+            there.push(text);
+            let text = format!("back {round}.{n}");
+            chat.contact.say(&chat.alice, &text).await;
+            back.push(text);
+        }
+        // In the middle of carrying them.
+        world.bridge.kill().await;
+        world.bridge.start().await;
+    }
+    chat.contact.has_received(&there).await;
+    chat.has_heard(&back).await;
+    assert_eq!(chat.contact.undecryptable(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_contact_that_was_away_gets_its_messages_when_it_is_back() {
+    let world = World::start(Plan::default()).await;
+    let mut chat = Chat::open(&world).await;
+    chat.contact.go_away().await;
+    let texts = numbered("while you were away", 5);
+    for text in &texts {
+        chat.alice.say(&chat.room, text).await;
+    }
+    // What the gatekeeper has acknowledged is in its mailbox, not with the contact.
+    until("the gatekeeper to have them", PATIENCE, async || {
+        (chat.contact.waiting_in_mailbox() == texts.len()).then_some(())
+    })
+    .await;
+    chat.contact.come_back().await;
+    chat.contact.has_received(&texts).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn on_demand_a_push_brings_what_waits() {
+    let world = World::start(Plan {
+        connection: "on_demand",
+        ..Plan::default()
+    })
+    .await;
+    let mut chat = Chat::open(&world).await;
+    chat.alice.say(&chat.room, "hello").await;
+    chat.contact.received_text("hello").await;
+    until("the connection to be closed for want of work", Duration::from_secs(30), async || {
+        (!chat.contact.peer_is_connected(&chat.alice)).then_some(())
+    })
+    .await;
+    chat.contact.say(&chat.alice, "wake up").await;
+    chat.has_heard(&["wake up".to_owned()]).await;
+}

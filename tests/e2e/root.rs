@@ -1,0 +1,29 @@
+//! The whole way: a user's Matrix client, a real Synapse, the real program, a gatekeeper with contacts that have ratchets of
+//! their own, and back.
+//!
+//! Needs a Synapse (`DRAWBRIDGE_TEST_SYNAPSE`) and a Postgres (`DRAWBRIDGE_TEST_POSTGRES`); `scripts/test` provides both.
+
+#[path = "e2e/bridge.rs"]
+mod bridge;
+#[path = "e2e/chats.rs"]
+mod chats;
+#[path = "e2e/client.rs"]
+mod client;
+#[path = "e2e/commands.rs"]
+mod commands;
+#[path = "e2e/contact.rs"]
+mod contact;
+#[path = "e2e/homeserver.rs"]
+mod homeserver;
+#[path = "e2e/management.rs"]
+mod management;
+#[path = "e2e/outages.rs"]
+mod outages;
+#[path = "support/postgres.rs"]
+mod postgres;
+#[path = "e2e/story.rs"]
+mod story;
+#[path = "e2e/wait.rs"]
+mod wait;
+#[path = "e2e/world.rs"]
+mod world;

@@ -1,0 +1,152 @@
+//! A homeserver, the bridge and a gatekeeper, put together for one test.
+
+use std::{path::PathBuf, sync::Arc};
+
+use drawbridge::{
+    clock::SystemClock,
+    sandbox::{Flavour, Integrator, Sandbox, SandboxOptions},
+};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use super::{
+    bridge::Bridge,
+    client::User,
+    homeserver::{DOMAIN, Homeserver, free_port},
+    postgres,
+};
+
+/// The bot of the bridge under test.
+pub(crate) const BOT: &str = "@drawbridgebot:drawbridge.test";
+
+/// Where the bridge keeps what it remembers.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Engine {
+    Sqlite,
+    Postgres,
+}
+
+/// What is particular to a test.
+pub(crate) struct Plan {
+    pub(crate) engine: Engine,
+    pub(crate) room_version: &'static str,
+    /// `always` or `on_demand`.
+    pub(crate) connection: &'static str,
+}
+
+impl Default for Plan {
+    fn default() -> Self {
+        Self {
+            engine: Engine::Sqlite,
+            room_version: "12",
+            connection: "always",
+        }
+    }
+}
+
+/// Everything a message passes, running.
+pub(crate) struct World {
+    pub(crate) homeserver: Homeserver,
+    pub(crate) bridge: Bridge,
+    /// The gatekeeper, in the test's process, so that the test can look at its contacts and set its faults.
+    pub(crate) sandbox: Sandbox,
+    folder: TempDir,
+}
+
+impl World {
+    /// Starts it all.
+    pub(crate) async fn start(plan: Plan) -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let partner = format!("127.0.0.1:{}", free_port());
+        let sandbox = Sandbox::start(
+            SandboxOptions {
+                data_dir: folder.path().join("sandbox"),
+                chat_listen: "127.0.0.1:0".to_owned(),
+                http_listen: "127.0.0.1:0".to_owned(),
+                integrators: vec![Integrator {
+                    id: 1,
+                    name: "drawbridge".to_owned(),
+                    base_url: format!("http://{partner}"),
+                }],
+                ..SandboxOptions::default()
+            },
+            Arc::new(SystemClock),
+        )
+        .await
+        .expect("the sandbox starts");
+        let port = free_port();
+        let mut config = base_config(&format!("http://127.0.0.1:{port}"), &partner);
+        config["database"] = database(plan.engine).await;
+        config["sandbox"] = json!({"enabled": false});
+        config["gatekeepers"] = [("whatsapp", "WhatsApp", Flavour::WhatsApp), ("messenger", "Messenger", Flavour::Messenger)]
+            .into_iter()
+            .map(|(id, name, flavour)| {
+                let layer = folder.path().join(format!("{id}.yaml"));
+                std::fs::write(&layer, sandbox.profile_layer(flavour).to_string()).expect("a profile");
+                json!({"id": id, "name": name, "profiles": [id, "sandbox", layer],
+                    "connection": plan.connection, "idle_seconds": 1})
+            })
+            .collect();
+        let mut bridge = Bridge::configure(&folder.path().join("bridge"), &config);
+        let registration = folder.path().join("bridge/registration.yaml");
+        bridge
+            .run(&["registration", "--output", &registration.to_string_lossy()])
+            .await;
+        let homeserver = Homeserver::start(
+            &folder.path().join("synapse"),
+            port,
+            &registration,
+            plan.room_version,
+        )
+        .await;
+        bridge.start().await;
+        Self {
+            homeserver,
+            bridge,
+            sandbox,
+            folder,
+        }
+    }
+
+    /// A new Matrix user.
+    pub(crate) async fn user(&self, name: &str) -> User {
+        User::register(&self.homeserver.url(), name).await
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.folder.disable_cleanup(true);
+            let log = self.bridge.logged();
+            let lines: Vec<&str> = log.lines().collect();
+            let tail = &lines[lines.len().saturating_sub(60)..];
+            eprintln!("kept {}; the bridge's log ends:\n{}", self.folder.path().display(), tail.join("\n"));
+        }
+    }
+}
+
+/// A database of the test's own.
+async fn database(engine: Engine) -> Value {
+    match engine {
+        Engine::Sqlite => json!({"uri": "sqlite:bridge.db"}),
+        Engine::Postgres => {
+            let cluster = std::env::var("DRAWBRIDGE_TEST_POSTGRES")
+                .expect("a Postgres: run scripts/test, or scripts/postgres-run cargo test");
+            let uri = postgres::fresh(&cluster).await;
+            json!({"uri": uri, "guard_file": "bridge.guard"})
+        }
+    }
+}
+
+/// What every configuration of these tests has in common.
+pub(crate) fn base_config(homeserver: &str, partner: &str) -> Value {
+    let appservice = format!("127.0.0.1:{}", free_port());
+    json!({
+        "homeserver": {"address": homeserver, "domain": DOMAIN},
+        "appservice": {"address": format!("http://{appservice}"), "listen": appservice},
+        "bridge": {"permissions": {"*": "block", DOMAIN: "user", "@mallory:drawbridge.test": "block"}},
+        "partner": {"listen": partner, "address": format!("http://{partner}"), "signing_key_file": "signing.pem"},
+        "logging": {"level": "debug"},
+    })
+}

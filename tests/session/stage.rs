@@ -1,0 +1,210 @@
+//! A gatekeeper's client side with a store of its own, and what a bridge would do with it.
+
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use drawbridge::{
+    clock::{Clock, SystemClock},
+    domain::{
+        ChatId, GatekeeperId, LoginId, Outgoing, OutgoingContent, PortalId, RemoteUserId, StanzaId,
+        Timestamp,
+    },
+    network::{
+        ConnectionState, Enqueued, Network, NetworkSink, Origin,
+        interop::{
+            ConnectionPolicy, Gatekeeper, GatekeeperOptions, partner::SigningKey, profile::Profile,
+        },
+    },
+    store::{Database, Lane, LoginRow, RemoteMessageRow},
+};
+
+use super::peer::{DEADLINE, within};
+
+/// What the gatekeeper told.
+#[derive(Default)]
+pub(crate) struct Heard {
+    chats: Mutex<Vec<(LoginId, ChatId)>>,
+    states: Mutex<Vec<ConnectionState>>,
+}
+
+impl NetworkSink for Heard {
+    fn waiting(&self, login: LoginId, chat: &ChatId) {
+        self.chats.lock().unwrap().push((login, chat.clone()));
+    }
+    fn connection(&self, _: LoginId, state: ConnectionState) {
+        self.states.lock().unwrap().push(state);
+    }
+}
+
+/// The client side.
+pub(crate) struct Stage {
+    pub(crate) gatekeeper: Arc<Gatekeeper>,
+    pub(crate) db: Database,
+    pub(crate) heard: Arc<Heard>,
+    _dir: tempfile::TempDir,
+}
+
+pub(crate) const USER: &str = "4915155550001@s.whatsapp.net";
+pub(crate) const MXID: &str = "@alice:example.org";
+
+pub(crate) fn chat() -> ChatId {
+    ChatId::parse(USER).unwrap()
+}
+
+fn now() -> Timestamp {
+    Timestamp(SystemClock.now_ms())
+}
+
+impl Stage {
+    pub(crate) async fn new(layer: &serde_json::Value, connection: ConnectionPolicy) -> Self {
+        // Another test of this process may have installed it already.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let dir = tempfile::tempdir().unwrap();
+        let db = super::support::open_store(dir.path(), now()).await;
+        let layers = ["whatsapp".to_owned()];
+        let profile = Arc::new(Profile::load(&layers, Some(layer)).unwrap());
+        let signing = SigningKey::open(&dir.path().join("partner.pem"), now()).unwrap();
+        let heard = Arc::new(Heard::default());
+        let gatekeeper = Gatekeeper::new(
+            GatekeeperOptions {
+                id: GatekeeperId::parse("whatsapp").unwrap(),
+                name: "WhatsApp".to_owned(),
+                profile,
+                connection,
+                visible_id: "{mxid}".to_owned(),
+                clock: Arc::new(SystemClock),
+            },
+            db.clone(),
+            Arc::new(signing),
+            reqwest::Client::new(),
+            heard.clone(),
+        );
+        Self {
+            gatekeeper,
+            db,
+            heard,
+            _dir: dir,
+        }
+    }
+
+    /// Puts a text into the outbox as the bridge does, and rings.
+    pub(crate) async fn send(&self, login: LoginId, id: &str, body: &str) {
+        assert_eq!(self.enqueue(login, id, body).await, Enqueued::Queued);
+        self.gatekeeper.flush(login);
+    }
+
+    pub(crate) async fn enqueue(&self, login: LoginId, id: &str, body: &str) -> Enqueued {
+        let message = Outgoing {
+            chat: chat(),
+            id: StanzaId::parse(id).unwrap(),
+            content: OutgoingContent::Text {
+                body: body.to_owned(),
+                quote: None,
+            },
+        };
+        let origin = Origin {
+            portal: PortalId(1),
+            event_id: format!("$event-{id}"),
+            part: 0,
+        };
+        let gatekeeper = self.gatekeeper.clone();
+        self.db
+            .step(Lane::login(login), move |txn| {
+                let (gatekeeper, message, origin) =
+                    (gatekeeper.clone(), message.clone(), origin.clone());
+                Box::pin(async move {
+                    gatekeeper
+                        .enqueue(txn, login, &message, &origin, now())
+                        .await
+                })
+            })
+            .await
+            .unwrap()
+            .unwrap()
+    }
+
+    pub(crate) async fn read(&self, login: LoginId, ids: &[&str]) {
+        let ids: Vec<StanzaId> = ids.iter().map(|id| StanzaId::parse(*id).unwrap()).collect();
+        let sender = RemoteUserId::parse(USER).unwrap();
+        let gatekeeper = self.gatekeeper.clone();
+        self.db
+            .step(Lane::login(login), move |txn| {
+                let (gatekeeper, sender, ids) = (gatekeeper.clone(), sender.clone(), ids.clone());
+                Box::pin(async move {
+                    gatekeeper
+                        .enqueue_read(txn, login, &chat(), &sender, &ids, now())
+                        .await
+                })
+            })
+            .await
+            .unwrap();
+        self.gatekeeper.flush(login);
+    }
+
+    pub(crate) async fn queue_length(&self, login: LoginId) -> i64 {
+        self.db
+            .read(move |txn| Box::pin(txn.queue_length(login)))
+            .await
+            .unwrap()
+    }
+
+    pub(crate) async fn row(&self, login: LoginId) -> LoginRow {
+        self.db
+            .read(move |txn| Box::pin(txn.login(login)))
+            .await
+            .unwrap()
+            .expect("the login")
+    }
+
+    pub(crate) async fn inbox(&self, login: LoginId) -> Vec<RemoteMessageRow> {
+        self.db
+            .read(move |txn| {
+                Box::pin(async move { txn.waiting_messages(login, &chat(), 1000).await })
+            })
+            .await
+            .unwrap()
+    }
+
+    /// Waits until so many stanzas are in the outbox.
+    pub(crate) async fn until_queued(&self, login: LoginId, count: i64) {
+        within("an outbox of another length", async {
+            while self.queue_length(login).await != count {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        })
+        .await;
+    }
+
+    pub(crate) async fn until_sent(&self, login: LoginId) {
+        self.until_queued(login, 0).await;
+    }
+
+    /// Waits until the connection is as wanted.
+    pub(crate) async fn until_state(
+        &self,
+        login: LoginId,
+        wanted: impl Fn(&ConnectionState) -> bool,
+    ) -> ConnectionState {
+        let begun = std::time::Instant::now();
+        loop {
+            let state = self.gatekeeper.connection(login);
+            if wanted(&state) {
+                return state;
+            }
+            assert!(begun.elapsed() < DEADLINE, "in vain, it is {state:?}");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
+    /// Waits until the bridge was told of the chat.
+    pub(crate) async fn until_heard(&self) {
+        within("news of the chat", async {
+            while self.heard.chats.lock().unwrap().is_empty() {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        })
+        .await;
+    }
+}

@@ -1,0 +1,16 @@
+//! Signal sessions over the store, against a peer that shares nothing with them but the protocol.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "a failed precondition of a test is a failed test"
+)]
+
+mod inbound;
+mod machine;
+mod outbound;
+mod peer;
+mod prekeys;
+mod retries;
+mod sessions;
+mod stanzas;
+mod world;

@@ -1,0 +1,154 @@
+//! Messages and read receipts to the gatekeeper, as far as the outbox.
+
+use drawbridge::{
+    domain::{ChatId, RemoteUserId},
+    network::{
+        Enqueued, NetworkError,
+        interop::{
+            outbound,
+            wire::{self, Jid, Node},
+        },
+    },
+    store::RemoteNotice,
+};
+
+use super::{
+    peer::Peer,
+    stanzas::{chat, id, read, text},
+    world::{LOGIN, NOW, World, phone, us, user_node},
+};
+
+async fn acquainted() -> (World, Peer) {
+    let world = World::new().await;
+    let mut peer = Peer::new(&phone(1), &us());
+    let bundle = peer.bundle(true);
+    world.fetched(&peer.jid, &bundle).await.unwrap();
+    (world, peer)
+}
+
+#[tokio::test]
+async fn without_a_session_nothing_is_written() {
+    let world = World::new().await;
+    let result = world.send(&phone(1), "A1", "hello").await.unwrap();
+    assert_eq!(result, Enqueued::NoSession);
+    assert_eq!(world.outbox().await.len(), 0);
+}
+
+#[tokio::test]
+async fn a_message_is_queued_once_to_the_last_byte() {
+    let (world, mut peer) = acquainted().await;
+    let result = world.send(&peer.jid, "A1", "hello").await.unwrap();
+    assert_eq!(result, Enqueued::Queued);
+    let first = world.outbox().await;
+
+    let result = world.send(&peer.jid, "A1", "hello").await.unwrap();
+    assert_eq!(result, Enqueued::Known);
+    assert_eq!(world.outbox().await, first, "the same bytes, nothing new");
+
+    let stanza = wire::decode(&first[0].row.payload).unwrap();
+    assert_eq!(stanza.attr("type").as_deref(), Some("text"));
+    assert_eq!(stanza.attr("id").as_deref(), Some("A1"));
+    assert_eq!(stanza.jid("to"), Some(peer.jid.clone()));
+    assert_eq!(stanza.find("enc").unwrap().attr("count"), None);
+    assert_eq!(read(&mut peer, &stanza).unwrap(), text("hello"));
+}
+
+#[tokio::test]
+async fn a_group_or_a_server_cannot_be_written_to() {
+    let (world, _) = acquainted().await;
+    for to in [Jid::user("123-456", "g.us"), Jid::server("s.whatsapp.net")] {
+        let result = world.send(&to, "A1", "hello").await;
+        assert!(matches!(result, Err(NetworkError::Unsendable(_))), "{to}");
+    }
+    assert_eq!(world.outbox().await.len(), 0);
+}
+
+#[tokio::test]
+async fn a_user_without_keys_is_named_as_such() {
+    let world = World::new().await;
+    let jid = phone(1);
+    let nobody = Node::new("user")
+        .with("jid", &jid)
+        .child(Node::new("error").with("code", "404"));
+    let result = world.fetched_node(&jid, nobody).await;
+    assert!(matches!(result, Err(NetworkError::NoSuchUser(_))));
+
+    let mut forged = Peer::new(&jid, &us()).bundle(true);
+    forged.signed_prekey.value[0] ^= 1;
+    let result = world.fetched_node(&jid, user_node(&jid, &forged)).await;
+    assert!(matches!(result, Err(NetworkError::NoSuchUser(_))));
+    let result = world.send(&jid, "A1", "hello").await.unwrap();
+    assert_eq!(result, Enqueued::NoSession);
+}
+
+#[tokio::test]
+async fn an_acknowledged_message_leaves_the_outbox_and_a_refused_one_is_told() {
+    let (world, peer) = acquainted().await;
+    for n in ["A1", "A2"] {
+        world.send(&peer.jid, n, "hello").await.unwrap();
+    }
+    let ack = |id: &str| {
+        Node::new("ack")
+            .with("class", "message")
+            .with("id", id)
+            .with("from", &peer.jid)
+            .with("t", "1760000003")
+    };
+    let answer = world.acked(ack("A1")).await;
+    assert_eq!(answer.chat, None);
+    assert_eq!(world.outbox().await.len(), 1);
+
+    for _ in 0..2 {
+        world.acked(ack("A2").with("error", "479")).await;
+    }
+    assert_eq!(world.outbox().await.len(), 0);
+    let rows = world.waiting(&peer.jid).await;
+    assert_eq!(rows.len(), 1);
+    let Some(RemoteNotice::SendFailed { event_id, reason }) = &rows[0].message.notice else {
+        panic!("{:?}", rows[0].message.notice)
+    };
+    assert_eq!(event_id, "$1");
+    assert!(reason.contains("479"), "{reason}");
+    let known = world.send(&peer.jid, "A1", "hello").await.unwrap();
+    assert_eq!(known, Enqueued::Known, "what was sent is not sent again");
+}
+
+#[tokio::test]
+async fn a_read_receipt_waits_in_the_outbox_until_it_is_acknowledged() {
+    let (world, peer) = acquainted().await;
+    let (to, sender) = (
+        chat(&peer.jid),
+        RemoteUserId::parse(peer.jid.to_string()).unwrap(),
+    );
+    for _ in 0..2 {
+        let (to, sender): (ChatId, _) = (to.clone(), sender.clone());
+        world
+            .step(move |txn| {
+                let (to, sender) = (to.clone(), sender.clone());
+                Box::pin(async move {
+                    let ids = ["M1", "M2"].map(id);
+                    outbound::enqueue_read(txn, LOGIN, &to, &sender, &ids, NOW).await
+                })
+            })
+            .await;
+    }
+    let rows = world.outbox().await;
+    assert_eq!(rows.len(), 1);
+    assert_eq!(outbound::wire_id(&rows[0].row), "M1");
+    let receipt = wire::decode(&rows[0].row.payload).unwrap();
+    assert_eq!(receipt.attr("type").as_deref(), Some("read"));
+    assert_eq!(receipt.attr("id").as_deref(), Some("M1"));
+    assert_eq!(receipt.attr("participant"), None);
+    let listed = receipt.find("list").unwrap().children();
+    assert_eq!(listed[0].attr("id").as_deref(), Some("M2"));
+
+    let ack = Node::new("ack").with("class", "receipt").with("id", "M1");
+    world.acked(ack.clone()).await;
+    assert_eq!(
+        world.outbox().await.len(),
+        1,
+        "that was the delivery receipt's"
+    );
+    world.acked(ack.with("type", "read")).await;
+    assert_eq!(world.outbox().await.len(), 0);
+}

@@ -1,0 +1,291 @@
+//! The stage: a homeserver and a gatekeeper in this process, a Matrix user with a login, and a chat with each contact.
+
+use std::{
+    fmt,
+    path::PathBuf,
+    str::FromStr,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use drawbridge::{
+    clock::SystemClock,
+    sandbox::{ContactHandle, Flavour, Integrator, Sandbox, SandboxOptions},
+};
+
+use super::{
+    bridge_process::{BridgeProcess, BridgeSetup, free_address},
+    homeserver::{Homeserver, SERVER, World},
+    postgres,
+};
+
+/// The Matrix user with the login.
+pub const USER: &str = "@alice:test.example";
+const BOT: &str = "@drawbridgebot:test.example";
+/// How long one step of the preparation may take.
+const STEP: Duration = Duration::from_secs(60);
+
+/// A database engine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Engine {
+    Sqlite,
+    Postgres,
+}
+
+impl FromStr for Engine {
+    type Err = String;
+    fn from_str(word: &str) -> Result<Self, String> {
+        match word {
+            "sqlite" => Ok(Self::Sqlite),
+            "postgres" => Ok(Self::Postgres),
+            other => Err(format!("{other} is no engine: sqlite or postgres")),
+        }
+    }
+}
+
+impl fmt::Display for Engine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Sqlite => "sqlite",
+            Self::Postgres => "postgres",
+        })
+    }
+}
+
+/// A chat of the user with a contact.
+pub struct Chat {
+    contact: ContactHandle,
+    login: String,
+    room: Mutex<Option<String>>,
+}
+
+impl Chat {
+    /// Its room on the homeserver.
+    pub fn room_id(&self) -> String {
+        self.room.lock().unwrap().clone().expect("the chat has a room")
+    }
+
+    /// The contact writes to the user.
+    pub async fn say(&self, body: &str) {
+        self.contact.send_text(&self.login, body).await.expect("the contact can write");
+    }
+
+    /// The texts the contact was shown, in order.
+    pub fn received(&self) -> Vec<String> {
+        self.contact.received().into_iter().map(|message| message.text).collect()
+    }
+
+    /// How many messages the contact could not decrypt, and how many came under a used key.
+    pub fn damage(&self) -> (usize, usize) {
+        let counters = self.contact.counters();
+        (counters.undecryptable, counters.key_reuse)
+    }
+}
+
+/// The stage.
+pub struct Stage {
+    pub engine: Engine,
+    pub homeserver: Homeserver,
+    pub chats: Vec<Chat>,
+    sandbox: Sandbox,
+    setup: BridgeSetup,
+    dir: tempfile::TempDir,
+    login: Arc<Mutex<String>>,
+}
+
+impl Stage {
+    /// Makes everything but the bridge, with this many contacts.
+    pub async fn prepare(engine: Engine, contacts: usize) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let tokens = ("as-token-of-the-crash-test-0123456789".to_owned(), "hs-token-of-the-crash-test-0123456789".to_owned());
+        let homeserver = Homeserver::start(&tokens.0, &tokens.1).await;
+        let listen = (free_address(), free_address());
+        let sandbox = Sandbox::start(
+            SandboxOptions {
+                data_dir: dir.path().join("sandbox"),
+                chat_listen: "127.0.0.1:0".to_owned(),
+                http_listen: "127.0.0.1:0".to_owned(),
+                integrators: vec![Integrator {
+                    id: 1,
+                    name: "drawbridge".to_owned(),
+                    base_url: format!("http://{}", listen.1),
+                }],
+                ..SandboxOptions::default()
+            },
+            Arc::new(SystemClock),
+        )
+        .await
+        .expect("the sandbox starts");
+        let database = match engine {
+            Engine::Sqlite => format!("sqlite:{}", dir.path().join("bridge.db").display()),
+            Engine::Postgres => fresh_postgres().await,
+        };
+        let setup = BridgeSetup {
+            dir: dir.path().to_owned(),
+            database,
+            homeserver: (homeserver.url(), SERVER.to_owned()),
+            tokens,
+            gatekeepers: vec![(
+                "whatsapp".to_owned(),
+                "whatsapp".to_owned(),
+                sandbox.profile_layer(Flavour::WhatsApp),
+            )],
+            listen,
+            log: std::env::var("DRAWBRIDGE_CRASH_LOG").unwrap_or_else(|_| "warn".to_owned()),
+        };
+        setup.write();
+        homeserver.set_appservice(&setup.appservice_url());
+        let mut scene = Self {
+            engine,
+            homeserver,
+            chats: Vec::new(),
+            sandbox,
+            setup,
+            dir,
+            login: Arc::default(),
+        };
+        for _ in 0..contacts {
+            scene.add_contact().await;
+        }
+        scene
+    }
+
+    async fn add_contact(&mut self) {
+        let name = format!("Contact {}", self.chats.len());
+        let contact = self
+            .sandbox
+            .add_contact(Flavour::WhatsApp, &name)
+            .await
+            .expect("a contact can be added");
+        self.chats.push(Chat {
+            contact,
+            login: self.login.lock().unwrap().clone(),
+            room: Mutex::default(),
+        });
+    }
+
+    /// A contact who has no chat with the user yet.
+    pub async fn add_stranger(&mut self) {
+        self.add_contact().await;
+    }
+
+    /// Starts the bridge.
+    pub fn spawn(&self, failpoints: Option<&str>) -> BridgeProcess {
+        let binary = PathBuf::from(env!("CARGO_BIN_EXE_drawbridge"));
+        self.setup.spawn(&binary, failpoints)
+    }
+
+    /// Where the bridge's log is.
+    pub fn log(&self) -> String {
+        self.dir.path().join("bridge.log").display().to_string()
+    }
+
+    /// The user logs in by the management room, opens half of the chats, and is written to by the other half's contacts.
+    pub async fn log_in_and_open_chats(&mut self) {
+        let management = self.homeserver.create_room(USER, &[BOT], true);
+        self.answer(&management, None, "management room").await;
+        self.homeserver.send_text(&management, USER, "login whatsapp");
+        self.answer(&management, Some("login"), "logged in").await;
+        let login = self.sandbox.partner_login(USER).expect("the gatekeeper knows the login");
+        *self.login.lock().unwrap() = login.clone();
+        for index in 0..self.chats.len() {
+            self.chats[index].login = login.clone();
+            if index % 2 == 0 {
+                let who = self.chats[index].contact.jid().to_string();
+                self.homeserver.send_text(&management, USER, &format!("start-chat {who}"));
+                self.room_of(index).await;
+            } else {
+                self.chats[index].say("hello").await;
+                self.room_of(index).await;
+            }
+        }
+    }
+
+    /// The user enters the rooms of all chats, waiting for those that are not made yet.
+    pub async fn enter_all_rooms(&self) {
+        for index in 0..self.chats.len() {
+            self.room_of(index).await;
+        }
+    }
+
+    /// Waits for the room of a chat and lets the user join it.
+    async fn room_of(&self, index: usize) {
+        let chat = &self.chats[index];
+        if chat.room.lock().unwrap().is_some() {
+            return;
+        }
+        let id = chat.contact.jid().to_string();
+        let room = self
+            .homeserver
+            .wait(&format!("the room of chat {index} (log: {})", self.log()), STEP, |world| {
+                room_with_channel(world, &id)
+            })
+            .await;
+        self.homeserver.join(&room, USER);
+        *chat.room.lock().unwrap() = Some(room);
+    }
+
+    async fn answer(&self, room: &str, _to: Option<&str>, text: &str) {
+        let what = format!("{text:?} from the bot (log: {})", self.log());
+        self.homeserver
+            .wait(&what, STEP, |world| {
+                world
+                    .messages(room)
+                    .iter()
+                    .any(|(sender, content)| {
+                        sender == BOT && content["body"].as_str().is_some_and(|body| body.contains(text))
+                    })
+                    .then_some(())
+            })
+            .await;
+    }
+
+    /// The texts the user was shown in a chat, in order; a replaced placeholder counts as what replaced it.
+    pub fn shown(&self, chat: &Chat) -> Vec<String> {
+        let Some(room) = chat.room.lock().unwrap().clone() else {
+            return Vec::new();
+        };
+        self.homeserver
+            .world()
+            .messages(&room)
+            .into_iter()
+            .filter(|(sender, _)| sender != USER)
+            .filter_map(|(_, content)| Some(content["body"].as_str()?.to_owned()))
+            .collect()
+    }
+
+    /// How many numbered messages arrived on either side.
+    pub fn arrived(&self) -> usize {
+        let out: usize = self.chats.iter().map(|chat| chat.contact.received_count()).sum();
+        let shown: usize = self.chats.iter().map(|chat| self.shown(chat).len()).sum();
+        out + shown
+    }
+
+    /// Ends the stage; its files are kept if `keep`.
+    pub async fn finish(self, keep: bool) {
+        self.homeserver.stop();
+        self.sandbox.shutdown().await;
+        if keep {
+            eprintln!("the files of this run are kept in {}", self.dir.keep().display());
+        }
+    }
+}
+
+fn room_with_channel(world: &World, channel: &str) -> Option<String> {
+    world
+        .rooms
+        .iter()
+        .find(|(_, room)| {
+            room.state
+                .iter()
+                .any(|((kind, _), content)| kind == "m.bridge" && content["channel"]["id"] == channel)
+        })
+        .map(|(id, _)| id.clone())
+}
+
+/// A database of its own in the cluster of the test run.
+async fn fresh_postgres() -> String {
+    let cluster = std::env::var("DRAWBRIDGE_TEST_POSTGRES")
+        .expect("DRAWBRIDGE_TEST_POSTGRES names a Postgres cluster: run this by scripts/test or scripts/postgres-run");
+    postgres::fresh(&cluster).await
+}
