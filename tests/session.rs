@@ -6,10 +6,15 @@
 mod connection;
 #[path = "session/machine.rs"]
 mod machine;
+#[path = "session/messages.rs"]
+mod messages;
 #[path = "session/peer.rs"]
 mod peer;
 #[path = "session/random.rs"]
 mod random;
+#[path = "signal/peer.rs"]
+#[expect(dead_code, reason = "the tests of the ratchets use more of it")]
+mod ratchet;
 #[path = "session/stage.rs"]
 mod stage;
 #[path = "session/support.rs"]

@@ -1,14 +1,24 @@
 //! The wire against published bytes, hostile bytes and itself; the Partner's endpoints over real HTTP.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+#[path = "wire/enlisting.rs"]
+mod enlisting;
 #[path = "wire/enlistment.rs"]
 mod enlistment;
+#[path = "wire/media.rs"]
+mod media;
 #[path = "wire/message.rs"]
 mod message;
 #[path = "wire/noise.rs"]
 mod noise;
+#[path = "wire/partner.rs"]
+mod partner;
+#[path = "wire/profile.rs"]
+mod profile;
 #[path = "wire/properties.rs"]
 mod properties;
+#[path = "wire/signing.rs"]
+mod signing;
 #[path = "wire/stanzas.rs"]
 mod stanzas;
 

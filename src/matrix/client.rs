@@ -38,6 +38,8 @@ const PAUSES: [Duration; 3] = [
     Duration::from_secs(1),
     Duration::from_secs(3),
 ];
+/// A feature that Synapse alone reports.
+const SYNAPSE_FEATURE: &str = "io.element.e2ee_forced.public";
 /// The longest pause the homeserver may ask for before the caller is told instead.
 const LONGEST_PAUSE: Duration = Duration::from_secs(15);
 
@@ -169,12 +171,24 @@ impl Client {
         Ok(answer.versions)
     }
 
-    /// What the homeserver is (`Synapse`, `continuwuity`), if it tells; it may tell only other homeservers.
+    /// What the homeserver is (`Synapse`, `continuwuity`), if it can be told.
     pub async fn software(&self) -> Option<String> {
-        let url = format!("{}/_matrix/federation/v1/version", self.0.base);
-        let answer = self.0.http.get(url).timeout(TIMEOUT).send().await.ok()?;
-        let body: serde_json::Value = answer.error_for_status().ok()?.json().await.ok()?;
-        Some(body["server"]["name"].as_str()?.to_owned())
+        let get = async |path: &str| {
+            let url = format!("{}{path}", self.0.base);
+            let answer = self.0.http.get(url).timeout(TIMEOUT).send().await.ok()?;
+            let answer = answer.error_for_status().ok()?;
+            answer.json::<serde_json::Value>().await.ok()
+        };
+        if let Some(body) = get("/_matrix/federation/v1/version").await
+            && let Some(name) = body["server"]["name"].as_str()
+        {
+            return Some(name.to_owned());
+        }
+        // That is for other homeservers and may not be served here; but only Synapse has this feature.
+        let body = get("/_matrix/client/versions").await?;
+        body["unstable_features"]
+            .get(SYNAPSE_FEATURE)
+            .map(|_| "Synapse".to_owned())
     }
 
     /// Has the homeserver call the bridge's own ping endpoint; how long that took. It also ends a homeserver's waiting after
@@ -197,8 +211,13 @@ impl Client {
             let request = get_capabilities::v3::Request::new();
             let answer = self
                 .call(request, Identity::Device(&self.0.bot), Tries::Few)
-                .await?;
-            Ok(answer.capabilities.room_versions.default)
+                .await;
+            match answer {
+                Ok(answer) => Ok(answer.capabilities.room_versions.default),
+                Err(error) if error.is_transient() => Err(error),
+                // A homeserver without capabilities is older than version 12.
+                Err(_) => Ok(RoomVersionId::V11),
+            }
         };
         self.0
             .default_room_version

@@ -68,11 +68,14 @@ impl MatrixError {
         }
     }
 
-    /// Whether it looks as if the homeserver, or what stands before it, is down.
+    /// Whether it looks as if the homeserver is down. What stands before it answers for it without a Matrix error code; with
+    /// one it is alive, even if it says 502 because it cannot reach us.
     pub(super) fn is_outage(&self) -> bool {
         match self {
             Self::Unreachable(_) => true,
-            Self::Refused { status, .. } => matches!(status, 502..=504),
+            Self::Refused {
+                status, errcode, ..
+            } => matches!(status, 502..=504) && errcode.is_empty(),
             Self::Unreadable(_) | Self::Request(_) => false,
         }
     }

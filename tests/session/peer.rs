@@ -17,12 +17,14 @@ use drawbridge::{
         noise::{Opener, Responder, Sealer, public_key},
         payload::ClientPayload,
     },
-    signal,
+    signal::{Bundle, PublicPreKey, PublicSignedPreKey},
 };
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
 };
+
+use super::ratchet::Peer as Phone;
 
 /// How long anything may take.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(20);
@@ -125,30 +127,67 @@ async fn enlist(
         .lock()
         .unwrap()
         .push(enlistment::parse(&body).unwrap());
-    Json(enlistment::EnlistmentAnswer::Ok {
-        login: Jid::interop(1, 10_853_634_039_893),
-    })
+    Json(enlistment::EnlistmentAnswer::Ok { login: assigned() })
 }
 
-/// A user of the gatekeeper, with keys and no ratchet.
+/// The internal identifier every login gets.
+pub(crate) fn assigned() -> Jid {
+    Jid::interop(1, 10_853_634_039_893)
+}
+
+/// The keys of a freshly installed user of the gatekeeper.
 pub(crate) fn bundle(user: &Jid) -> Node {
-    let made = signal::generate_identity(Timestamp(1_700_000_000_000));
-    let signed = signal::public_signed_prekey(&made.signed_prekey).unwrap();
-    let pair =
-        libsignal_protocol::protocol::IdentityKeyPair::try_from(made.identity_pair.as_slice())
-            .unwrap();
-    let id = |id: u32| Node::new("id").bytes(&id.to_be_bytes()[1..]);
-    Node::new("user")
+    published(user, &Phone::new(user, &assigned()).bundle(false))
+}
+
+/// Keys as the gatekeeper hands them out.
+pub(crate) fn published(user: &Jid, keys: &Bundle) -> Node {
+    let numbered = |tag: &'static str, id: u32, value: [u8; 32]| {
+        Node::new(tag)
+            .child(Node::new("id").bytes(&id.to_be_bytes()[1..]))
+            .child(Node::new("value").bytes(value))
+    };
+    let signed = &keys.signed_prekey;
+    let node = Node::new("user")
         .with("jid", user)
-        .child(Node::new("registration").bytes(made.registration_id.to_be_bytes()))
+        .child(Node::new("registration").bytes(keys.registration_id.to_be_bytes()))
         .child(Node::new("type").bytes([5]))
-        .child(Node::new("identity").bytes(&pair.public_key().serialize()[1..]))
+        .child(Node::new("identity").bytes(keys.identity))
         .child(
-            Node::new("skey")
-                .child(id(signed.id))
-                .child(Node::new("value").bytes(signed.value))
+            numbered("skey", signed.id, signed.value)
                 .child(Node::new("signature").bytes(signed.signature)),
-        )
+        );
+    match &keys.prekey {
+        Some(prekey) => node.child(numbered("key", prekey.id, prekey.value)),
+        None => node,
+    }
+}
+
+/// The keys in a login's upload, with its first one-time prekey.
+pub(crate) fn uploaded(iq: &Node) -> Bundle {
+    let bytes = |node: &Node, tag: &str| node.find(tag).unwrap().content_bytes().unwrap().to_vec();
+    let number = |node: &Node, tag: &str| {
+        bytes(node, tag)
+            .iter()
+            .fold(0, |number, byte| number << 8 | u32::from(*byte))
+    };
+    let (skey, key) = (
+        iq.find("skey").unwrap(),
+        &iq.find("list").unwrap().children()[0],
+    );
+    Bundle {
+        registration_id: number(iq, "registration"),
+        identity: bytes(iq, "identity").try_into().unwrap(),
+        signed_prekey: PublicSignedPreKey {
+            id: number(skey, "id"),
+            value: bytes(skey, "value").try_into().unwrap(),
+            signature: bytes(skey, "signature").try_into().unwrap(),
+        },
+        prekey: Some(PublicPreKey {
+            id: number(key, "id"),
+            value: bytes(key, "value").try_into().unwrap(),
+        }),
+    }
 }
 
 /// One connection of a login.

@@ -68,7 +68,6 @@ fn wrapped(inner: Message, times: usize) -> Message {
     (0..times).fold(inner, |inner, _| Message {
         ephemeral_message: MessageField::some(FutureProofMessage {
             message: MessageField::some(inner),
-            ..FutureProofMessage::default()
         }),
         ..Message::default()
     })

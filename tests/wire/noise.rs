@@ -237,17 +237,17 @@ fn cut_messages_are_refused() {
             change: match message {
                 1 => |m, bytes| {
                     if m == 1 {
-                        bytes.truncate(bytes.len() / 2)
+                        bytes.truncate(bytes.len() / 2);
                     }
                 },
                 2 => |m, bytes| {
                     if m == 2 {
-                        bytes.truncate(bytes.len() / 2)
+                        bytes.truncate(bytes.len() / 2);
                     }
                 },
                 _ => |m, bytes| {
                     if m == 3 {
-                        bytes.truncate(bytes.len() / 2)
+                        bytes.truncate(bytes.len() / 2);
                     }
                 },
             },

@@ -309,7 +309,7 @@ fn frames_come_out_whole_however_they_arrive() {
     let mut stream = bytes::BytesMut::new();
     frame::put_frame(&mut stream, b"one").unwrap();
     frame::put_frame(&mut stream, b"").unwrap();
-    frame::put_frame(&mut stream, &[9; 70_000]).unwrap();
+    frame::put_frame(&mut stream, &vec![9; 70_000]).unwrap();
     assert_eq!(&stream[..6], b"\0\0\x03one");
     let mut buffer = bytes::BytesMut::new();
     let mut frames = Vec::new();

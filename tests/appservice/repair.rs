@@ -1,0 +1,201 @@
+//! Gap repair: what the homeserver did not deliver is fetched, in order, once.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use drawbridge::{clock::ManualClock, config::EphemeralMode, matrix::repair::Syncer};
+use serde_json::{Value, json};
+
+use super::{
+    bridge::{Bridge, message},
+    script::{Asked, Homeserver, refusal},
+};
+
+const ROOM: &str = "!room:example.org";
+
+/// As `/sync` has it: without the room.
+fn bare(id: &str) -> Value {
+    let mut event = message(id, ROOM);
+    event.as_object_mut().expect("an object").remove("room_id");
+    event
+}
+
+fn answer(next: &str, timeline: &Value) -> (u16, Value) {
+    let room = json!({ ROOM: { "timeline": timeline } });
+    (
+        200,
+        json!({ "next_batch": next, "rooms": { "join": room } }),
+    )
+}
+
+fn since(asked: &Asked) -> Option<&str> {
+    asked.query.get("since").map(String::as_str)
+}
+
+async fn repair(bridge: &Bridge, server: &Homeserver, wait: Duration) -> Result<usize, String> {
+    let syncer = Syncer::new(
+        server.client(),
+        bridge.db.clone(),
+        bridge.sink.clone(),
+        EphemeralMode::Auto,
+        Arc::new(ManualClock::new(1_000)),
+    );
+    syncer.repair(wait).await.map_err(|error| error.to_string())
+}
+
+#[tokio::test]
+async fn the_first_sync_only_marks_the_place_and_the_next_fetches_what_came_since() {
+    let bridge = Bridge::start().await;
+    let server = Homeserver::start(|asked| match since(asked) {
+        None => answer("s1", &json!({ "events": [bare("$old")] })),
+        Some("s1") => answer("s2", &json!({ "events": [bare("$a"), bare("$b")] })),
+        _ => (200, json!({ "next_batch": "s2" })),
+    })
+    .await;
+    assert_eq!(repair(&bridge, &server, Duration::ZERO).await, Ok(0));
+    assert!(bridge.waiting(ROOM).await.is_empty());
+    // One of them was delivered the usual way.
+    bridge.hand_over("1", &[message("$a", ROOM)]).await;
+    assert_eq!(repair(&bridge, &server, Duration::ZERO).await, Ok(1));
+    assert_eq!(repair(&bridge, &server, Duration::ZERO).await, Ok(0));
+    assert_eq!(bridge.waiting(ROOM).await, ["$a", "$b"]);
+    let asked = server.asked();
+    assert_eq!(asked[0].query["user_id"], "@drawbridgebot:example.org");
+    assert_eq!(asked[0].query["device_id"], "DRAWBRIDGE");
+    assert_eq!(since(&asked[2]), Some("s2"));
+}
+
+#[tokio::test]
+async fn a_timeline_that_was_cut_short_is_filled_in_order() {
+    let bridge = Bridge::start().await;
+    let server = Homeserver::start(|asked| {
+        if asked.what.ends_with("/messages") {
+            assert_eq!(asked.query["to"], "s1");
+            return match asked.query["from"].as_str() {
+                "p3" => (200, json!({ "start": "p3", "end": "p2", "chunk": [message("$4", ROOM), message("$3", ROOM)] })),
+                "p2" => (200, json!({ "start": "p2", "end": "p1", "chunk": [message("$2", ROOM), message("$1", ROOM)] })),
+                _ => (200, json!({ "start": "p1", "chunk": [] })),
+            };
+        }
+        match since(asked) {
+            None => (200, json!({ "next_batch": "s1" })),
+            _ => answer("s2", &json!({ "limited": true, "prev_batch": "p3", "events": [bare("$5"), bare("$6")] })),
+        }
+    })
+    .await;
+    repair(&bridge, &server, Duration::ZERO).await.unwrap();
+    assert_eq!(repair(&bridge, &server, Duration::ZERO).await, Ok(6));
+    assert_eq!(
+        bridge.waiting(ROOM).await,
+        ["$1", "$2", "$3", "$4", "$5", "$6"]
+    );
+    assert_eq!(*bridge.sink.rooms.lock().unwrap(), [ROOM]);
+}
+
+#[tokio::test]
+async fn a_repair_that_fails_begins_again_at_the_same_place() {
+    let bridge = Bridge::start().await;
+    let broken = Arc::new(AtomicBool::new(false));
+    let is_broken = broken.clone();
+    let server = Homeserver::start(move |asked| {
+        if asked.what.ends_with("/messages") {
+            return if is_broken.load(Ordering::SeqCst) {
+                refusal(429, "M_LIMIT_EXCEEDED")
+            } else {
+                (200, json!({ "start": "p", "chunk": [message("$1", ROOM)] }))
+            };
+        }
+        match since(asked) {
+            None => (200, json!({ "next_batch": "s1" })),
+            _ => answer(
+                "s2",
+                &json!({ "limited": true, "prev_batch": "p", "events": [bare("$2")] }),
+            ),
+        }
+    })
+    .await;
+    repair(&bridge, &server, Duration::ZERO).await.unwrap();
+    broken.store(true, Ordering::SeqCst);
+    repair(&bridge, &server, Duration::ZERO).await.unwrap_err();
+    assert!(bridge.waiting(ROOM).await.is_empty());
+    broken.store(false, Ordering::SeqCst);
+    assert_eq!(repair(&bridge, &server, Duration::ZERO).await, Ok(2));
+    assert_eq!(bridge.waiting(ROOM).await, ["$1", "$2"]);
+}
+
+#[tokio::test]
+async fn a_homeserver_that_was_set_up_anew_is_met_anew() {
+    let bridge = Bridge::start().await;
+    let server = Homeserver::start(|asked| match (since(asked), asked.before) {
+        (None, 0) => (200, json!({ "next_batch": "before" })),
+        (None, _) => (200, json!({ "next_batch": "after" })),
+        (Some("after"), _) => answer("end", &json!({ "events": [bare("$a")] })),
+        _ => refusal(400, "M_INVALID_PARAM"),
+    })
+    .await;
+    for expected in [0, 0, 1] {
+        assert_eq!(repair(&bridge, &server, Duration::ZERO).await, Ok(expected));
+    }
+}
+
+#[tokio::test]
+async fn an_invitation_of_the_bot_that_was_not_delivered_is_found() {
+    let bridge = Bridge::start().await;
+    let server = Homeserver::start(|_| {
+        let stripped = |of: &str, membership: &str| {
+            json!({ "type": "m.room.member", "state_key": of, "sender": "@alice:example.org",
+                "content": { "membership": membership, "is_direct": true } })
+        };
+        let events = [
+            json!({ "type": "m.room.name", "state_key": "", "sender": "@alice:example.org", "content": {} }),
+            stripped("@alice:example.org", "join"),
+            stripped("@drawbridgebot:example.org", "invite"),
+        ];
+        let invite = json!({ ROOM: { "invite_state": { "events": events } } });
+        (200, json!({ "next_batch": "s1", "rooms": { "invite": invite } }))
+    })
+    .await;
+    assert_eq!(repair(&bridge, &server, Duration::ZERO).await, Ok(1));
+    let event = bridge
+        .db
+        .read(|txn| Box::pin(async move { txn.waiting_events(ROOM, 10).await }))
+        .await
+        .unwrap()
+        .remove(0);
+    let parsed: ruma::events::AnyTimelineEvent = serde_json::from_str(&event.json).unwrap();
+    assert_eq!(parsed.sender(), "@alice:example.org");
+}
+
+#[tokio::test]
+async fn a_long_poll_brings_receipts_and_typing_with_their_room() {
+    let bridge = Bridge::start().await;
+    let typing = json!({ "type": "m.typing", "content": { "user_ids": ["@alice:example.org"] } });
+    let event = typing.clone();
+    let server = Homeserver::start(move |_| {
+        let room =
+            json!({ ROOM: { "timeline": { "events": [] }, "ephemeral": { "events": [event] } } });
+        (
+            200,
+            json!({ "next_batch": "s1", "rooms": { "join": room } }),
+        )
+    })
+    .await;
+    repair(&bridge, &server, Duration::from_secs(1))
+        .await
+        .unwrap();
+    let mut expected = typing;
+    expected["room_id"] = json!(ROOM);
+    assert_eq!(*bridge.sink.ephemeral.lock().unwrap(), [expected]);
+    let asked = &server.asked()[0];
+    assert_eq!(asked.query["timeout"], "1000");
+    assert!(
+        asked.query["filter"].contains("m.receipt"),
+        "{:?}",
+        asked.query
+    );
+}

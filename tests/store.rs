@@ -1,0 +1,190 @@
+//! The store suite: every case runs on both engines.
+//!
+//! The Postgres cases need a cluster; `scripts/postgres-run cargo test --test store` brings one.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "the cases are ordinary functions, stamped as tests for both engines"
+)]
+
+#[path = "store/commit.rs"]
+mod commit;
+#[path = "store/fence.rs"]
+mod fence;
+#[path = "store/links.rs"]
+mod links;
+#[path = "store/logins.rs"]
+mod logins;
+#[path = "store/matrix_inbox.rs"]
+mod matrix_inbox;
+#[path = "store/opening.rs"]
+mod opening;
+#[path = "store/outbox.rs"]
+mod outbox;
+#[path = "store/place.rs"]
+mod place;
+#[path = "store/portals.rs"]
+mod portals;
+#[path = "store/remote_inbox.rs"]
+mod remote_inbox;
+#[path = "store/sealed.rs"]
+mod sealed;
+#[path = "store/signal.rs"]
+mod signal;
+
+/// Stamps every case for both engines.
+macro_rules! store_tests {
+    ($($topic:ident { $($case:ident),* $(,)? })*) => {
+        mod sqlite {
+            $(mod $topic {
+                $(#[tokio::test]
+                async fn $case() {
+                    crate::$topic::$case(crate::place::Place::sqlite()).await;
+                })*
+            })*
+        }
+        mod postgres {
+            $(mod $topic {
+                $(#[tokio::test]
+                async fn $case() {
+                    crate::$topic::$case(crate::place::Place::postgres().await).await;
+                })*
+            })*
+        }
+    };
+}
+
+store_tests! {
+    matrix_inbox {
+        takes_a_transaction_once,
+        takes_an_event_once_whatever_its_transaction,
+        the_same_id_with_other_content_is_another_transaction,
+        keeps_the_order_of_arrival_a_room,
+        sets_aside_and_brings_back,
+        forgets_what_is_handled_and_old,
+        keeps_single_values,
+    }
+    logins {
+        finds_a_login_by_everything_it_has,
+        refuses_a_second_login_of_the_same_visible_id,
+        changes_state_and_keeps_the_name_the_gatekeeper_gave,
+        deletes_a_login_with_all_that_is_its_own,
+    }
+    signal {
+        keeps_the_newest_session_record,
+        keeps_identities_and_when_a_session_was_remade,
+        uses_up_one_time_prekeys,
+        keeps_the_newest_signed_prekeys,
+    }
+    outbox {
+        queues_a_stanza_once_in_order,
+        an_acknowledged_message_is_linked_and_can_be_retried,
+        a_retry_goes_behind_what_was_sent,
+        a_refused_message_leaves_without_plaintext,
+        a_receipt_is_acknowledged_without_a_link,
+        forgets_what_was_sent_and_is_old,
+    }
+    remote_inbox {
+        remembers_a_message_once,
+        the_same_id_from_another_sender_is_another_message,
+        replaces_a_placeholder_when_the_message_comes,
+        keeps_order_and_notices,
+        counts_retries,
+        forgets_handled_messages_but_not_waiting_ones,
+    }
+    portals {
+        a_portal_is_made_once,
+        a_group_is_shared_and_a_direct_chat_is_not,
+        knows_rooms_and_readiness,
+        keeps_ghosts,
+        keeps_one_management_room_a_user,
+    }
+    links {
+        finds_both_ways_in_order_of_part,
+        a_link_stays_as_it_is,
+        reads_up_to_an_event_once,
+        a_late_message_of_the_same_second_is_still_unread,
+    }
+    sealed {
+        nothing_secret_can_be_read_at_rest,
+        a_row_moved_elsewhere_does_not_open,
+        another_key_is_refused,
+    }
+    commit {
+        many_steps_share_few_commits_and_keep_their_order,
+        a_failing_step_fails_alone,
+        a_panicking_step_fails_alone,
+        a_step_that_swallows_an_error_is_not_called_done,
+        close_finishes_what_was_given,
+        reads_see_what_is_committed_and_cannot_write,
+    }
+    fence {
+        a_second_opener_stops_the_first,
+        an_old_copy_is_noticed_until_its_sessions_are_renewed,
+        a_missing_guard_is_noticed,
+        another_databases_guard_is_no_guard,
+        a_new_or_unchanged_database_is_not_suspected,
+    }
+    opening {
+        what_is_written_is_there_after_opening_again,
+        a_database_of_a_newer_program_is_refused,
+        migrating_does_not_take_over,
+    }
+}
+
+#[test]
+fn both_engines_know_the_same_migrations_with_the_same_tables() {
+    let tables = |engine: &str| -> Vec<Vec<String>> {
+        let folder = format!("{}/migrations/{engine}", env!("CARGO_MANIFEST_DIR"));
+        let mut files: Vec<_> = std::fs::read_dir(folder)
+            .unwrap()
+            .map(|entry| entry.unwrap().path())
+            .collect();
+        files.sort();
+        let mut found = Vec::new();
+        for file in files {
+            let text = std::fs::read_to_string(&file).unwrap();
+            let mut names = vec![file.file_name().unwrap().to_string_lossy().into_owned()];
+            names.extend(
+                text.lines()
+                    .filter(|line| line.starts_with("CREATE"))
+                    .map(|line| line.split('(').next().unwrap().trim().to_owned()),
+            );
+            found.push(names);
+        }
+        found
+    };
+    assert_eq!(tables("sqlite"), tables("postgres"));
+    assert!(tables("sqlite")[0].len() > 10);
+}
+
+#[tokio::test]
+async fn a_wrong_address_is_refused_without_showing_its_password() {
+    let now = drawbridge::domain::Timestamp(0);
+    for uri in [
+        "mysql://user:hunter2@host/db",
+        "sqlite:",
+        "sqlite::memory:",
+        "drawbridge.db",
+    ] {
+        let error = drawbridge::store::open(uri, &[0; 32], None, now)
+            .await
+            .err()
+            .expect("refused");
+        assert!(!error.to_string().contains("hunter2"));
+        assert!(matches!(error, drawbridge::store::StoreError::Address(_)));
+    }
+}
+
+#[tokio::test]
+async fn the_database_file_is_for_its_owner_alone() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let place = place::Place::sqlite();
+    let db = place.open().await;
+    for file in std::fs::read_dir(place.folder.path()).unwrap() {
+        let file = file.unwrap();
+        let mode = file.metadata().unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode, 0o600, "{:?}", file.file_name());
+    }
+    db.close().await;
+}

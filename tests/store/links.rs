@@ -1,0 +1,78 @@
+//! Which event is which message.
+
+use drawbridge::{domain::Timestamp, store::MessageLink};
+
+use crate::place::{NOW, PORTAL, Place, stanza, step, user};
+
+fn link(event: &str, id: &str, part: i64, sent_at: i64) -> MessageLink {
+    MessageLink {
+        portal: PORTAL,
+        event_id: event.to_owned(),
+        stanza_id: stanza(id),
+        sender: Some(user(1)),
+        part,
+        sent_at: Timestamp(NOW.0 + sent_at),
+    }
+}
+
+pub(crate) async fn finds_both_ways_in_order_of_part(place: Place) {
+    let db = place.open().await;
+    step!(db, txn => {
+        // One message that became two events, and one event that became two messages.
+        txn.put_link(&link("$e2", "m", 1, 0)).await?;
+        txn.put_link(&link("$e1", "m", 0, 0)).await?;
+        txn.put_link(&MessageLink { sender: None, ..link("$long", "b", 1, 0) }).await?;
+        txn.put_link(&MessageLink { sender: None, ..link("$long", "a", 0, 0) }).await
+    });
+    let events = step!(db, txn => txn.links_by_stanza(PORTAL, Some(&user(1)), &stanza("m")).await);
+    let events: Vec<_> = events.iter().map(|link| link.event_id.as_str()).collect();
+    assert_eq!(events, ["$e1", "$e2"]);
+    let messages = step!(db, txn => txn.links_by_event(PORTAL, "$long").await);
+    let messages: Vec<_> = messages
+        .iter()
+        .map(|link| link.stanza_id.as_str())
+        .collect();
+    assert_eq!(messages, ["a", "b"]);
+    let own = step!(db, txn => txn.links_by_stanza(PORTAL, None, &stanza("m")).await);
+    assert!(own.is_empty());
+    db.close().await;
+}
+
+pub(crate) async fn a_link_stays_as_it_is(place: Place) {
+    let db = place.open().await;
+    step!(db, txn => txn.put_link(&link("$e", "first", 0, 0)).await);
+    step!(db, txn => txn.put_link(&link("$e", "second", 0, 5)).await);
+    let links = step!(db, txn => txn.links_by_event(PORTAL, "$e").await);
+    assert_eq!(links, [link("$e", "first", 0, 0)]);
+    db.close().await;
+}
+
+pub(crate) async fn reads_up_to_an_event_once(place: Place) {
+    let db = place.open().await;
+    step!(db, txn => {
+        for n in 1..=4 {
+            txn.put_link(&link(&format!("$e{n}"), &format!("m{n}"), 0, n * 1000)).await?;
+        }
+        txn.put_link(&MessageLink { sender: None, ..link("$own", "own", 0, 2500) }).await
+    });
+    let unread = step!(db, txn => txn.unread_up_to(PORTAL, "$own").await);
+    let ids: Vec<_> = unread.iter().map(|link| link.stanza_id.as_str()).collect();
+    assert_eq!(ids, ["m1", "m2"]);
+    step!(db, txn => txn.set_read_up_to(PORTAL, Timestamp(NOW.0 + 2000)).await);
+    assert!(step!(db, txn => txn.unread_up_to(PORTAL, "$own").await).is_empty());
+    let rest = step!(db, txn => txn.unread_up_to(PORTAL, "$e4").await);
+    assert_eq!(rest.len(), 2);
+    assert!(step!(db, txn => txn.unread_up_to(PORTAL, "$unknown").await).is_empty());
+    db.close().await;
+}
+
+pub(crate) async fn a_late_message_of_the_same_second_is_still_unread(place: Place) {
+    let db = place.open().await;
+    step!(db, txn => txn.put_link(&link("$1", "m1", 0, 0)).await);
+    step!(db, txn => txn.set_read_up_to(PORTAL, NOW).await);
+    step!(db, txn => txn.put_link(&link("$2", "m2", 0, 0)).await);
+    let unread = step!(db, txn => txn.unread_up_to(PORTAL, "$2").await);
+    assert_eq!(unread.len(), 1);
+    assert_eq!(unread[0].stanza_id, stanza("m2"));
+    db.close().await;
+}

@@ -1,0 +1,106 @@
+//! Logins and everything that is theirs.
+
+use drawbridge::{
+    domain::{LoginId, PortalKey},
+    store::{Lane, LoginState, PreKeyRow, StoreError},
+};
+
+use crate::place::{
+    LOGIN, NOW, PORTAL, Place, chat, gatekeeper, incoming, login, outgoing, stanza, step, user,
+};
+
+pub(crate) async fn finds_a_login_by_everything_it_has(place: Place) {
+    let db = place.open().await;
+    step!(db, txn => txn.insert_login(&login(LOGIN, "alice")).await);
+    step!(db, txn => txn.insert_login(&login(LoginId(8), "alice2")).await);
+    let found = step!(db, txn => txn.login(LOGIN).await).unwrap();
+    let given = login(LOGIN, "alice");
+    assert_eq!(found.visible_id, given.visible_id);
+    assert_eq!(found.mxid, given.mxid);
+    assert_eq!(found.state, LoginState::Enlisting);
+    assert_eq!(found.remote_login, None);
+    assert_eq!(found.secrets.noise_private, given.secrets.noise_private);
+    assert_eq!(found.secrets.identity_pair, given.secrets.identity_pair);
+    assert_eq!(found.secrets.registration_id, 99);
+    let pushed = step!(db, txn => txn.login_by_visible_id(&gatekeeper(), "alice2").await);
+    assert_eq!(pushed.unwrap().id, LoginId(8));
+    assert_eq!(
+        step!(db, txn => txn.logins_of("@alice:example.org").await).len(),
+        2
+    );
+    assert_eq!(
+        step!(db, txn => txn.logins_of("@bob:example.org").await).len(),
+        0
+    );
+    assert_eq!(step!(db, txn => txn.logins().await).len(), 2);
+    assert!(step!(db, txn => txn.login(LoginId(9)).await).is_none());
+    db.close().await;
+}
+
+pub(crate) async fn refuses_a_second_login_of_the_same_visible_id(place: Place) {
+    let db = place.open().await;
+    step!(db, txn => txn.insert_login(&login(LOGIN, "alice")).await);
+    let second = db
+        .step(Lane::login(LOGIN), |txn| {
+            Box::pin(async move { txn.insert_login(&login(LoginId(8), "alice")).await })
+        })
+        .await;
+    assert!(matches!(second, Err(StoreError::Database(_))));
+    db.close().await;
+}
+
+pub(crate) async fn changes_state_and_keeps_the_name_the_gatekeeper_gave(place: Place) {
+    let db = place.open().await;
+    step!(db, txn => txn.insert_login(&login(LOGIN, "alice")).await);
+    step!(db, txn => txn.set_login_state(LOGIN, LoginState::Active, Some("1-2@interop")).await);
+    for state in [
+        LoginState::Unenlisted,
+        LoginState::LoggedOut,
+        LoginState::Enlisting,
+    ] {
+        step!(db, txn => txn.set_login_state(LOGIN, state, None).await);
+        let found = step!(db, txn => txn.login(LOGIN).await).unwrap();
+        assert_eq!(found.state, state);
+        assert_eq!(found.remote_login.as_deref(), Some("1-2@interop"));
+    }
+    db.close().await;
+}
+
+pub(crate) async fn deletes_a_login_with_all_that_is_its_own(place: Place) {
+    let db = place.open().await;
+    let key = || PortalKey {
+        gatekeeper: gatekeeper(),
+        chat: chat(1),
+        login: Some(LOGIN),
+    };
+    step!(db, txn => txn.insert_login(&login(LOGIN, "alice")).await);
+    step!(db, txn => txn.insert_login(&login(LoginId(8), "other")).await);
+    step!(db, txn => txn.put_session(LoginId(8), "a.0", b"kept").await);
+    step!(db, txn => {
+        txn.put_session(LOGIN, "a.0", b"record").await?;
+        txn.put_identity(LOGIN, "a.0", &[5; 33]).await?;
+        let prekey = PreKeyRow { id: 1, record: vec![1], uploaded: false };
+        txn.insert_prekeys(LOGIN, &[prekey], 2).await?;
+        txn.ensure_portal(&key(), PORTAL).await?;
+        txn.queue(&outgoing("sent")).await?;
+        txn.acknowledged(LOGIN, &stanza("sent"), NOW).await?;
+        txn.queue(&outgoing("waits")).await?;
+        txn.put_remote_message(&incoming("in")).await
+    });
+    step!(db, txn => txn.delete_login(LOGIN).await);
+    assert!(step!(db, txn => txn.login(LOGIN).await).is_none());
+    assert!(step!(db, txn => txn.sessions(LOGIN).await).is_empty());
+    assert!(step!(db, txn => txn.identity(LOGIN, "a.0").await).is_none());
+    assert!(step!(db, txn => txn.prekey(LOGIN, 1).await).is_none());
+    assert!(step!(db, txn => txn.portal(&key()).await).is_none());
+    assert!(!step!(db, txn => txn.outbox_knows(LOGIN, &stanza("sent")).await));
+    assert_eq!(step!(db, txn => txn.queue_length(LOGIN).await), 0);
+    assert!(step!(db, txn => txn.waiting_chats().await).is_empty());
+    let links = step!(db, txn => txn.links_by_stanza(PORTAL, None, &stanza("sent")).await);
+    assert!(links.is_empty());
+    let known = step!(db, txn =>
+        txn.remote_message_known(LOGIN, &chat(1), &user(1), &stanza("in")).await);
+    assert_eq!(known, None);
+    assert_eq!(step!(db, txn => txn.sessions(LoginId(8)).await).len(), 1);
+    db.close().await;
+}
