@@ -32,12 +32,16 @@ impl Certificates {
         now: Timestamp,
         changes: &mut Vec<Change>,
     ) -> Result<Self, DiskError> {
-        let stored = snapshot[&Table::Keys].iter().find(|(key, _)| key == b"noise");
+        let stored = snapshot[&Table::Keys]
+            .iter()
+            .find(|(key, _)| key == b"noise");
         let keys = match stored {
-            Some((_, value)) => serde_json::from_slice(value).map_err(|error| DiskError::Corrupt {
-                table: "keys",
-                reason: error.to_string(),
-            })?,
+            Some((_, value)) => {
+                serde_json::from_slice(value).map_err(|error| DiskError::Corrupt {
+                    table: "keys",
+                    reason: error.to_string(),
+                })?
+            }
             None => {
                 let made = Stored {
                     root: rand::random(),

@@ -36,7 +36,9 @@ impl Signing {
             table: "keys",
             reason,
         };
-        let stored = snapshot[&Table::Keys].iter().find(|(key, _)| key == b"signing");
+        let stored = snapshot[&Table::Keys]
+            .iter()
+            .find(|(key, _)| key == b"signing");
         let pem = match stored {
             Some((_, pem)) => {
                 String::from_utf8(pem.clone()).map_err(|error| corrupt(error.to_string()))?

@@ -44,7 +44,7 @@ pub struct World {
     /// Events in the order of the stream: room and index in it.
     pub stream: Vec<(String, usize)>,
     /// When each event of the stream came.
-    pub times: Vec<std::time::Instant>,
+    pub times: Vec<std::time::SystemTime>,
     /// How long the application service took to take each transaction.
     pub taken: Vec<Duration>,
     /// What was answered to a transaction id, by user, device, room, type and id.
@@ -222,7 +222,7 @@ impl World {
         room.events.push(event);
         let index = room.events.len() - 1;
         self.stream.push((room_id.to_owned(), index));
-        self.times.push(std::time::Instant::now());
+        self.times.push(std::time::SystemTime::now());
         event_id
     }
 

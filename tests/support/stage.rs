@@ -5,7 +5,7 @@ use std::{
     path::PathBuf,
     str::FromStr,
     sync::{Arc, Mutex},
-    time::Duration,
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use drawbridge::{
@@ -110,6 +110,7 @@ impl Stage {
                     name: "drawbridge".to_owned(),
                     base_url: format!("http://{}", listen.1),
                 }],
+                with_cast: false,
                 ..SandboxOptions::default()
             },
             Arc::new(SystemClock),
@@ -252,6 +253,49 @@ impl Stage {
             .filter(|(sender, _)| sender != USER)
             .filter_map(|(_, content)| Some(content["body"].as_str()?.to_owned()))
             .collect()
+    }
+
+    /// When each message of a run arrived, by its number; waits until all have. Their bodies are the run and the number.
+    pub async fn arrivals(
+        &self,
+        run: u64,
+        count: usize,
+        to_matrix: bool,
+        deadline: Duration,
+    ) -> Vec<SystemTime> {
+        let end = tokio::time::Instant::now() + deadline;
+        let prefix = format!("{run} ");
+        loop {
+            let mut times = vec![None; count];
+            let mut arrived = 0;
+            let mut note = |body: &str, at: SystemTime| {
+                let number = body.strip_prefix(&prefix).and_then(|n| n.parse::<usize>().ok());
+                if let Some(slot) = number.and_then(|number| times.get_mut(number)) {
+                    arrived += usize::from(slot.replace(at).is_none());
+                }
+            };
+            if to_matrix {
+                let world = self.homeserver.world();
+                for ((room, index), at) in world.stream.iter().zip(&world.times) {
+                    let event = &world.rooms[room].events[*index];
+                    note(event["content"]["body"].as_str().unwrap_or_default(), *at);
+                }
+            } else {
+                for message in self.chats.iter().flat_map(|chat| chat.contact.received()) {
+                    let at = u64::try_from(message.at).unwrap_or_default();
+                    note(&message.text, UNIX_EPOCH + Duration::from_millis(at));
+                }
+            }
+            if arrived == count {
+                return times.into_iter().flatten().collect();
+            }
+            assert!(
+                tokio::time::Instant::now() < end,
+                "only {arrived} of {count} messages arrived in {deadline:?}: see {}",
+                self.log()
+            );
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
     }
 
     /// How many numbered messages arrived on either side.

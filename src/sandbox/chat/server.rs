@@ -20,7 +20,7 @@ use crate::{
 };
 
 /// How long a client may be silent; clients ping every 20 to 30 seconds.
-pub(in crate::sandbox) const PATIENCE: Duration = Duration::from_secs(120);
+pub(in crate::sandbox) const PATIENCE: Duration = Duration::from_mins(2);
 /// How long a handshake may take.
 const HANDSHAKE: Duration = Duration::from_secs(20);
 /// How many stanzas are handled in one step.
@@ -113,7 +113,11 @@ async fn read(
                 Ok(node) => stanzas.push(node),
                 Err(error) => tracing::debug!(%error, "a stanza of a client is malformed"),
             }
-            next = if stanzas.len() < MOST_STANZAS { reader.ready() } else { None };
+            next = if stanzas.len() < MOST_STANZAS {
+                reader.ready()
+            } else {
+                None
+            };
         }
         let now = office.now().0;
         let ((), done) = office.step(|directory, step: &mut Step| {
@@ -147,7 +151,11 @@ async fn write(
         let mut next = Some(first);
         let mut end = false;
         while let Some(Outgoing::Stanza(mut node)) = next {
-            let verdict = if faulty { office.faults.judge(&mut node) } else { Verdict::default() };
+            let verdict = if faulty {
+                office.faults.judge(&mut node)
+            } else {
+                Verdict::default()
+            };
             if let Some(delay) = verdict.delay {
                 writer.flush().await?;
                 tokio::time::sleep(delay).await;
@@ -158,7 +166,11 @@ async fn write(
             if verdict.hold && held.is_none() {
                 held = Some(node);
             } else {
-                let copies = if verdict.drop { 0 } else { 1 + usize::from(verdict.duplicate) };
+                let copies = if verdict.drop {
+                    0
+                } else {
+                    1 + usize::from(verdict.duplicate)
+                };
                 for _ in 0..copies {
                     writer.put(&sealer.seal(&wire::pack(&node)))?;
                 }
@@ -167,7 +179,11 @@ async fn write(
                 }
             }
             end |= verdict.disconnect;
-            next = if end || writer.waiting() > MOST_BYTES { None } else { outgoing.try_recv().ok() };
+            next = if end || writer.waiting() > MOST_BYTES {
+                None
+            } else {
+                outgoing.try_recv().ok()
+            };
         }
         end |= matches!(next, Some(Outgoing::End));
         writer.flush().await?;
