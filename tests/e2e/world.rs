@@ -1,6 +1,6 @@
 //! A homeserver, the bridge and a gatekeeper, put together for one test.
 
-use std::{path::PathBuf, sync::Arc};
+use std::sync::Arc;
 
 use drawbridge::{
     clock::SystemClock,
@@ -154,6 +154,6 @@ pub(crate) fn base_config(homeserver: &str, partner: &str) -> Value {
         "appservice": {"address": format!("http://{appservice}"), "listen": appservice},
         "bridge": {"permissions": {"*": "block", DOMAIN: "user", "@mallory:drawbridge.test": "block"}},
         "partner": {"listen": partner, "address": format!("http://{partner}"), "signing_key_file": "signing.pem"},
-        "logging": {"level": "debug"},
+        "logging": {"level": "info,drawbridge=debug"},
     })
 }
