@@ -141,13 +141,20 @@ impl Disk {
 
     /// Queues changes; `then` runs once they are durable, and never if they do not become so.
     pub(super) fn submit(&self, changes: Vec<Change>, then: impl FnOnce() + Send + 'static) {
-        if self.queue.send(Work::Commit(changes, Box::new(then))).is_err() {
+        if self
+            .queue
+            .send(Work::Commit(changes, Box::new(then)))
+            .is_err()
+        {
             tracing::debug!("a change after the sandbox's end is dropped");
         }
     }
 
     /// Queues changes; the future ends when they are durable.
-    pub(super) fn commit(&self, changes: Vec<Change>) -> impl Future<Output = Result<(), DiskError>> + use<> {
+    pub(super) fn commit(
+        &self,
+        changes: Vec<Change>,
+    ) -> impl Future<Output = Result<(), DiskError>> + use<> {
         let (done, wait) = oneshot::channel();
         self.submit(changes, move || {
             // Nobody has to wait for it.
@@ -226,7 +233,11 @@ fn write(database: &Database, work: &mpsc::Receiver<Work>) {
                     break;
                 }
             }
-            next = if thens.len() < MOST_BATCHES { work.try_recv().ok() } else { None };
+            next = if thens.len() < MOST_BATCHES {
+                work.try_recv().ok()
+            } else {
+                None
+            };
         }
         if !changes.is_empty()
             && let Err(error) = apply(database, &changes)

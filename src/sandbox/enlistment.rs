@@ -22,12 +22,22 @@ use crate::network::interop::wire::{
     enlistment::{self, Enlistment, EnlistmentAnswer},
 };
 
-/// The protocol versions the sandbox speaks, as an enlistment may name one in `protocol_version`.
-pub(super) const PROTOCOL_VERSIONS: [&str; 2] = ["1", "1.0"];
+/// The interop protocol version the sandbox speaks, which an enlistment names in `protocol_version`.
+pub(super) const PROTOCOL_VERSION: u32 = 1;
+
+/// Why there is no login.
+enum Refusal {
+    /// The gatekeeper's word for it.
+    Reason(&'static str),
+    /// It cannot be decided now.
+    Unavailable,
+}
 
 /// The gatekeeper a path is of.
 pub(super) fn flavour_of(path: &str) -> Option<Flavour> {
-    Flavour::ALL.into_iter().find(|flavour| flavour.path() == path)
+    Flavour::ALL
+        .into_iter()
+        .find(|flavour| flavour.path() == path)
 }
 
 /// The endpoint.
@@ -41,25 +51,29 @@ pub(super) async fn enlist(
     };
     let answer = match take(&office, flavour, &body).await {
         Ok(login) => EnlistmentAnswer::Ok { login },
-        Err(reason) => EnlistmentAnswer::Fail {
+        Err(Refusal::Reason(reason)) => EnlistmentAnswer::Fail {
             reason: reason.to_owned(),
         },
+        Err(Refusal::Unavailable) => return StatusCode::SERVICE_UNAVAILABLE.into_response(),
     };
     Json(answer).into_response()
 }
 
-async fn take(office: &Arc<Office>, flavour: Flavour, body: &[u8]) -> Result<Jid, &'static str> {
+async fn take(office: &Arc<Office>, flavour: Flavour, body: &[u8]) -> Result<Jid, Refusal> {
     let request = enlistment::parse(body).map_err(|error| {
         tracing::debug!(%error, "an enlistment is malformed");
-        "bad_param"
+        Refusal::Reason("bad_param")
     })?;
-    let version = request.extra.get("protocol_version").or_else(|| request.extra.get("version"));
-    if version.is_some_and(|version| !PROTOCOL_VERSIONS.contains(&version.as_str())) {
-        return Err("old_version");
+    let version = request
+        .extra
+        .get("protocol_version")
+        .map(|version| version.parse());
+    if version != Some(Ok(PROTOCOL_VERSION)) {
+        return Err(Refusal::Reason("old_version"));
     }
     let keys = device_keys(&request);
     if !keys.signed.is_signed_by(&keys.identity) {
-        return Err("bad_signature");
+        return Err(Refusal::Reason("bad_signature"));
     }
     let subject = office
         .verifier
@@ -67,13 +81,12 @@ async fn take(office: &Arc<Office>, flavour: Flavour, body: &[u8]) -> Result<Jid
         .await
         .map_err(|error| {
             tracing::debug!(%error, "an enlistment's token is refused");
-            reason(error)
+            refusal(error)
         })?;
     let now = office.now().0;
-    let (jid, done) = office.step(|directory, step| {
-        admit(directory, step, flavour, &subject, &request, keys, now)
-    });
-    done.await.map_err(|_| "internal_error")?;
+    let (jid, done) = office
+        .step(|directory, step| admit(directory, step, flavour, &subject, &request, keys, now));
+    done.await.map_err(|_| Refusal::Unavailable)?;
     Ok(jid)
 }
 
@@ -89,17 +102,17 @@ fn device_keys(request: &Enlistment) -> DeviceKeys {
     }
 }
 
-fn reason(error: TokenError) -> &'static str {
-    match error {
+fn refusal(error: TokenError) -> Refusal {
+    Refusal::Reason(match error {
+        TokenError::KeySet => return Refusal::Unavailable,
         TokenError::Issuer => "bad_integrator",
-        TokenError::KeySet => "jwks_unavailable",
         TokenError::Stale => "stale_token",
         TokenError::Identifier => "bad_identifier",
         TokenError::Malformed
         | TokenError::UnknownKey
         | TokenError::Signature
         | TokenError::Audience => "bad_token",
-    }
+    })
 }
 
 /// Makes the account, or gives the same user new keys.
@@ -120,7 +133,10 @@ fn admit(
     if let Some(jid) = known.map(|account| account.jid.clone()) {
         let mut changed = false;
         if let Some(account) = directory.accounts.get_mut(&jid) {
-            changed = account.keys.as_ref().is_some_and(|old| old.identity != keys.identity);
+            changed = account
+                .keys
+                .as_ref()
+                .is_some_and(|old| old.identity != keys.identity);
             account.noise_public = request.keys.noise_public;
             account.keys = Some(keys);
             account.last_seen = now;

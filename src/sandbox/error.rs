@@ -1,7 +1,7 @@
 //! Why the sandbox could not do something.
 
 use super::disk::DiskError;
-use crate::network::interop::wire::{Jid, noise::NoiseError};
+use crate::network::interop::wire::noise::NoiseError;
 
 /// Why the sandbox could not do something.
 #[derive(Debug, thiserror::Error)]
@@ -61,12 +61,4 @@ pub(super) enum LineError {
     /// The handshake or a frame failed.
     #[error(transparent)]
     Noise(#[from] NoiseError),
-    /// The login was refused.
-    #[error("the login of {jid:?} was refused with {code}")]
-    Refused {
-        /// Who it was, if that is known.
-        jid: Option<Jid>,
-        /// The code of `<failure>`.
-        code: u16,
-    },
 }

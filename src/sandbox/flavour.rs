@@ -65,7 +65,9 @@ impl Flavour {
 
     /// The gatekeeper whose users have addresses on a server.
     pub(super) fn of_server(server: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|flavour| flavour.user_server() == server)
+        Self::ALL
+            .into_iter()
+            .find(|flavour| flavour.user_server() == server)
     }
 }
 

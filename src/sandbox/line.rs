@@ -82,7 +82,9 @@ impl FrameReader {
             self.fill().await?;
         }
         if self.buffer[..WA_HEADER.len()] != WA_HEADER {
-            return Err(LineError::Protocol("the client does not begin as a client does"));
+            return Err(LineError::Protocol(
+                "the client does not begin as a client does",
+            ));
         }
         self.buffer.advance(WA_HEADER.len());
         Ok(())
@@ -116,7 +118,9 @@ impl FrameReader {
                         Ok(())
                     }
                     Some(Ok(Message::Ping(_) | Message::Pong(_))) => Ok(()),
-                    Some(Ok(Message::Text(_))) => Err(LineError::Protocol("text on the chat channel")),
+                    Some(Ok(Message::Text(_))) => {
+                        Err(LineError::Protocol("text on the chat channel"))
+                    }
                     Some(Ok(Message::Close(_)) | Err(_)) | None => Err(LineError::Closed),
                 },
             }
@@ -153,7 +157,9 @@ impl FrameWriter {
         match &mut self.target {
             Target::Tcp(half) => half.write_all(&bytes).await?,
             Target::WebSocket(half) => {
-                half.send(Message::Binary(bytes)).await.map_err(|_| LineError::Closed)?;
+                half.send(Message::Binary(bytes))
+                    .await
+                    .map_err(|_| LineError::Closed)?;
             }
         }
         Ok(())

@@ -44,7 +44,7 @@ pub use flavour::{Flavour, Integrator};
 
 use self::{
     certificates::Certificates,
-    contacts::{ActorWorld, Contacts},
+    contacts::{Contacts, World},
     directory::{Directory, Kind},
     disk::Disk,
     office::Office,
@@ -101,16 +101,21 @@ impl Sandbox {
     ///
     /// # Errors
     /// What of the options or the surroundings does not work.
-    pub async fn start(options: SandboxOptions, clock: Arc<dyn Clock>) -> Result<Self, SandboxError> {
+    pub async fn start(
+        options: SandboxOptions,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, SandboxError> {
         // Another part of the process may have installed it already.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let chat_listener = listen(&options.chat_listen).await?;
         let http_listener = listen(&options.http_listen).await?;
         let address = |listener: &TcpListener| {
-            listener.local_addr().map_err(|source| SandboxError::Listen {
-                address: options.http_listen.clone(),
-                source,
-            })
+            listener
+                .local_addr()
+                .map_err(|source| SandboxError::Listen {
+                    address: options.http_listen.clone(),
+                    source,
+                })
         };
         let (chat, http) = (address(&chat_listener)?, address(&http_listener)?);
         let now = Timestamp(clock.now_ms());
@@ -162,10 +167,12 @@ impl Sandbox {
                 tracing::error!(%error, "the sandbox's HTTP listener ended");
             }
         });
-        office.tasks.spawn(chat::listen(office.clone(), chat_listener));
+        office
+            .tasks
+            .spawn(chat::listen(office.clone(), chat_listener));
         office.tasks.spawn(push::run(office.clone(), push_queue));
         office.tasks.spawn(sweep::run(office.clone()));
-        let world = ActorWorld {
+        let world = World {
             office: office.clone(),
             chat,
             root_key: office.certificates.root_key(),
@@ -222,6 +229,9 @@ impl Sandbox {
                 "audience": flavour.issuer(),
                 "claims": {"sub": "{visible_id}"},
             },
+            "enlist_fields": {"protocol_version": "{protocol_version}"},
+            "protocol_version": enlistment::PROTOCOL_VERSION,
+            "stanzas": {"unenlisted_reasons": [chat::UNKNOWN_LOGIN]},
         })
     }
 
@@ -235,7 +245,11 @@ impl Sandbox {
     ///
     /// # Errors
     /// When the numbers are used up or the phone cannot be registered.
-    pub async fn add_contact(&self, flavour: Flavour, name: &str) -> Result<ContactHandle, SandboxError> {
+    pub async fn add_contact(
+        &self,
+        flavour: Flavour,
+        name: &str,
+    ) -> Result<ContactHandle, SandboxError> {
         self.contacts.add(flavour, name, Script::Live).await
     }
 
@@ -271,17 +285,24 @@ impl Sandbox {
     #[must_use]
     pub fn partner_login(&self, visible_id: &str) -> Option<String> {
         let directory = self.office.directory();
-        directory.partner_by_visible_id(visible_id).map(|account| account.jid.to_string())
+        directory
+            .partner_by_visible_id(visible_id)
+            .map(|account| account.jid.to_string())
     }
 
     /// The logins of all Partner users, by the identifier people see.
     #[must_use]
     pub fn partner_logins(&self) -> Vec<(String, String)> {
         let directory = self.office.directory();
-        let partners = directory.accounts.values().filter_map(|account| match &account.kind {
-            Kind::Partner { visible_id, .. } => Some((visible_id.clone(), account.jid.to_string())),
-            Kind::Phone => None,
-        });
+        let partners = directory
+            .accounts
+            .values()
+            .filter_map(|account| match &account.kind {
+                Kind::Partner { visible_id, .. } => {
+                    Some((visible_id.clone(), account.jid.to_string()))
+                }
+                Kind::Phone => None,
+            });
         partners.collect()
     }
 
@@ -296,7 +317,10 @@ impl Sandbox {
     #[must_use]
     pub fn waiting(&self, jid: &str) -> usize {
         let directory = self.office.directory();
-        let mailbox = jid.parse().ok().and_then(|jid: Jid| directory.mailboxes.get(&jid));
+        let mailbox = jid
+            .parse()
+            .ok()
+            .and_then(|jid: Jid| directory.mailboxes.get(&jid));
         mailbox.map_or(0, |mailbox| mailbox.0.len())
     }
 
@@ -304,7 +328,10 @@ impl Sandbox {
     #[must_use]
     pub fn prekeys_left(&self, jid: &str) -> usize {
         let directory = self.office.directory();
-        let prekeys = jid.parse().ok().and_then(|jid: Jid| directory.prekeys.get(&jid));
+        let prekeys = jid
+            .parse()
+            .ok()
+            .and_then(|jid: Jid| directory.prekeys.get(&jid));
         prekeys.map_or(0, std::collections::BTreeMap::len)
     }
 
@@ -313,9 +340,13 @@ impl Sandbox {
     /// # Errors
     /// [`SandboxError::Closed`].
     pub async fn unenlist(&self, jid: &str) -> Result<(), SandboxError> {
-        let jid: Jid = jid.parse().map_err(|_| SandboxError::Recipient(jid.to_owned()))?;
+        let jid: Jid = jid
+            .parse()
+            .map_err(|_| SandboxError::Recipient(jid.to_owned()))?;
         self.office.hang_up(&jid, None);
-        let ((), done) = self.office.step(|directory, step| directory.remove_account(&jid, step));
+        let ((), done) = self
+            .office
+            .step(|directory, step| directory.remove_account(&jid, step));
         done.await.map_err(|_| SandboxError::Closed)
     }
 

@@ -1,11 +1,15 @@
 //! What every part of the gatekeeper shares, and the one way its state changes: a step, its commit, its effects.
 
-use std::sync::{
-    Arc, Mutex, MutexGuard, PoisonError,
-    atomic::{AtomicU64, Ordering},
+use std::{
+    pin::Pin,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    task::{Context, Poll},
 };
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
@@ -40,6 +44,18 @@ pub(super) struct Office {
     pub(super) line_ids: AtomicU64,
 }
 
+/// Ends when a step is durable and its effects have happened.
+pub(super) struct Done(oneshot::Receiver<()>);
+
+impl Future for Done {
+    type Output = Result<(), DiskError>;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let wait = Pin::new(&mut self.get_mut().0);
+        wait.poll(context).map_err(|_| DiskError::Closed)
+    }
+}
+
 impl Office {
     pub(super) fn now(&self) -> Timestamp {
         Timestamp(self.clock.now_ms())
@@ -48,7 +64,9 @@ impl Office {
     /// The state, to be looked at.
     pub(super) fn directory(&self) -> MutexGuard<'_, Directory> {
         // A panic between two writes would leave the memory behind what was committed at most by that step.
-        self.directory.lock().unwrap_or_else(PoisonError::into_inner)
+        self.directory
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Runs a step. Its changes are queued before anybody else's step can run; the future ends when they are durable and the
@@ -56,11 +74,11 @@ impl Office {
     pub(super) fn step<T>(
         self: &Arc<Self>,
         work: impl FnOnce(&mut Directory, &mut Step) -> T,
-    ) -> (T, impl Future<Output = Result<(), DiskError>> + use<T>) {
+    ) -> (T, Done) {
         let mut directory = self.directory();
         let mut step = Step::default();
         let result = work(&mut directory, &mut step);
-        let (done, wait) = tokio::sync::oneshot::channel();
+        let (done, wait) = oneshot::channel();
         if step.changes.is_empty() && step.effects.is_empty() {
             let _ = done.send(());
         } else {
@@ -72,7 +90,7 @@ impl Office {
             });
         }
         drop(directory);
-        (result, async move { wait.await.map_err(|_| DiskError::Closed) })
+        (result, Done(wait))
     }
 
     /// Puts a new connection in the place of the account's old one and takes it up.
@@ -81,7 +99,7 @@ impl Office {
         jid: &Jid,
         sender: mpsc::UnboundedSender<Outgoing>,
         read_receipts: Option<bool>,
-    ) -> (u64, impl Future<Output = Result<(), DiskError>> + use<>) {
+    ) -> (u64, Done) {
         let id = self.line_ids.fetch_add(1, Ordering::Relaxed);
         let now = self.now();
         let ((), done) = self.step(|directory, step| {
@@ -91,15 +109,21 @@ impl Office {
                 online: false,
             };
             if let Some(old) = directory.lines.insert(jid.clone(), line) {
-                let conflict = Node::new("stream:error")
-                    .child(Node::new("conflict").with("type", "replaced"));
-                step.effects.push(Effect::Answer(old.sender.clone(), conflict));
+                let conflict =
+                    Node::new("stream:error").child(Node::new("conflict").with("type", "replaced"));
+                step.effects
+                    .push(Effect::Answer(old.sender.clone(), conflict));
                 step.effects.push(Effect::End(old.sender));
             }
             if let Some(account) = directory.accounts.get_mut(jid) {
                 account.last_seen = now.0;
-                if let (Kind::Partner { read_receipts: kept, .. }, Some(said)) =
-                    (&mut account.kind, read_receipts)
+                if let (
+                    Kind::Partner {
+                        read_receipts: kept,
+                        ..
+                    },
+                    Some(said),
+                ) = (&mut account.kind, read_receipts)
                 {
                     *kept = said;
                 }
@@ -114,7 +138,11 @@ impl Office {
     pub(super) fn disconnect(self: &Arc<Self>, jid: &Jid, line: u64) {
         let now = self.now();
         let (waiting, _done) = self.step(|directory, step| {
-            if directory.lines.get(jid).is_none_or(|current| current.id != line) {
+            if directory
+                .lines
+                .get(jid)
+                .is_none_or(|current| current.id != line)
+            {
                 return false;
             }
             directory.lines.remove(jid);
@@ -122,7 +150,10 @@ impl Office {
                 account.last_seen = now.0;
             }
             directory.save_account(jid, step);
-            directory.mailboxes.get(jid).is_some_and(|mailbox| mailbox.count("message") > 0)
+            directory
+                .mailboxes
+                .get(jid)
+                .is_some_and(|mailbox| mailbox.count("message") > 0)
         });
         if waiting {
             self.pushes.wanted(jid.clone());
@@ -142,11 +173,19 @@ impl Office {
     /// Partner users who are not connected and for whom messages wait.
     pub(super) fn absent_with_mail(&self) -> Vec<Jid> {
         let directory = self.directory();
-        let partners = directory.accounts.values().filter(|account| account.is_partner());
+        let partners = directory
+            .accounts
+            .values()
+            .filter(|account| account.is_partner());
         partners
             .map(|account| account.jid.clone())
             .filter(|jid| !directory.lines.contains_key(jid))
-            .filter(|jid| directory.mailboxes.get(jid).is_some_and(|mailbox| mailbox.count("message") > 0))
+            .filter(|jid| {
+                directory
+                    .mailboxes
+                    .get(jid)
+                    .is_some_and(|mailbox| mailbox.count("message") > 0)
+            })
             .collect()
     }
 
@@ -176,7 +215,10 @@ impl Office {
 
     fn deliver(&self, directory: &mut Directory, to: &Jid, number: u64) {
         let line = directory.lines.get(to).cloned();
-        let Some(entry) = directory.mailboxes.get_mut(to).and_then(|mailbox| mailbox.entry(number))
+        let Some(entry) = directory
+            .mailboxes
+            .get_mut(to)
+            .and_then(|mailbox| mailbox.entry(number))
         else {
             return;
         };
@@ -186,11 +228,11 @@ impl Office {
                 entry.sent_on = line.id;
                 line.send(entry.node.clone());
             }
-            Some(_) => {}
             None if entry.node.tag == "message" && matches!(to, Jid::Interop { .. }) => {
                 self.pushes.wanted(to.clone());
             }
-            None => {}
+            // It comes with the mailbox.
+            _ => {}
         }
     }
 
@@ -201,18 +243,20 @@ impl Office {
         };
         line.online = true;
         let line = line.clone();
-        let flavour = directory.accounts.get(jid).map_or(Flavour::WhatsApp, |account| account.flavour);
+        let flavour = directory
+            .accounts
+            .get(jid)
+            .map_or(Flavour::WhatsApp, |account| account.flavour);
         let server = Jid::server(flavour.user_server());
         line.send(Node::new("success").with("t", self.now().seconds().to_string()));
         let mailbox = directory.mailboxes.entry(jid.clone()).or_default();
         let counts = ["message", "receipt", "notification"].map(|tag| (tag, mailbox.count(tag)));
         let total: u64 = counts.iter().map(|(_, count)| count).sum();
         if total > 0 {
-            let preview = counts
-                .into_iter()
-                .fold(Node::new("offline_preview").with("count", total), |node, (tag, count)| {
-                    node.with(tag, count)
-                });
+            let preview = counts.into_iter().fold(
+                Node::new("offline_preview").with("count", total),
+                |node, (tag, count)| node.with(tag, count),
+            );
             line.send(Node::new("ib").with("from", &server).child(preview));
         }
         let mailbox = directory.mailboxes.entry(jid.clone()).or_default();

@@ -17,7 +17,7 @@ use crate::network::interop::wire::Jid;
 const SPACING: Duration = Duration::from_secs(2);
 /// How long to wait before the first repetition; doubled each time.
 const BACK_OFF: Duration = Duration::from_millis(500);
-const LONGEST: Duration = Duration::from_secs(60);
+const LONGEST: Duration = Duration::from_mins(1);
 /// How often a call is tried.
 const TRIES: u32 = 12;
 /// How long a call may take.
@@ -44,7 +44,11 @@ pub(super) async fn run(office: Arc<Office>, mut queue: mpsc::UnboundedReceiver<
     let busy = Arc::new(Mutex::new(HashSet::new()));
     let lock = |busy: &Mutex<HashSet<Jid>>, user: &Jid, add: bool| {
         let mut busy = busy.lock().unwrap_or_else(PoisonError::into_inner);
-        if add { busy.insert(user.clone()) } else { busy.remove(user) }
+        if add {
+            busy.insert(user.clone())
+        } else {
+            busy.remove(user)
+        }
     };
     loop {
         let user = tokio::select! {
@@ -80,19 +84,27 @@ fn unseen(office: &Office, user: &Jid) -> bool {
     !directory.lines.contains_key(user)
         && directory.accounts.contains_key(user)
         && directory.mailboxes.get(user).is_some_and(|mailbox| {
-            mailbox.0.iter().any(|entry| entry.node.tag == "message" && entry.durable)
+            mailbox
+                .0
+                .iter()
+                .any(|entry| entry.node.tag == "message" && entry.durable)
         })
 }
 
 async fn call(office: &Office, user: &Jid) {
     let target = {
         let directory = office.directory();
-        directory.accounts.get(user).and_then(|account| match &account.kind {
-            Kind::Partner { integrator, visible_id, .. } => {
-                Some((account.flavour, *integrator, visible_id.clone()))
-            }
-            Kind::Phone => None,
-        })
+        directory
+            .accounts
+            .get(user)
+            .and_then(|account| match &account.kind {
+                Kind::Partner {
+                    integrator,
+                    visible_id,
+                    ..
+                } => Some((account.flavour, *integrator, visible_id.clone())),
+                Kind::Phone => None,
+            })
     };
     let Some((flavour, integrator, visible_id)) = target else {
         return;
@@ -112,11 +124,17 @@ async fn call(office: &Office, user: &Jid) {
 }
 
 async fn send(office: &Office, flavour: Flavour, integrator: u16, visible_id: &str) -> bool {
-    let Some(partner) = office.verifier.integrators().iter().find(|known| known.id == integrator)
+    let Some(partner) = office
+        .verifier
+        .integrators()
+        .iter()
+        .find(|known| known.id == integrator)
     else {
         return false;
     };
-    let token = office.signing.token(flavour, partner.origin(), office.now());
+    let token = office
+        .signing
+        .token(flavour, partner.origin(), office.now());
     let call = office
         .http
         .post(format!("{}/push", partner.origin()))
@@ -126,11 +144,17 @@ async fn send(office: &Office, flavour: Flavour, integrator: u16, visible_id: &s
     match call.send().await {
         Ok(answer) if answer.status().is_success() => true,
         Ok(answer) => {
-            tracing::debug!(status = answer.status().as_u16(), "a Partner refused a push call");
+            tracing::debug!(
+                status = answer.status().as_u16(),
+                "a Partner refused a push call"
+            );
             false
         }
         Err(error) => {
-            tracing::debug!(timeout = error.is_timeout(), "a Partner could not be called");
+            tracing::debug!(
+                timeout = error.is_timeout(),
+                "a Partner could not be called"
+            );
             false
         }
     }

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use super::{directory::KEPT_MS, office::Office};
 use crate::network::interop::wire::Jid;
 
-const EVERY: Duration = Duration::from_secs(60);
+const EVERY: Duration = Duration::from_mins(1);
 
 /// Sweeps until the sandbox ends.
 pub(super) async fn run(office: Arc<Office>) {

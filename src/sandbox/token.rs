@@ -15,7 +15,7 @@ use super::flavour::{Flavour, Integrator};
 use crate::domain::Timestamp;
 
 /// How long a key set is used without asking again.
-const KEPT: Duration = Duration::from_secs(600);
+const KEPT: Duration = Duration::from_mins(10);
 /// How often a key set is asked for again because of an unknown key.
 const ASKED_AGAIN: Duration = Duration::from_secs(1);
 /// How far the clocks of the Partner and of the gatekeeper may be apart, in seconds.
@@ -140,7 +140,10 @@ impl Verifier {
         let cached = {
             let cache = self.cache.lock().map_err(|_| TokenError::KeySet)?;
             cache.get(&integrator.id).map(|cached| {
-                let found = cached.keys.find(kid).and_then(|key| DecodingKey::from_jwk(key).ok());
+                let found = cached
+                    .keys
+                    .find(kid)
+                    .and_then(|key| DecodingKey::from_jwk(key).ok());
                 (found, cached.at.elapsed())
             })
         };
@@ -150,7 +153,9 @@ impl Verifier {
             _ => {}
         }
         let keys = self.fetch(integrator).await.ok_or(TokenError::KeySet)?;
-        let found = keys.find(kid).and_then(|key| DecodingKey::from_jwk(key).ok());
+        let found = keys
+            .find(kid)
+            .and_then(|key| DecodingKey::from_jwk(key).ok());
         if let Ok(mut cache) = self.cache.lock() {
             let at = Instant::now();
             cache.insert(integrator.id, Cached { keys, at });
@@ -160,7 +165,14 @@ impl Verifier {
 
     async fn fetch(&self, integrator: &Integrator) -> Option<JwkSet> {
         let url = format!("{}/.well-known/oauth/openid/jwks", integrator.origin());
-        let mut response = self.http.get(url).send().await.ok()?.error_for_status().ok()?;
+        let mut response = self
+            .http
+            .get(url)
+            .send()
+            .await
+            .ok()?
+            .error_for_status()
+            .ok()?;
         let mut body = Vec::new();
         while let Some(chunk) = response.chunk().await.ok()? {
             body.extend_from_slice(&chunk);

@@ -1,5 +1,7 @@
 //! The prekey directory: upload, count, digest, rotation, and the fetch that hands a one-time prekey out once.
 
+use std::collections::BTreeMap;
+
 use super::Desk;
 use crate::{
     domain::Timestamp,
@@ -20,7 +22,10 @@ impl Desk<'_> {
     /// `<iq type="set" xmlns="encrypt">`: an upload or a rotation.
     pub(super) fn set_keys(&mut self, node: &Node) -> Result<Option<Node>, u16> {
         if let Some(rotate) = node.find("rotate") {
-            let signed = rotate.find("skey").and_then(SignedKey::read).ok_or(400_u16)?;
+            let signed = rotate
+                .find("skey")
+                .and_then(SignedKey::read)
+                .ok_or(400_u16)?;
             let account = self.directory.accounts.get_mut(self.me).ok_or(404_u16)?;
             let keys = account.keys.as_mut().ok_or(409_u16)?;
             if !signed.is_signed_by(&keys.identity) {
@@ -48,13 +53,14 @@ impl Desk<'_> {
             let (Some(id), Some(value)) = (key_id(key), key_value(key, "value")) else {
                 continue;
             };
-            let held = self.directory.prekeys.get(self.me).map_or(0, |held| held.len());
+            let held = self.directory.prekeys.get(self.me).map_or(0, BTreeMap::len);
             if held < MOST {
                 self.directory.add_prekey(self.me, id, value, self.step);
             }
         }
         if changed {
-            self.directory.announce_identity(self.me, self.now, self.step);
+            self.directory
+                .announce_identity(self.me, self.now, self.step);
         }
         Ok(None)
     }
@@ -62,13 +68,16 @@ impl Desk<'_> {
     /// `<iq type="get" xmlns="encrypt">`: count, digest or fetch.
     pub(super) fn get_keys(&mut self, node: &Node) -> Result<Option<Node>, u16> {
         if node.find("count").is_some() {
-            let held = self.directory.prekeys.get(self.me).map_or(0, |held| held.len());
+            let held = self.directory.prekeys.get(self.me).map_or(0, BTreeMap::len);
             return Ok(Some(Node::new("count").with("value", held as u64)));
         }
         if node.find("digest").is_some() {
             let account = self.directory.accounts.get(self.me).ok_or(404_u16)?;
             let keys = account.keys.as_ref().ok_or(404_u16)?;
-            let digest = keys.nodes().into_iter().fold(Node::new("digest"), Node::child);
+            let digest = keys
+                .nodes()
+                .into_iter()
+                .fold(Node::new("digest"), Node::child);
             let held = self.directory.prekeys.get(self.me);
             let list = held
                 .into_iter()
@@ -94,11 +103,17 @@ impl Desk<'_> {
     fn bundle(&mut self, jid: &Jid) -> Node {
         let user = Node::new("user").with("jid", jid);
         let owner = jid.bare();
-        let found = self.directory.accounts.get(&owner).filter(|account| {
-            account.flavour == self.flavour && jid.device() == 0
-        });
+        let found = self
+            .directory
+            .accounts
+            .get(&owner)
+            .filter(|account| account.flavour == self.flavour && jid.device() == 0);
         let Some(keys) = found.and_then(|account| account.keys.clone()) else {
-            return user.child(Node::new("error").with("code", "404").with("text", "item-not-found"));
+            return user.child(
+                Node::new("error")
+                    .with("code", "404")
+                    .with("text", "item-not-found"),
+            );
         };
         let mut user = keys.nodes().into_iter().fold(user, Node::child);
         if let Some(((id, value), left)) = self.directory.take_prekey(&owner, self.step) {
@@ -113,8 +128,13 @@ impl Desk<'_> {
 }
 
 /// Tells a client that has just logged in if its one-time prekeys are few.
-pub(in crate::sandbox) fn prekeys_low(directory: &Directory, jid: &Jid, now: Timestamp, line: &Line) {
-    let held = directory.prekeys.get(jid).map_or(0, |held| held.len());
+pub(in crate::sandbox) fn prekeys_low(
+    directory: &Directory,
+    jid: &Jid,
+    now: Timestamp,
+    line: &Line,
+) {
+    let held = directory.prekeys.get(jid).map_or(0, BTreeMap::len);
     if let Some(account) = directory.accounts.get(jid).filter(|_| held < LOW) {
         line.send(low(account.flavour.user_server(), held, now.0));
     }

@@ -8,7 +8,7 @@ use waproto::{
 use crate::{
     network::interop::wire::{
         Jid,
-        noise::{NoiseError, Responder, Transport},
+        noise::{Responder, Transport},
         payload::{ClientPayload, Product},
     },
     sandbox::{
@@ -21,8 +21,8 @@ use crate::{
     },
 };
 
-/// The login is not enlisted, or not any more.
-const UNKNOWN: u16 = 404;
+/// The code of `<failure>` that says that a login is not enlisted, or not any more.
+pub(in crate::sandbox) const UNKNOWN_LOGIN: u16 = 404;
 /// The keys or the token are not the account's.
 const NOT_ACCEPTED: u16 = 401;
 /// What was presented cannot be read.
@@ -56,8 +56,7 @@ pub(super) async fn handshake(
     writer.put(&answer)?;
     writer.flush().await?;
     let finish = reader.frame().await?;
-    let (client_static, payload, transport): ([u8; 32], Vec<u8>, Transport) =
-        responder.read_client_finish(&finish).map_err(|error: NoiseError| error)?;
+    let (client_static, payload, transport) = responder.read_client_finish(&finish)?;
     let client = admit(office, &client_static, &payload).await;
     Ok((transport, client))
 }
@@ -67,7 +66,9 @@ async fn admit(office: &Office, client_static: &[u8; 32], payload: &[u8]) -> Res
     let (jid, flavour, read_receipts) = match proto.product {
         None | Some(ProtoProduct::WHATSAPP) => phone(&proto, Flavour::WhatsApp)?,
         Some(ProtoProduct::MESSENGER) => phone(&proto, Flavour::Messenger)?,
-        Some(ProtoProduct::INTEROP | ProtoProduct::INTEROP_MSGR) => partner(office, payload).await?,
+        Some(ProtoProduct::INTEROP | ProtoProduct::INTEROP_MSGR) => {
+            partner(office, payload).await?
+        }
         _ => return Err(BAD_PAYLOAD),
     };
     if matches!(jid, Jid::Interop { .. })
@@ -76,7 +77,7 @@ async fn admit(office: &Office, client_static: &[u8; 32], payload: &[u8]) -> Res
         return Err(code);
     }
     let directory = office.directory();
-    let account = directory.accounts.get(&jid).ok_or(UNKNOWN)?;
+    let account = directory.accounts.get(&jid).ok_or(UNKNOWN_LOGIN)?;
     if account.flavour != flavour || account.noise_public != *client_static {
         return Err(NOT_ACCEPTED);
     }
@@ -91,7 +92,11 @@ type Presented = (Jid, Flavour, Option<bool>);
 
 fn phone(proto: &Proto, flavour: Flavour) -> Result<Presented, u16> {
     let number = proto.username.ok_or(BAD_PAYLOAD)?;
-    Ok((Jid::user(number.to_string(), flavour.user_server()), flavour, None))
+    Ok((
+        Jid::user(number.to_string(), flavour.user_server()),
+        flavour,
+        None,
+    ))
 }
 
 async fn partner(office: &Office, payload: &[u8]) -> Result<Presented, u16> {
@@ -108,7 +113,7 @@ async fn partner(office: &Office, payload: &[u8]) -> Result<Presented, u16> {
         })?;
     let jid = Jid::interop(subject.integrator, payload.account_id);
     let directory = office.directory();
-    let account = directory.accounts.get(&jid).ok_or(UNKNOWN)?;
+    let account = directory.accounts.get(&jid).ok_or(UNKNOWN_LOGIN)?;
     match &account.kind {
         Kind::Partner { visible_id, .. } if *visible_id == subject.visible_id => {}
         _ => return Err(NOT_ACCEPTED),

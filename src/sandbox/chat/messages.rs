@@ -8,7 +8,7 @@
 use super::{BAD_STANZA, Desk};
 use crate::{
     network::interop::wire::{Content, Jid, Node},
-    sandbox::directory::Effect,
+    sandbox::directory::{Account, Effect},
 };
 
 /// The longest id a stanza may have.
@@ -16,8 +16,12 @@ const MAX_ID: usize = 128;
 
 impl Desk<'_> {
     pub(super) fn message(&mut self, node: &Node) {
-        let usable = node.attr("id").is_some_and(|id| !id.is_empty() && id.len() <= MAX_ID)
-            && node.find("enc").is_some_and(|enc| enc.content_bytes().is_some());
+        let usable = node
+            .attr("id")
+            .is_some_and(|id| !id.is_empty() && id.len() <= MAX_ID)
+            && node
+                .find("enc")
+                .is_some_and(|enc| enc.content_bytes().is_some());
         if !usable {
             return self.refuse(node, BAD_STANZA);
         }
@@ -30,7 +34,11 @@ impl Desk<'_> {
             .with_opt("id", node.attr("id").map(std::borrow::Cow::into_owned))
             .with("t", self.t())
             .with_opt("type", node.attr("type").map(std::borrow::Cow::into_owned));
-        let name = self.directory.accounts.get(self.me).and_then(|account| account.shown_name());
+        let name = self
+            .directory
+            .accounts
+            .get(self.me)
+            .and_then(Account::shown_name);
         forwarded = if matches!(to, Jid::Interop { .. }) {
             forwarded
                 .with_opt("display_name", name)
@@ -39,7 +47,11 @@ impl Desk<'_> {
             forwarded.with_opt("notify", name)
         };
         forwarded.content = Content::Nodes(
-            node.children().iter().filter(|child| child.tag == "enc").cloned().collect(),
+            node.children()
+                .iter()
+                .filter(|child| child.tag == "enc")
+                .cloned()
+                .collect(),
         );
         self.directory.note_chat(self.me, &to, self.step);
         self.directory.post(&to, forwarded, self.now, self.step);
@@ -58,7 +70,9 @@ impl Desk<'_> {
 
     /// `<presence type name/>`: the name is kept; those the user wrote with see the presence if connected.
     pub(super) fn presence(&mut self, node: &Node) {
-        let name = node.attr("name").map(|name| name.chars().take(100).collect::<String>());
+        let name = node
+            .attr("name")
+            .map(|name| name.chars().take(100).collect::<String>());
         let Some(account) = self.directory.accounts.get_mut(self.me) else {
             return;
         };

@@ -17,7 +17,7 @@ use crate::{
 use tokio::sync::mpsc::UnboundedSender;
 
 pub(super) use keys::prekeys_low;
-pub(super) use login::phone_payload;
+pub(super) use login::{UNKNOWN_LOGIN, phone_payload};
 pub(super) use server::{listen, serve};
 
 /// One stanza of a client being handled.
@@ -46,7 +46,9 @@ impl Desk<'_> {
     }
 
     fn answer(&mut self, node: Node) {
-        self.step.effects.push(Effect::Answer(self.sender.clone(), node));
+        self.step
+            .effects
+            .push(Effect::Answer(self.sender.clone(), node));
     }
 
     /// The seconds of now.
@@ -62,7 +64,10 @@ impl Desk<'_> {
     /// The `<ack>` a stanza of the client gets.
     fn ack(&self, node: &Node) -> Node {
         let copied = |key: &str| -> Option<Value> {
-            node.attrs.iter().find(|(name, _)| name == key).map(|(_, value)| value.clone())
+            node.attrs
+                .iter()
+                .find(|(name, _)| name == key)
+                .map(|(_, value)| value.clone())
         };
         let mut ack = Node::new("ack").with("class", node.tag.as_ref());
         for (from, to) in [("id", "id"), ("to", "from"), ("participant", "participant")] {

@@ -1,7 +1,7 @@
 //! Receipts on their way to those whose messages they are for: delivered, read, retry.
 
 use super::{BAD_STANZA, Desk};
-use crate::network::interop::wire::Node;
+use crate::{network::interop::wire::Node, sandbox::directory::Account};
 
 impl Desk<'_> {
     pub(super) fn receipt(&mut self, node: &Node) {
@@ -13,7 +13,10 @@ impl Desk<'_> {
             let kind = node.attr("type");
             let is_read = matches!(kind.as_deref(), Some("read" | "played"));
             let wanted = [self.me, &to].into_iter().all(|jid| {
-                self.directory.accounts.get(jid).is_some_and(|account| account.read_receipts())
+                self.directory
+                    .accounts
+                    .get(jid)
+                    .is_some_and(Account::read_receipts)
             });
             if !is_read || wanted {
                 let mut forwarded = Node::new("receipt")

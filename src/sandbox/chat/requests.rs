@@ -18,8 +18,7 @@ impl Desk<'_> {
         let is_set = kind.as_deref() == Some("set");
         let mut gone = false;
         let outcome = match (node.attr("xmlns").as_deref(), is_set) {
-            (Some("w:p" | "urn:xmpp:ping"), false) => Ok(None),
-            (Some("passive"), true) => Ok(None),
+            (Some("w:p" | "urn:xmpp:ping"), false) | (Some("passive"), true) => Ok(None),
             (Some("encrypt"), false) => self.get_keys(node),
             (Some("encrypt"), true) => self.set_keys(node),
             (Some("blocklist"), false) => Ok(Some(self.blocklist())),
@@ -56,11 +55,17 @@ impl Desk<'_> {
     }
 
     fn blocklist(&self) -> Node {
-        let blocked = self.directory.accounts.get(self.me).map(|account| &account.blocked);
+        let blocked = self
+            .directory
+            .accounts
+            .get(self.me)
+            .map(|account| &account.blocked);
         blocked
             .into_iter()
             .flatten()
-            .fold(Node::new("list"), |list, jid| list.child(Node::new("item").with("jid", jid)))
+            .fold(Node::new("list"), |list, jid| {
+                list.child(Node::new("item").with("jid", jid))
+            })
     }
 
     fn block(&mut self, node: &Node) -> Result<Option<Node>, u16> {
@@ -114,7 +119,9 @@ impl Desk<'_> {
         if users.is_empty() || users.len() > MOST_LOOKED_UP {
             return Err(400);
         }
-        let found = users.iter().fold(Node::new("users"), |list, user| list.child(self.look_up(user)));
+        let found = users.iter().fold(Node::new("users"), |list, user| {
+            list.child(self.look_up(user))
+        });
         Ok(Some(found))
     }
 
@@ -131,7 +138,11 @@ impl Desk<'_> {
             Some(account) => answer
                 .with("jid", &account.jid)
                 .with("normalized_external_id", id),
-            None => answer.child(Node::new("error").with("code", "404").with("text", "item-not-found")),
+            None => answer.child(
+                Node::new("error")
+                    .with("code", "404")
+                    .with("text", "item-not-found"),
+            ),
         }
     }
 }

@@ -20,7 +20,7 @@ use crate::{
 };
 
 /// How long a client may be silent; clients ping every 20 to 30 seconds.
-pub(in crate::sandbox) const PATIENCE: Duration = Duration::from_secs(120);
+pub(in crate::sandbox) const PATIENCE: Duration = Duration::from_mins(2);
 /// How long a handshake may take.
 const HANDSHAKE: Duration = Duration::from_secs(20);
 /// How many stanzas are handled in one step.
@@ -67,12 +67,12 @@ pub(in crate::sandbox) async fn serve(
             return;
         }
     };
-    let (mut sealer, opener) = transport.split();
+    let (mut sealing, opener) = transport.split();
     let client = match client {
         Ok(client) => client,
         Err(code) => {
             let failure = Node::new("failure").with("reason", u64::from(code));
-            let sealed = sealer.seal(&wire::pack(&failure));
+            let sealed = sealing.seal(&wire::pack(&failure));
             if writer.put(&sealed).is_ok() && writer.flush().await.is_ok() {
                 writer.close().await;
             }
@@ -81,14 +81,20 @@ pub(in crate::sandbox) async fn serve(
     };
     let (sender, outgoing) = mpsc::unbounded_channel();
     let (id, connected) = office.connect(&client.jid, sender.clone(), client.read_receipts);
-    let write = write(office.clone(), client.jid.clone(), writer, sealer, outgoing);
-    let read = async {
+    let outward = write(
+        office.clone(),
+        client.jid.clone(),
+        writer,
+        sealing,
+        outgoing,
+    );
+    let inward = async {
         connected.await.map_err(|_| LineError::Closed)?;
         read(&office, &client, &sender, &mut reader, opener).await
     };
     let outcome = tokio::select! {
-        outcome = read => outcome,
-        outcome = write => outcome,
+        outcome = inward => outcome,
+        outcome = outward => outcome,
         () = office.cancel.cancelled() => Ok(()),
     };
     if let Err(error) = outcome {
@@ -113,7 +119,11 @@ async fn read(
                 Ok(node) => stanzas.push(node),
                 Err(error) => tracing::debug!(%error, "a stanza of a client is malformed"),
             }
-            next = if stanzas.len() < MOST_STANZAS { reader.ready() } else { None };
+            next = if stanzas.len() < MOST_STANZAS {
+                reader.ready()
+            } else {
+                None
+            };
         }
         let now = office.now().0;
         let ((), done) = office.step(|directory, step: &mut Step| {
@@ -147,7 +157,11 @@ async fn write(
         let mut next = Some(first);
         let mut end = false;
         while let Some(Outgoing::Stanza(mut node)) = next {
-            let verdict = if faulty { office.faults.judge(&mut node) } else { Verdict::default() };
+            let verdict = if faulty {
+                office.faults.judge(&mut node)
+            } else {
+                Verdict::default()
+            };
             if let Some(delay) = verdict.delay {
                 writer.flush().await?;
                 tokio::time::sleep(delay).await;
@@ -158,8 +172,7 @@ async fn write(
             if verdict.hold && held.is_none() {
                 held = Some(node);
             } else {
-                let copies = if verdict.drop { 0 } else { 1 + usize::from(verdict.duplicate) };
-                for _ in 0..copies {
+                for _ in 0..verdict.copies {
                     writer.put(&sealer.seal(&wire::pack(&node)))?;
                 }
                 if let Some(late) = held.take() {
@@ -167,7 +180,11 @@ async fn write(
                 }
             }
             end |= verdict.disconnect;
-            next = if end || writer.waiting() > MOST_BYTES { None } else { outgoing.try_recv().ok() };
+            next = if end || writer.waiting() > MOST_BYTES {
+                None
+            } else {
+                outgoing.try_recv().ok()
+            };
         }
         end |= matches!(next, Some(Outgoing::End));
         writer.flush().await?;

@@ -39,10 +39,10 @@ pub(super) enum Command {
 
 /// Where a phone connects to.
 #[derive(Clone)]
-pub(super) struct World {
-    pub(super) office: Arc<Office>,
-    pub(super) chat: SocketAddr,
-    pub(super) root_key: [u8; 32],
+pub(in crate::sandbox) struct World {
+    pub(in crate::sandbox) office: Arc<Office>,
+    pub(in crate::sandbox) chat: SocketAddr,
+    pub(in crate::sandbox) root_key: [u8; 32],
 }
 
 enum Input {
@@ -144,8 +144,8 @@ impl Actor {
                 continue;
             }
             match self.link.as_mut().map(Link::ready) {
-                Some(Ok(Some(stanza))) => {
-                    if !self.stanza(Ok(stanza)) {
+                Some(Ok(Some(node))) => {
+                    if !self.stanza(Ok(Some(node))) {
                         return false;
                     }
                 }
@@ -166,7 +166,9 @@ impl Actor {
             Command::Typing(chat, composing) => {
                 let state = Node::new(if composing { "composing" } else { "paused" });
                 if self.phone.logged_in {
-                    self.phone.sends.push(Node::new("chatstate").with("to", chat).child(state));
+                    self.phone
+                        .sends
+                        .push(Node::new("chatstate").with("to", chat).child(state));
                 }
             }
             Command::Online(online) => {
@@ -212,7 +214,9 @@ impl Actor {
                 self.due.push((now + line.after, chat, line.text));
             }
         }
-        let (due, later) = std::mem::take(&mut self.due).into_iter().partition(|(at, ..)| *at <= now);
+        let (due, later) = std::mem::take(&mut self.due)
+            .into_iter()
+            .partition(|(at, ..)| *at <= now);
         self.due = later;
         let due: Vec<(Instant, Jid, String)> = due;
         for (_, chat, text) in due {

@@ -31,15 +31,60 @@ const LAST_MESSENGER: u64 = 100_000_000_999_999;
 
 /// Who is there from the start.
 pub(super) const CAST: [(Flavour, u64, &str, Script); 9] = [
-    (Flavour::WhatsApp, 447_700_900_001, "Edda Echo", Script::Echo),
-    (Flavour::WhatsApp, 447_700_900_002, "Charlie Chatty", Script::Chatty),
-    (Flavour::WhatsApp, 447_700_900_003, "Lena Late", Script::Late),
-    (Flavour::WhatsApp, 447_700_900_004, "Otis Offline", Script::Offline),
-    (Flavour::WhatsApp, 447_700_900_005, "Livia Live", Script::Live),
-    (Flavour::WhatsApp, 447_700_900_006, "Liam Live", Script::Live),
-    (Flavour::Messenger, 100_000_000_000_001, "Emil Echo", Script::Echo),
-    (Flavour::Messenger, 100_000_000_000_002, "Cora Chatty", Script::Chatty),
-    (Flavour::Messenger, 100_000_000_000_003, "Lotte Live", Script::Live),
+    (
+        Flavour::WhatsApp,
+        447_700_900_001,
+        "Edda Echo",
+        Script::Echo,
+    ),
+    (
+        Flavour::WhatsApp,
+        447_700_900_002,
+        "Charlie Chatty",
+        Script::Chatty,
+    ),
+    (
+        Flavour::WhatsApp,
+        447_700_900_003,
+        "Lena Late",
+        Script::Late,
+    ),
+    (
+        Flavour::WhatsApp,
+        447_700_900_004,
+        "Otis Offline",
+        Script::Offline,
+    ),
+    (
+        Flavour::WhatsApp,
+        447_700_900_005,
+        "Livia Live",
+        Script::Live,
+    ),
+    (
+        Flavour::WhatsApp,
+        447_700_900_006,
+        "Liam Live",
+        Script::Live,
+    ),
+    (
+        Flavour::Messenger,
+        100_000_000_000_001,
+        "Emil Echo",
+        Script::Echo,
+    ),
+    (
+        Flavour::Messenger,
+        100_000_000_000_002,
+        "Cora Chatty",
+        Script::Chatty,
+    ),
+    (
+        Flavour::Messenger,
+        100_000_000_000_003,
+        "Lotte Live",
+        Script::Live,
+    ),
 ];
 
 /// The numbers contacts are added with.
@@ -96,12 +141,23 @@ impl Script {
         match self {
             Self::Live | Self::Offline => Vec::new(),
             Self::Echo => vec![line(Duration::ZERO, text)],
-            Self::Late => vec![line(late_by, &format!("Sorry, I only saw this now: {text}"))],
+            Self::Late => vec![line(
+                late_by,
+                &format!("Sorry, I only saw this now: {text}"),
+            )],
             Self::Chatty => {
-                let asked = text.trim().strip_prefix("say ").and_then(|n| n.trim().parse::<u32>().ok());
+                let asked = text
+                    .trim()
+                    .strip_prefix("say ")
+                    .and_then(|n| n.trim().parse::<u32>().ok());
                 if let Some(count) = asked {
                     return (1..=count.min(MOST_ON_REQUEST))
-                        .map(|n| line(Duration::ZERO, &format!("Message {n} of {count}, as you asked.")))
+                        .map(|n| {
+                            line(
+                                Duration::ZERO,
+                                &format!("Message {n} of {count}, as you asked."),
+                            )
+                        })
                         .collect();
                 }
                 let first = line(Duration::ZERO, "Hello! I was just about to write to you.");
@@ -124,7 +180,10 @@ mod tests {
         let said = Script::Chatty.answers("say 3", Duration::ZERO);
         assert_eq!(said.len(), 3);
         assert!(said.iter().all(|line| line.after == Duration::ZERO));
-        assert_eq!(Script::Chatty.answers("say 999999", Duration::ZERO).len(), 200);
+        assert_eq!(
+            Script::Chatty.answers("say 999999", Duration::ZERO).len(),
+            200
+        );
     }
 
     #[test]

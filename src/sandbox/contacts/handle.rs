@@ -216,7 +216,12 @@ impl ContactHandle {
     /// Whether somebody is writing to the contact, as they say.
     #[must_use]
     pub fn sees_typing(&self, chat: &Jid) -> bool {
-        self.shared.around().typing.get(chat).copied().unwrap_or(false)
+        self.shared
+            .around()
+            .typing
+            .get(chat)
+            .copied()
+            .unwrap_or(false)
     }
 
     /// What somebody who wrote to the contact calls themselves.
@@ -245,7 +250,9 @@ impl ContactHandle {
                 }
             }
         };
-        tokio::time::timeout(deadline, waiting).await.map_err(|_| SandboxError::Deadline)?
+        tokio::time::timeout(deadline, waiting)
+            .await
+            .map_err(|_| SandboxError::Deadline)?
     }
 
     /// Counts the contact's changes.
@@ -254,7 +261,9 @@ impl ContactHandle {
     }
 
     fn command(&self, command: Command) -> Result<(), SandboxError> {
-        self.commands.send(command).map_err(|_| SandboxError::Closed)
+        self.commands
+            .send(command)
+            .map_err(|_| SandboxError::Closed)
     }
 }
 

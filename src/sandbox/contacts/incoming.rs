@@ -17,10 +17,15 @@ const MOST_RETRIES: u64 = 5;
 /// From which retry on the receipt brings keys.
 const KEYS_FROM_RETRY: u64 = 2;
 
+/// Somebody's keys, and a one-time prekey if there was one.
+pub(super) type Bundle = (DeviceKeys, Option<(u32, [u8; 32])>);
+
 /// A bundle in an element, with or without a one-time prekey.
-pub(super) fn read_bundle(node: &Node) -> Option<(DeviceKeys, Option<(u32, [u8; 32])>)> {
+pub(super) fn read_bundle(node: &Node) -> Option<Bundle> {
     let keys = DeviceKeys::read(node).filter(|keys| keys.signed.is_signed_by(&keys.identity))?;
-    let prekey = node.find("key").and_then(|key| Some((key_id(key)?, key_value(key, "value")?)));
+    let prekey = node
+        .find("key")
+        .and_then(|key| Some((key_id(key)?, key_value(key, "value")?)));
     Some((keys, prekey))
 }
 
@@ -30,7 +35,10 @@ impl Phone {
         match node.tag.as_ref() {
             "success" => self.logged_in(),
             "failure" => {
-                tracing::warn!(reason = node.attr("reason").as_deref(), "a contact's login was refused");
+                tracing::warn!(
+                    reason = node.attr("reason").as_deref(),
+                    "a contact's login was refused"
+                );
                 return false;
             }
             "stream:error" => return false,
@@ -41,7 +49,8 @@ impl Phone {
             "notification" => self.notification(node),
             "chatstate" => {
                 if let Some(from) = node.jid("from") {
-                    self.shared.set_typing(&from, node.find("composing").is_some());
+                    self.shared
+                        .set_typing(&from, node.find("composing").is_some());
                 }
             }
             _ => {}
@@ -123,12 +132,16 @@ impl Phone {
     }
 
     fn delivered(&mut self, chat: &Jid, id: &str) {
-        self.sends.push(Node::new("receipt").with("id", id).with("to", chat));
+        self.sends
+            .push(Node::new("receipt").with("id", id).with("to", chat));
     }
 
     /// Asks for a message again.
     fn undecryptable(&mut self, node: &Node, chat: &Jid, id: &str) {
-        let count = self.retries.entry((chat.clone(), id.to_owned())).or_default();
+        let count = self
+            .retries
+            .entry((chat.clone(), id.to_owned()))
+            .or_default();
         *count += 1;
         let count = *count;
         {
@@ -187,9 +200,17 @@ impl Phone {
         let Some(retry) = node.find("retry") else {
             return;
         };
-        let id = retry.attr("id").or_else(|| node.attr("id")).unwrap_or_default().into_owned();
+        let id = retry
+            .attr("id")
+            .or_else(|| node.attr("id"))
+            .unwrap_or_default()
+            .into_owned();
         let count = retry.number("count").unwrap_or(1).max(1);
-        let text = self.shared.log().find(chat, true, &id).map(|message| message.text.clone());
+        let text = self
+            .shared
+            .log()
+            .find(chat, true, &id)
+            .map(|message| message.text.clone());
         let Some(text) = text.filter(|_| count <= MOST_RETRIES) else {
             return;
         };
@@ -218,7 +239,8 @@ impl Phone {
         if node.attr("type").as_deref() == Some("encrypt") {
             if node.find("count").is_some() {
                 self.prekeys_low();
-            } else if let Some(user) = node.jid("from").filter(|_| node.find("identity").is_some()) {
+            } else if let Some(user) = node.jid("from").filter(|_| node.find("identity").is_some())
+            {
                 self.keyring.archive(&user);
             }
         }

@@ -62,7 +62,9 @@ impl OwnKeys {
             noise_private: rand::random(),
             identity: identity.serialize().into_vec(),
             registration_id: rng.random_range(1..16_380),
-            signed: signed.serialize().expect("a record made in memory serializes"),
+            signed: signed
+                .serialize()
+                .expect("a record made in memory serializes"),
         }
     }
 }
@@ -165,7 +167,9 @@ impl Keyring {
             signed: SignedKey {
                 id: signed.id().expect("a stored record has its id").into(),
                 value: raw(&value),
-                signature: signed.signature().expect("a stored record has its signature"),
+                signature: signed
+                    .signature()
+                    .expect("a stored record has its signature"),
             },
         }
     }
@@ -179,8 +183,14 @@ impl Keyring {
             self.next_prekey += 1;
             let pair = KeyPair::generate(&mut rng);
             let record = PreKeyRecord::new(id.into(), &pair);
-            let bytes = record.serialize().expect("a record made in memory serializes");
-            self.changes.push(Change::Put(Table::ContactPrekeys, self.prekey_key(id), bytes));
+            let bytes = record
+                .serialize()
+                .expect("a record made in memory serializes");
+            self.changes.push(Change::Put(
+                Table::ContactPrekeys,
+                self.prekey_key(id),
+                bytes,
+            ));
             made.push((id, raw(&pair.public_key)));
             self.prekeys.0.insert(id.into(), record);
         }
@@ -192,7 +202,8 @@ impl Keyring {
         self.sessions
             .records
             .get(&address(with))
-            .is_some_and(|record| record.has_usable_sender_chain().unwrap_or(false))
+            .and_then(SessionRecord::session_state)
+            .is_some_and(|state| state.has_usable_sender_chain().unwrap_or(false))
     }
 
     /// Puts the session aside: the next message needs a new one.
@@ -267,7 +278,10 @@ impl Keyring {
         ))?;
         if let Some(id) = result.consumed_prekey_id {
             self.prekeys.0.remove(&id);
-            self.changes.push(Change::Delete(Table::ContactPrekeys, self.prekey_key(id.into())));
+            self.changes.push(Change::Delete(
+                Table::ContactPrekeys,
+                self.prekey_key(id.into()),
+            ));
         }
         Ok(Opened {
             plaintext: result.plaintext,
@@ -279,7 +293,12 @@ impl Keyring {
     pub(super) fn changes(&mut self) -> Vec<Change> {
         let mut changes = std::mem::take(&mut self.changes);
         for address in self.sessions.touched.drain() {
-            if let Some(bytes) = self.sessions.records.get(&address).and_then(|r| r.serialize().ok()) {
+            if let Some(bytes) = self
+                .sessions
+                .records
+                .get(&address)
+                .and_then(|r| r.serialize().ok())
+            {
                 let key = row_key(&self.owner, &address);
                 changes.push(Change::Put(Table::ContactSessions, key, bytes));
             }
@@ -287,7 +306,11 @@ impl Keyring {
         for address in self.identities.touched.drain() {
             if let Some(identity) = self.identities.known.get(&address) {
                 let key = row_key(&self.owner, &address);
-                changes.push(Change::Put(Table::ContactIdentities, key, identity.serialize().to_vec()));
+                changes.push(Change::Put(
+                    Table::ContactIdentities,
+                    key,
+                    identity.serialize().to_vec(),
+                ));
             }
         }
         changes
@@ -297,7 +320,10 @@ impl Keyring {
     pub(super) fn forget(&mut self) -> Vec<Change> {
         let mut changes = Vec::new();
         for address in self.sessions.records.keys() {
-            changes.push(Change::Delete(Table::ContactSessions, row_key(&self.owner, address)));
+            changes.push(Change::Delete(
+                Table::ContactSessions,
+                row_key(&self.owner, address),
+            ));
         }
         for id in self.prekeys.0.keys() {
             let key = self.prekey_key(u32::from(*id));
@@ -316,7 +342,9 @@ impl Keyring {
 /// Reads a ciphertext, and which key it was made with.
 pub(super) fn parse(kind: &str, bytes: &[u8]) -> Option<(CiphertextMessage, Fingerprint)> {
     let message = match kind {
-        "pkmsg" => CiphertextMessage::PreKeySignalMessage(PreKeySignalMessage::try_from(bytes).ok()?),
+        "pkmsg" => {
+            CiphertextMessage::PreKeySignalMessage(PreKeySignalMessage::try_from(bytes).ok()?)
+        }
         "msg" => CiphertextMessage::SignalMessage(SignalMessage::try_from(bytes).ok()?),
         _ => return None,
     };
@@ -357,7 +385,8 @@ fn row_key(owner: &Jid, address: &ProtocolAddress) -> Vec<u8> {
 
 /// Runs a library call to its end; stores in memory never make it wait.
 fn in_place<T>(call: impl Future<Output = T>) -> T {
-    call.now_or_never().expect("stores in memory never make the library wait")
+    call.now_or_never()
+        .expect("stores in memory never make the library wait")
 }
 
 #[async_trait]
@@ -370,7 +399,11 @@ impl SessionStore for Sessions {
         Ok(self.records.contains_key(address))
     }
 
-    async fn store_session(&mut self, address: &ProtocolAddress, mut record: SessionRecord) -> Result<()> {
+    async fn store_session(
+        &mut self,
+        address: &ProtocolAddress,
+        mut record: SessionRecord,
+    ) -> Result<()> {
         record.waive_counter_lease();
         self.records.insert(address.clone(), record);
         self.touched.insert(address.clone());
@@ -388,7 +421,11 @@ impl IdentityKeyStore for Identities {
         Ok(self.registration_id)
     }
 
-    async fn save_identity(&mut self, address: &ProtocolAddress, identity: &IdentityKey) -> Result<IdentityChange> {
+    async fn save_identity(
+        &mut self,
+        address: &ProtocolAddress,
+        identity: &IdentityKey,
+    ) -> Result<IdentityChange> {
         let old = self.known.insert(address.clone(), *identity);
         if old.as_ref() == Some(identity) {
             return Ok(IdentityChange::NewOrUnchanged);
@@ -401,7 +438,12 @@ impl IdentityKeyStore for Identities {
         })
     }
 
-    async fn is_trusted_identity(&self, _: &ProtocolAddress, _: &IdentityKey, _: Direction) -> Result<bool> {
+    async fn is_trusted_identity(
+        &self,
+        _: &ProtocolAddress,
+        _: &IdentityKey,
+        _: Direction,
+    ) -> Result<bool> {
         Ok(true)
     }
 
@@ -413,7 +455,10 @@ impl IdentityKeyStore for Identities {
 #[async_trait]
 impl PreKeyStore for Prekeys {
     async fn get_pre_key(&self, id: PreKeyId) -> Result<PreKeyRecord> {
-        self.0.get(&id).cloned().ok_or(SignalProtocolError::InvalidPreKeyId)
+        self.0
+            .get(&id)
+            .cloned()
+            .ok_or(SignalProtocolError::InvalidPreKeyId)
     }
 
     async fn save_pre_key(&mut self, id: PreKeyId, record: &PreKeyRecord) -> Result<()> {
@@ -437,7 +482,11 @@ impl SignedPreKeyStore for Signed {
         }
     }
 
-    async fn save_signed_pre_key(&mut self, _: SignedPreKeyId, record: &SignedPreKeyRecord) -> Result<()> {
+    async fn save_signed_pre_key(
+        &mut self,
+        _: SignedPreKeyId,
+        record: &SignedPreKeyRecord,
+    ) -> Result<()> {
         self.0 = record.clone();
         Ok(())
     }

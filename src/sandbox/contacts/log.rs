@@ -109,14 +109,18 @@ impl Log {
     fn insert(&mut self, message: Message) -> usize {
         let place = self.messages.len();
         if let Some(fingerprint) = message.fingerprint {
-            self.fingerprints.insert((fingerprint.ratchet, fingerprint.counter), fingerprint.hash);
+            self.fingerprints
+                .insert((fingerprint.ratchet, fingerprint.counter), fingerprint.hash);
         }
         if !message.outgoing && !message.notice {
             self.received += 1;
         }
         let key = (message.chat.clone(), message.outgoing, message.id.clone());
         self.by_id.insert(key, place);
-        self.chats.entry(message.chat.clone()).or_default().push(place);
+        self.chats
+            .entry(message.chat.clone())
+            .or_default()
+            .push(place);
         self.messages.push(message);
         place
     }
@@ -172,8 +176,13 @@ impl Log {
 
     /// The contact's own messages that the server has not got.
     pub(super) fn queued(&self) -> Vec<(Jid, String)> {
-        let queued = self.messages.iter().filter(|m| m.outgoing && m.status == Status::Queued);
-        queued.map(|message| (message.chat.clone(), message.id.clone())).collect()
+        let queued = self
+            .messages
+            .iter()
+            .filter(|m| m.outgoing && m.status == Status::Queued);
+        queued
+            .map(|message| (message.chat.clone(), message.id.clone()))
+            .collect()
     }
 
     /// What came, in order.
@@ -197,6 +206,10 @@ impl Log {
 
     /// What the contact wrote, in order.
     pub(super) fn sent(&self) -> Vec<Message> {
-        self.messages.iter().filter(|message| message.outgoing).cloned().collect()
+        self.messages
+            .iter()
+            .filter(|message| message.outgoing)
+            .cloned()
+            .collect()
     }
 }

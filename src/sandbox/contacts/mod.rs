@@ -22,11 +22,11 @@ use std::{
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use tokio::sync::mpsc;
 
-pub(super) use actor::World as ActorWorld;
-use actor::{Command, World};
+use actor::Command;
+pub(super) use actor::World;
 pub use cast::Script;
 pub use handle::ContactHandle;
-pub(super) use handle::Shared;
+use handle::Shared;
 use keyring::{Keyring, OwnKeys};
 use log::Log;
 pub use log::{Counters, Message, Received, Status};
@@ -64,13 +64,18 @@ impl Contacts {
             handles: Mutex::default(),
         });
         for (_, value) in &snapshot[&Table::Contacts] {
-            let mut stored: Stored = serde_json::from_slice(value).map_err(|error| DiskError::Corrupt {
-                table: "contacts",
-                reason: error.to_string(),
-            })?;
+            let mut stored: Stored =
+                serde_json::from_slice(value).map_err(|error| DiskError::Corrupt {
+                    table: "contacts",
+                    reason: error.to_string(),
+                })?;
             let rows = |table| rows_of(snapshot, table, &stored.jid);
             let mut keyring = Keyring::new(stored.jid.clone(), &stored.keys)?;
-            for table in [Table::ContactPrekeys, Table::ContactSessions, Table::ContactIdentities] {
+            for table in [
+                Table::ContactPrekeys,
+                Table::ContactSessions,
+                Table::ContactIdentities,
+            ] {
                 for (rest, value) in rows(table) {
                     keyring.restore(table, rest, value);
                 }
@@ -156,7 +161,14 @@ impl Contacts {
             "signed_prekey": STANDARD.encode(keys.signed.value),
             "signed_prekey_signature": STANDARD.encode(&keys.signed.signature),
         });
-        let answer = self.world.office.http.post(&self.registration).json(&body).send().await;
+        let answer = self
+            .world
+            .office
+            .http
+            .post(&self.registration)
+            .json(&body)
+            .send()
+            .await;
         let answer = answer.map_err(|error| failed(error.to_string()))?;
         if !answer.status().is_success() {
             return Err(failed(answer.status().to_string()));
@@ -178,7 +190,11 @@ impl Contacts {
         let handle = ContactHandle::new(&stored, shared.clone(), commands);
         let phone = Phone::new(stored, keyring, shared, outbox, self.late_by);
         let world = self.world.clone();
-        world.office.tasks.clone().spawn(actor::run(world, phone, receiver));
+        world
+            .office
+            .tasks
+            .clone()
+            .spawn(actor::run(world, phone, receiver));
         self.lock().insert(handle.jid().clone(), handle.clone());
         handle
     }
@@ -206,7 +222,8 @@ fn rows_of<'s>(
 ) -> impl Iterator<Item = (&'s [u8], &'s [u8])> {
     let prefix = super::disk::key([owner.to_string().as_bytes()]);
     snapshot[&table].iter().filter_map(move |(key, value)| {
-        key.strip_prefix(prefix.as_slice()).map(|rest| (rest, value.as_slice()))
+        key.strip_prefix(prefix.as_slice())
+            .map(|rest| (rest, value.as_slice()))
     })
 }
 

@@ -52,7 +52,11 @@ impl Stored {
     /// The change that stores it.
     pub(super) fn change(&self) -> Change {
         let value = serde_json::to_vec(self).expect("a contact is JSON");
-        Change::Put(Table::Contacts, disk::key([self.jid.to_string().as_bytes()]), value)
+        Change::Put(
+            Table::Contacts,
+            disk::key([self.jid.to_string().as_bytes()]),
+            value,
+        )
     }
 }
 
@@ -171,7 +175,10 @@ impl Phone {
         };
         let row = self.shared.log().add(&self.stored.jid, message);
         self.changes.push(row);
-        self.waiting.entry(chat.clone()).or_default().push(id.clone());
+        self.waiting
+            .entry(chat.clone())
+            .or_default()
+            .push(id.clone());
         self.release(chat);
         id
     }
@@ -185,7 +192,11 @@ impl Phone {
             return;
         }
         for id in self.waiting.remove(chat).unwrap_or_default() {
-            let text = self.shared.log().find(chat, true, &id).map(|m| m.text.clone());
+            let text = self
+                .shared
+                .log()
+                .find(chat, true, &id)
+                .map(|m| m.text.clone());
             if let Some(text) = text {
                 self.encrypt(chat, &id, &text, None);
             }
@@ -221,7 +232,8 @@ impl Phone {
     pub(super) fn post(&mut self, node: Node) {
         let number = self.outbox.last_key_value().map_or(1, |(last, _)| last + 1);
         let key = self.outbox_key(number);
-        self.changes.push(Change::Put(Table::ContactOutbox, key, wire::encode(&node)));
+        self.changes
+            .push(Change::Put(Table::ContactOutbox, key, wire::encode(&node)));
         if self.logged_in {
             self.sends.push(node.clone());
         }
@@ -236,7 +248,10 @@ impl Phone {
 
     /// Moves one of the contact's own messages forward.
     pub(super) fn mark(&mut self, chat: &Jid, id: &str, status: Status) {
-        let row = self.shared.log().advance(&self.stored.jid, chat, true, id, status);
+        let row = self
+            .shared
+            .log()
+            .advance(&self.stored.jid, chat, true, id, status);
         self.changes.extend(row);
     }
 
@@ -247,17 +262,28 @@ impl Phone {
                 && ack.attr("id") == node.attr("id")
                 && (node.tag == "message" || ack.attr("type") == node.attr("type"))
         };
-        let Some(number) = self.outbox.iter().find(|(_, node)| fits(node)).map(|(number, _)| *number)
+        let Some(number) = self
+            .outbox
+            .iter()
+            .find(|(_, node)| fits(node))
+            .map(|(number, _)| *number)
         else {
             return;
         };
         let node = self.outbox.remove(&number);
-        self.changes.push(Change::Delete(Table::ContactOutbox, self.outbox_key(number)));
+        self.changes.push(Change::Delete(
+            Table::ContactOutbox,
+            self.outbox_key(number),
+        ));
         if let Some(node) = node.filter(|node| node.tag == "message")
             && let (Some(chat), Some(id)) = (node.jid("to"), node.attr("id"))
         {
             let refused = ack.attr("error").is_some();
-            let status = if refused { Status::Failed } else { Status::Sent };
+            let status = if refused {
+                Status::Failed
+            } else {
+                Status::Sent
+            };
             self.mark(&chat, &id, status);
         }
     }
@@ -274,7 +300,9 @@ impl Phone {
             .keyring
             .make_prekeys(count)
             .iter()
-            .fold(Node::new("list"), |list, (id, value)| list.child(prekey_node(*id, value)));
+            .fold(Node::new("list"), |list, (id, value)| {
+                list.child(prekey_node(*id, value))
+            });
         let iq = Node::new("iq")
             .with("type", "set")
             .with("xmlns", "encrypt")
@@ -322,7 +350,9 @@ impl Phone {
 
     /// The answer to a request.
     pub(super) fn answer(&mut self, node: &Node) {
-        let asked = node.attr("id").and_then(|id| self.asked.remove(id.as_ref()));
+        let asked = node
+            .attr("id")
+            .and_then(|id| self.asked.remove(id.as_ref()));
         let failed = node.attr("type").as_deref() == Some("error");
         match asked {
             Some(Asked::Upload) if !failed => {
@@ -336,7 +366,9 @@ impl Phone {
 
     fn keys_came(&mut self, chat: &Jid, node: &Node) {
         let users = node.find("list").map_or(&[][..], Node::children);
-        let user = users.iter().find(|user| user.jid("jid").as_ref() == Some(chat));
+        let user = users
+            .iter()
+            .find(|user| user.jid("jid").as_ref() == Some(chat));
         let bundle = user.and_then(super::incoming::read_bundle);
         let established = match &bundle {
             Some((keys, prekey)) => self.keyring.establish(chat, keys, *prekey).ok(),
@@ -396,23 +428,26 @@ impl Phone {
                 .map(|m| m.id.clone());
             unread.collect()
         };
-        let Some((last, rest)) = unread.split_first() else {
+        let Some((newest, older)) = unread.split_first() else {
             return;
         };
         let mut receipt = Node::new("receipt")
-            .with("id", last.as_str())
+            .with("id", newest.as_str())
             .with("to", chat)
             .with("type", "read")
             .with("t", (self.now / 1000).to_string());
-        if !rest.is_empty() {
-            let list = rest.iter().rev().fold(Node::new("list"), |list, id| {
+        if !older.is_empty() {
+            let list = older.iter().rev().fold(Node::new("list"), |list, id| {
                 list.child(Node::new("item").with("id", id.as_str()))
             });
             receipt = receipt.child(list);
         }
         self.post(receipt);
         for id in &unread {
-            let row = self.shared.log().advance(&self.stored.jid, chat, false, id, Status::Read);
+            let row = self
+                .shared
+                .log()
+                .advance(&self.stored.jid, chat, false, id, Status::Read);
             self.changes.extend(row);
         }
     }
@@ -437,10 +472,8 @@ impl Phone {
         let forgotten = self.keyring.forget();
         self.changes.extend(forgotten);
         let noise_private = self.stored.keys.noise_private;
-        self.stored.keys = OwnKeys {
-            noise_private,
-            ..OwnKeys::generate(self.now)
-        };
+        self.stored.keys = OwnKeys::generate(self.now);
+        self.stored.keys.noise_private = noise_private;
         self.keyring = Keyring::new(self.stored.jid.clone(), &self.stored.keys)?;
         self.stored.uploaded = false;
         self.changes.push(self.stored.change());
@@ -455,7 +488,9 @@ impl Phone {
         match wire::message::unpad(plaintext).map(wire::message::read) {
             Ok(IncomingContent::Text { body, .. }) => body,
             Ok(IncomingContent::Unsupported { kind }) => format!("[{kind}]"),
-            Err(_) => "[malformed]".to_owned(),
+            Ok(IncomingContent::Undecryptable | IncomingContent::IdentityChanged) | Err(_) => {
+                "[malformed]".to_owned()
+            }
         }
     }
 }

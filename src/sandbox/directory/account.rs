@@ -94,7 +94,11 @@ impl SignedKey {
         Some(Self {
             id: key_id(node)?,
             value: key_value(node, "value")?,
-            signature: node.find("signature")?.content_bytes().filter(|s| s.len() == 64)?.to_vec(),
+            signature: node
+                .find("signature")?
+                .content_bytes()
+                .filter(|s| s.len() == 64)?
+                .to_vec(),
         })
     }
 
@@ -160,5 +164,7 @@ pub(in crate::sandbox) fn key_value(node: &Node, tag: &str) -> Option<[u8; 32]> 
 
 /// `<key>`, a one-time prekey.
 pub(in crate::sandbox) fn prekey_node(id: u32, value: &[u8; 32]) -> Node {
-    Node::new("key").child(id_node(id)).child(Node::new("value").bytes(*value))
+    Node::new("key")
+        .child(id_node(id))
+        .child(Node::new("value").bytes(*value))
 }

@@ -31,7 +31,10 @@ pub(in crate::sandbox) struct Mailbox(pub(in crate::sandbox) VecDeque<Entry>);
 impl Mailbox {
     /// The entry of a number.
     pub(in crate::sandbox) fn entry(&mut self, number: u64) -> Option<&mut Entry> {
-        let at = self.0.binary_search_by_key(&number, |entry| entry.number).ok()?;
+        let at = self
+            .0
+            .binary_search_by_key(&number, |entry| entry.number)
+            .ok()?;
         self.0.get_mut(at)
     }
 
@@ -43,7 +46,10 @@ impl Mailbox {
 
     /// How many stanzas with a tag could be sent.
     pub(in crate::sandbox) fn count(&self, tag: &str) -> u64 {
-        let waiting = self.0.iter().filter(|entry| entry.durable && entry.node.tag == tag);
+        let waiting = self
+            .0
+            .iter()
+            .filter(|entry| entry.durable && entry.node.tag == tag);
         waiting.count() as u64
     }
 }
@@ -74,7 +80,10 @@ pub(in crate::sandbox) fn row_value(at: i64, node: &Node) -> Vec<u8> {
 /// Reads a row.
 pub(in crate::sandbox) fn read_row(key: &[u8], value: &[u8]) -> Option<(Jid, Entry)> {
     let (owner, number) = key.split_last_chunk::<8>()?;
-    let owner = std::str::from_utf8(owner.strip_suffix(&[0])?).ok()?.parse().ok()?;
+    let owner = std::str::from_utf8(owner.strip_suffix(&[0])?)
+        .ok()?
+        .parse()
+        .ok()?;
     let (at, stanza) = value.split_first_chunk::<8>()?;
     let entry = Entry {
         number: u64::from_be_bytes(*number),

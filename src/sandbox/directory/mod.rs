@@ -90,13 +90,22 @@ impl Directory {
         for (key, value) in &snapshot[&Table::Prekeys] {
             let (owner, id, value) = read_prekey(key, value)
                 .ok_or_else(|| corrupt("prekeys", "its key is malformed".to_owned()))?;
-            directory.prekeys.entry(owner).or_default().insert(id, value);
+            directory
+                .prekeys
+                .entry(owner)
+                .or_default()
+                .insert(id, value);
         }
         for (key, value) in &snapshot[&Table::Mailbox] {
             let (owner, entry) = mailbox::read_row(key, value)
                 .ok_or_else(|| corrupt("mailbox", "it is no stanza".to_owned()))?;
             directory.next_entry = directory.next_entry.max(entry.number + 1);
-            directory.mailboxes.entry(owner).or_default().0.push_back(entry);
+            directory
+                .mailboxes
+                .entry(owner)
+                .or_default()
+                .0
+                .push_back(entry);
         }
         Ok(directory)
     }
@@ -105,16 +114,19 @@ impl Directory {
     pub(super) fn save_account(&self, jid: &Jid, step: &mut Step) {
         if let Some(account) = self.accounts.get(jid) {
             let value = serde_json::to_vec(account).expect("an account is JSON");
-            step.changes.push(Change::Put(Table::Users, account_key(jid), value));
+            step.changes
+                .push(Change::Put(Table::Users, account_key(jid), value));
         }
     }
 
     /// Removes an account and all that belongs to it.
     pub(super) fn remove_account(&mut self, jid: &Jid, step: &mut Step) {
         self.accounts.remove(jid);
-        step.changes.push(Change::Delete(Table::Users, account_key(jid)));
+        step.changes
+            .push(Change::Delete(Table::Users, account_key(jid)));
         for id in self.prekeys.remove(jid).unwrap_or_default().into_keys() {
-            step.changes.push(Change::Delete(Table::Prekeys, prekey_key(jid, id)));
+            step.changes
+                .push(Change::Delete(Table::Prekeys, prekey_key(jid, id)));
         }
         for entry in self.mailboxes.remove(jid).unwrap_or_default().0 {
             let key = mailbox::row_key(jid, entry.number);
@@ -124,23 +136,36 @@ impl Directory {
 
     /// Puts a one-time prekey into the directory.
     pub(super) fn add_prekey(&mut self, jid: &Jid, id: u32, value: [u8; 32], step: &mut Step) {
-        self.prekeys.entry(jid.clone()).or_default().insert(id, value);
-        step.changes.push(Change::Put(Table::Prekeys, prekey_key(jid, id), value.to_vec()));
+        self.prekeys
+            .entry(jid.clone())
+            .or_default()
+            .insert(id, value);
+        step.changes.push(Change::Put(
+            Table::Prekeys,
+            prekey_key(jid, id),
+            value.to_vec(),
+        ));
     }
 
     /// Takes a one-time prekey, which nobody gets again. The second value is how many are left.
-    pub(super) fn take_prekey(&mut self, jid: &Jid, step: &mut Step) -> Option<((u32, [u8; 32]), usize)> {
+    pub(super) fn take_prekey(
+        &mut self,
+        jid: &Jid,
+        step: &mut Step,
+    ) -> Option<((u32, [u8; 32]), usize)> {
         let prekeys = self.prekeys.get_mut(jid)?;
         let (id, value) = prekeys.pop_first()?;
         let left = prekeys.len();
-        step.changes.push(Change::Delete(Table::Prekeys, prekey_key(jid, id)));
+        step.changes
+            .push(Change::Delete(Table::Prekeys, prekey_key(jid, id)));
         Some(((id, value), left))
     }
 
     /// Removes all one-time prekeys of an account.
     pub(super) fn clear_prekeys(&mut self, jid: &Jid, step: &mut Step) {
         for id in self.prekeys.remove(jid).unwrap_or_default().into_keys() {
-            step.changes.push(Change::Delete(Table::Prekeys, prekey_key(jid, id)));
+            step.changes
+                .push(Change::Delete(Table::Prekeys, prekey_key(jid, id)));
         }
     }
 
@@ -149,15 +174,23 @@ impl Directory {
         let number = self.next_entry;
         self.next_entry += 1;
         let key = mailbox::row_key(to, number);
-        step.changes.push(Change::Put(Table::Mailbox, key, mailbox::row_value(now, &node)));
+        step.changes.push(Change::Put(
+            Table::Mailbox,
+            key,
+            mailbox::row_value(now, &node),
+        ));
         step.effects.push(Effect::Deliver(to.clone(), number));
-        self.mailboxes.entry(to.clone()).or_default().0.push_back(Entry {
-            number,
-            at: now,
-            node,
-            durable: false,
-            sent_on: 0,
-        });
+        self.mailboxes
+            .entry(to.clone())
+            .or_default()
+            .0
+            .push_back(Entry {
+                number,
+                at: now,
+                node,
+                durable: false,
+                sent_on: 0,
+            });
     }
 
     /// Removes what a client acknowledged.
@@ -238,6 +271,9 @@ fn prekey_key(jid: &Jid, id: u32) -> Vec<u8> {
 
 fn read_prekey(key: &[u8], value: &[u8]) -> Option<(Jid, u32, [u8; 32])> {
     let (owner, id) = key.split_last_chunk::<4>()?;
-    let owner = std::str::from_utf8(owner.strip_suffix(&[0])?).ok()?.parse().ok()?;
+    let owner = std::str::from_utf8(owner.strip_suffix(&[0])?)
+        .ok()?
+        .parse()
+        .ok()?;
     Some((owner, u32::from_be_bytes(*id), value.try_into().ok()?))
 }

@@ -38,7 +38,10 @@ pub(super) fn router(cast: Cast) -> Router<Arc<Office>> {
         .route("/info", get(info))
         .route("/contacts", get(contacts))
         .route("/contacts/{id}/chats", get(chats))
-        .route("/contacts/{id}/chats/{jid}/messages", get(messages).post(write))
+        .route(
+            "/contacts/{id}/chats/{jid}/messages",
+            get(messages).post(write),
+        )
         .route("/contacts/{id}/chats/{jid}/read", post(read))
         .route("/contacts/{id}/chats/{jid}/typing", post(typing))
         .route("/contacts/{id}/online", post(online))
@@ -82,11 +85,16 @@ async fn info(Extension(info): Extension<Arc<Value>>) -> Json<Value> {
 
 fn contact(cast: &Cast, id: &str) -> Result<ContactHandle, ApiError> {
     let jid: Jid = id.parse().map_err(|_| ApiError::NotFound)?;
-    cast.get().and_then(|contacts| contacts.get(&jid)).ok_or(ApiError::NotFound)
+    cast.get()
+        .and_then(|contacts| contacts.get(&jid))
+        .ok_or(ApiError::NotFound)
 }
 
 async fn contacts(Extension(cast): Extension<Cast>) -> Json<Value> {
-    let all = cast.get().map(|contacts| contacts.all()).unwrap_or_default();
+    let all = cast
+        .get()
+        .map(|contacts| contacts.all())
+        .unwrap_or_default();
     let list: Vec<Value> = all
         .iter()
         .map(|contact| {
@@ -128,7 +136,9 @@ async fn chats(
             let messages = contact.messages(chat);
             let unread = messages
                 .iter()
-                .filter(|m| !m.outgoing && !m.notice && m.status < crate::sandbox::contacts::Status::Read)
+                .filter(|m| {
+                    !m.outgoing && !m.notice && m.status < crate::sandbox::contacts::Status::Read
+                })
                 .count();
             let last = messages.last();
             let value = json!({
@@ -214,14 +224,17 @@ async fn events(
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, ApiError> {
     let mut changes = contact(&cast, &id)?.changes();
     changes.mark_changed();
-    let cancel = office.cancel.clone();
-    let stream = futures_util::stream::unfold((changes, cancel), |(mut changes, cancel)| async {
+    let end = office.cancel.clone();
+    let stream = futures_util::stream::unfold((changes, end), |(mut changes, end)| async {
         let changed = tokio::select! {
             changed = changes.changed() => changed.is_ok(),
-            () = cancel.cancelled() => false,
+            () = end.cancelled() => false,
         };
         let version = *changes.borrow_and_update();
-        changed.then(|| (Ok(Event::default().data(version.to_string())), (changes, cancel)))
+        changed.then(|| {
+            let event = Event::default().data(version.to_string());
+            (Ok(event), (changes, end))
+        })
     });
     Ok(Sse::new(stream).keep_alive(KeepAlive::new().interval(Duration::from_secs(20))))
 }

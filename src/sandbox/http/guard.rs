@@ -30,7 +30,10 @@ pub(super) async fn check(request: Request, next: Next) -> Response {
 
 /// The authority a request is for: the `Host` header, or the request's own in HTTP/2.
 fn host(request: &Request) -> Option<String> {
-    let named = request.headers().get(header::HOST).and_then(|host| host.to_str().ok());
+    let named = request
+        .headers()
+        .get(header::HOST)
+        .and_then(|host| host.to_str().ok());
     named
         .map(str::to_owned)
         .or_else(|| request.uri().authority().map(ToString::to_string))
@@ -42,13 +45,21 @@ fn is_loopback(host: &str) -> bool {
         _ => host,
     };
     matches!(name, "localhost" | "[::1]")
-        || name.parse::<std::net::Ipv4Addr>().is_ok_and(|address| address.is_loopback())
+        || name
+            .parse::<std::net::Ipv4Addr>()
+            .is_ok_and(|address| address.is_loopback())
 }
 
 fn is_same_origin(headers: &HeaderMap, host: &str) -> bool {
-    let text = |name| headers.get(name).map(|value: &header::HeaderValue| value.to_str().unwrap_or(""));
+    let text = |name| {
+        headers
+            .get(name)
+            .map(|value: &header::HeaderValue| value.to_str().unwrap_or(""))
+    };
     let origin = text(header::ORIGIN).is_none_or(|origin| origin == format!("http://{host}"));
-    let site = headers.get("sec-fetch-site").map(|value| value.to_str().unwrap_or(""));
+    let site = headers
+        .get("sec-fetch-site")
+        .map(|value| value.to_str().unwrap_or(""));
     origin && site.is_none_or(|site| matches!(site, "same-origin" | "none"))
 }
 
@@ -58,10 +69,22 @@ mod tests {
 
     #[test]
     fn only_names_of_this_machine_pass() {
-        for host in ["127.0.0.1", "127.0.0.1:29342", "localhost:1", "[::1]:80", "127.0.0.9:1"] {
+        for host in [
+            "127.0.0.1",
+            "127.0.0.1:29342",
+            "localhost:1",
+            "[::1]:80",
+            "127.0.0.9:1",
+        ] {
             assert!(is_loopback(host), "{host}");
         }
-        for host in ["evil.example", "127.0.0.1.evil.example:80", "localhost.evil.example", "10.0.0.1", ""] {
+        for host in [
+            "evil.example",
+            "127.0.0.1.evil.example:80",
+            "localhost.evil.example",
+            "10.0.0.1",
+            "",
+        ] {
             assert!(!is_loopback(host), "{host}");
         }
     }
@@ -76,10 +99,22 @@ mod tests {
         };
         let host = "127.0.0.1:29342";
         assert!(is_same_origin(&headers(&[]), host));
-        assert!(is_same_origin(&headers(&[("origin", "http://127.0.0.1:29342")]), host));
-        assert!(!is_same_origin(&headers(&[("origin", "http://evil.example")]), host));
+        assert!(is_same_origin(
+            &headers(&[("origin", "http://127.0.0.1:29342")]),
+            host
+        ));
+        assert!(!is_same_origin(
+            &headers(&[("origin", "http://evil.example")]),
+            host
+        ));
         assert!(!is_same_origin(&headers(&[("origin", "null")]), host));
-        assert!(!is_same_origin(&headers(&[("sec-fetch-site", "cross-site")]), host));
-        assert!(is_same_origin(&headers(&[("sec-fetch-site", "same-origin")]), host));
+        assert!(!is_same_origin(
+            &headers(&[("sec-fetch-site", "cross-site")]),
+            host
+        ));
+        assert!(is_same_origin(
+            &headers(&[("sec-fetch-site", "same-origin")]),
+            host
+        ));
     }
 }

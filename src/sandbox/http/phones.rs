@@ -22,7 +22,8 @@ pub(super) struct Registration {
     jid: Jid,
     name: String,
     noise_key: String,
-    registration_id: u32,
+    #[serde(rename = "registration_id")]
+    device_id: u32,
     identity: String,
     signed_prekey_id: u32,
     signed_prekey: String,
@@ -57,19 +58,28 @@ pub(super) async fn register(
 }
 
 fn read(registration: &Registration, now: i64) -> Option<Account> {
-    let Jid::User { user, server, device: 0 } = &registration.jid else {
+    let Jid::User {
+        user,
+        server,
+        device: 0,
+    } = &registration.jid
+    else {
         return None;
     };
     let flavour = Flavour::of_server(server)?;
-    user.parse::<u64>().ok().filter(|number| number.to_string() == *user)?;
+    user.parse::<u64>()
+        .ok()
+        .filter(|number| number.to_string() == *user)?;
     let key = |text: &str| <[u8; 32]>::try_from(STANDARD.decode(text).ok()?).ok();
     let keys = DeviceKeys {
-        registration_id: registration.registration_id,
+        registration_id: registration.device_id,
         identity: key(&registration.identity)?,
         signed: SignedKey {
             id: registration.signed_prekey_id,
             value: key(&registration.signed_prekey)?,
-            signature: STANDARD.decode(&registration.signed_prekey_signature).ok()?,
+            signature: STANDARD
+                .decode(&registration.signed_prekey_signature)
+                .ok()?,
         },
     };
     if !keys.signed.is_signed_by(&keys.identity) {
