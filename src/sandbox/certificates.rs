@@ -35,23 +35,20 @@ impl Certificates {
         let stored = snapshot[&Table::Keys]
             .iter()
             .find(|(key, _)| key == b"noise");
-        let keys = match stored {
-            Some((_, value)) => {
-                serde_json::from_slice(value).map_err(|error| DiskError::Corrupt {
-                    table: "keys",
-                    reason: error.to_string(),
-                })?
-            }
-            None => {
-                let made = Stored {
-                    root: rand::random(),
-                    intermediate: rand::random(),
-                    leaf: rand::random(),
-                };
-                let value = serde_json::to_vec(&made).expect("arrays of bytes are JSON");
-                changes.push(Change::Put(Table::Keys, b"noise".to_vec(), value));
-                made
-            }
+        let keys = if let Some((_, value)) = stored {
+            serde_json::from_slice(value).map_err(|error| DiskError::Corrupt {
+                table: "keys",
+                reason: error.to_string(),
+            })?
+        } else {
+            let made = Stored {
+                root: rand::random(),
+                intermediate: rand::random(),
+                leaf: rand::random(),
+            };
+            let value = serde_json::to_vec(&made).expect("arrays of bytes are JSON");
+            changes.push(Change::Put(Table::Keys, b"noise".to_vec(), value));
+            made
         };
         let validity = now.plus_millis(-DAY)..now.plus_millis(10 * 365 * DAY);
         let leaf = noise::public_key(&keys.leaf);

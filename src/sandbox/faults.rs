@@ -40,14 +40,27 @@ struct Armed {
 pub struct Faults(Mutex<Vec<Armed>>);
 
 /// What becomes of a stanza.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Verdict {
-    pub(super) drop: bool,
+    /// How often it is sent.
+    pub(super) copies: usize,
     pub(super) delay: Option<Duration>,
-    pub(super) duplicate: bool,
+    /// Whether it waits for the next.
     pub(super) hold: bool,
     pub(super) disconnect: bool,
     pub(super) before: Option<Node>,
+}
+
+impl Default for Verdict {
+    fn default() -> Self {
+        Self {
+            copies: 1,
+            delay: None,
+            hold: false,
+            disconnect: false,
+            before: None,
+        }
+    }
 }
 
 impl Faults {
@@ -105,9 +118,9 @@ impl Faults {
             }
             armed.left -= 1;
             match armed.fault {
-                Fault::Drop => verdict.drop = true,
+                Fault::Drop => verdict.copies = 0,
                 Fault::Delay(time) => verdict.delay = Some(time),
-                Fault::Duplicate => verdict.duplicate = true,
+                Fault::Duplicate => verdict.copies = 2,
                 Fault::Reorder => verdict.hold = true,
                 Fault::Disconnect => verdict.disconnect = true,
                 Fault::CorruptCiphertext => corrupt(node),

@@ -228,11 +228,11 @@ impl Office {
                 entry.sent_on = line.id;
                 line.send(entry.node.clone());
             }
-            Some(_) => {}
             None if entry.node.tag == "message" && matches!(to, Jid::Interop { .. }) => {
                 self.pushes.wanted(to.clone());
             }
-            None => {}
+            // It comes with the mailbox.
+            _ => {}
         }
     }
 

@@ -39,19 +39,16 @@ impl Signing {
         let stored = snapshot[&Table::Keys]
             .iter()
             .find(|(key, _)| key == b"signing");
-        let pem = match stored {
-            Some((_, pem)) => {
-                String::from_utf8(pem.clone()).map_err(|error| corrupt(error.to_string()))?
-            }
-            None => {
-                // rsa 0.9 takes the generator of its own generation of rand.
-                let made = RsaPrivateKey::new(&mut rsa::rand_core::OsRng, BITS)
-                    .and_then(|key| Ok(key.to_pkcs8_pem(LineEnding::LF)?))
-                    .map_err(|error| corrupt(error.to_string()))?;
-                let pem = made.as_bytes().to_vec();
-                changes.push(Change::Put(Table::Keys, b"signing".to_vec(), pem));
-                made.to_string()
-            }
+        let pem = if let Some((_, pem)) = stored {
+            String::from_utf8(pem.clone()).map_err(|error| corrupt(error.to_string()))?
+        } else {
+            // rsa 0.9 takes the generator of its own generation of rand.
+            let made = RsaPrivateKey::new(&mut rsa::rand_core::OsRng, BITS)
+                .and_then(|key| Ok(key.to_pkcs8_pem(LineEnding::LF)?))
+                .map_err(|error| corrupt(error.to_string()))?;
+            let pem = made.as_bytes().to_vec();
+            changes.push(Change::Put(Table::Keys, b"signing".to_vec(), pem));
+            made.to_string()
         };
         let private =
             RsaPrivateKey::from_pkcs8_pem(&pem).map_err(|error| corrupt(error.to_string()))?;

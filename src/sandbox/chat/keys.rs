@@ -53,11 +53,7 @@ impl Desk<'_> {
             let (Some(id), Some(value)) = (key_id(key), key_value(key, "value")) else {
                 continue;
             };
-            let held = self
-                .directory
-                .prekeys
-                .get(self.me)
-                .map_or(0, BTreeMap::len);
+            let held = self.directory.prekeys.get(self.me).map_or(0, BTreeMap::len);
             if held < MOST {
                 self.directory.add_prekey(self.me, id, value, self.step);
             }
@@ -72,11 +68,7 @@ impl Desk<'_> {
     /// `<iq type="get" xmlns="encrypt">`: count, digest or fetch.
     pub(super) fn get_keys(&mut self, node: &Node) -> Result<Option<Node>, u16> {
         if node.find("count").is_some() {
-            let held = self
-                .directory
-                .prekeys
-                .get(self.me)
-                .map_or(0, BTreeMap::len);
+            let held = self.directory.prekeys.get(self.me).map_or(0, BTreeMap::len);
             return Ok(Some(Node::new("count").with("value", held as u64)));
         }
         if node.find("digest").is_some() {

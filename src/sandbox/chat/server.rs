@@ -67,12 +67,12 @@ pub(in crate::sandbox) async fn serve(
             return;
         }
     };
-    let (mut sealer, opener) = transport.split();
+    let (mut sealing, opener) = transport.split();
     let client = match client {
         Ok(client) => client,
         Err(code) => {
             let failure = Node::new("failure").with("reason", u64::from(code));
-            let sealed = sealer.seal(&wire::pack(&failure));
+            let sealed = sealing.seal(&wire::pack(&failure));
             if writer.put(&sealed).is_ok() && writer.flush().await.is_ok() {
                 writer.close().await;
             }
@@ -81,14 +81,20 @@ pub(in crate::sandbox) async fn serve(
     };
     let (sender, outgoing) = mpsc::unbounded_channel();
     let (id, connected) = office.connect(&client.jid, sender.clone(), client.read_receipts);
-    let write = write(office.clone(), client.jid.clone(), writer, sealer, outgoing);
-    let read = async {
+    let outward = write(
+        office.clone(),
+        client.jid.clone(),
+        writer,
+        sealing,
+        outgoing,
+    );
+    let inward = async {
         connected.await.map_err(|_| LineError::Closed)?;
         read(&office, &client, &sender, &mut reader, opener).await
     };
     let outcome = tokio::select! {
-        outcome = read => outcome,
-        outcome = write => outcome,
+        outcome = inward => outcome,
+        outcome = outward => outcome,
         () = office.cancel.cancelled() => Ok(()),
     };
     if let Err(error) = outcome {
@@ -166,12 +172,7 @@ async fn write(
             if verdict.hold && held.is_none() {
                 held = Some(node);
             } else {
-                let copies = if verdict.drop {
-                    0
-                } else {
-                    1 + usize::from(verdict.duplicate)
-                };
-                for _ in 0..copies {
+                for _ in 0..verdict.copies {
                     writer.put(&sealer.seal(&wire::pack(&node)))?;
                 }
                 if let Some(late) = held.take() {

@@ -144,8 +144,8 @@ impl Actor {
                 continue;
             }
             match self.link.as_mut().map(Link::ready) {
-                Some(Ok(Some(stanza))) => {
-                    if !self.stanza(Ok(stanza)) {
+                Some(Ok(Some(node))) => {
+                    if !self.stanza(Ok(Some(node))) {
                         return false;
                     }
                 }

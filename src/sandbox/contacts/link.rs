@@ -61,12 +61,14 @@ impl Link {
         self.open(&frame)
     }
 
-    /// A stanza that has come already.
-    pub(super) fn ready(&mut self) -> Result<Option<Option<Node>>, LineError> {
-        match self.reader.ready() {
-            Some(frame) => Ok(Some(self.open(&frame)?)),
-            None => Ok(None),
+    /// A stanza that has come already; those that cannot be read are passed over.
+    pub(super) fn ready(&mut self) -> Result<Option<Node>, LineError> {
+        while let Some(frame) = self.reader.ready() {
+            if let Some(node) = self.open(&frame)? {
+                return Ok(Some(node));
+            }
         }
+        Ok(None)
     }
 
     fn open(&mut self, frame: &[u8]) -> Result<Option<Node>, LineError> {

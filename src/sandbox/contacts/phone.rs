@@ -428,16 +428,16 @@ impl Phone {
                 .map(|m| m.id.clone());
             unread.collect()
         };
-        let Some((last, rest)) = unread.split_first() else {
+        let Some((newest, older)) = unread.split_first() else {
             return;
         };
         let mut receipt = Node::new("receipt")
-            .with("id", last.as_str())
+            .with("id", newest.as_str())
             .with("to", chat)
             .with("type", "read")
             .with("t", (self.now / 1000).to_string());
-        if !rest.is_empty() {
-            let list = rest.iter().rev().fold(Node::new("list"), |list, id| {
+        if !older.is_empty() {
+            let list = older.iter().rev().fold(Node::new("list"), |list, id| {
                 list.child(Node::new("item").with("id", id.as_str()))
             });
             receipt = receipt.child(list);

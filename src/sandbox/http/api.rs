@@ -222,20 +222,18 @@ async fn events(
     axum::extract::State(office): axum::extract::State<Arc<Office>>,
     Path(id): Path<String>,
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, ApiError> {
-    let mut changes = contact(&cast, &id)?.changes();
-    changes.mark_changed();
-    let cancel = office.cancel.clone();
-    let stream = futures_util::stream::unfold((changes, cancel), |(mut changes, cancel)| async {
+    let mut versions = contact(&cast, &id)?.changes();
+    versions.mark_changed();
+    let end = office.cancel.clone();
+    let stream = futures_util::stream::unfold((versions, end), |(mut versions, end)| async {
         let changed = tokio::select! {
-            changed = changes.changed() => changed.is_ok(),
-            () = cancel.cancelled() => false,
+            changed = versions.changed() => changed.is_ok(),
+            () = end.cancelled() => false,
         };
-        let version = *changes.borrow_and_update();
+        let version = *versions.borrow_and_update();
         changed.then(|| {
-            (
-                Ok(Event::default().data(version.to_string())),
-                (changes, cancel),
-            )
+            let event = Event::default().data(version.to_string());
+            (Ok(event), (versions, end))
         })
     });
     Ok(Sse::new(stream).keep_alive(KeepAlive::new().interval(Duration::from_secs(20))))

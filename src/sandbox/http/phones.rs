@@ -22,7 +22,8 @@ pub(super) struct Registration {
     jid: Jid,
     name: String,
     noise_key: String,
-    registration_id: u32,
+    #[serde(rename = "registration_id")]
+    device_id: u32,
     identity: String,
     signed_prekey_id: u32,
     signed_prekey: String,
@@ -71,7 +72,7 @@ fn read(registration: &Registration, now: i64) -> Option<Account> {
         .filter(|number| number.to_string() == *user)?;
     let key = |text: &str| <[u8; 32]>::try_from(STANDARD.decode(text).ok()?).ok();
     let keys = DeviceKeys {
-        registration_id: registration.registration_id,
+        registration_id: registration.device_id,
         identity: key(&registration.identity)?,
         signed: SignedKey {
             id: registration.signed_prekey_id,
