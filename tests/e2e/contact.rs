@@ -1,6 +1,9 @@
 //! A contact on the gatekeeper's side: a phone with keys and ratchets of its own, and what its owner sees.
 
-use drawbridge::sandbox::{ContactHandle, Flavour, Message, Received, Status};
+use drawbridge::{
+    domain::{Quote, RemoteUserId, StanzaId},
+    sandbox::{ContactHandle, Flavour, Message, Received, Status},
+};
 
 use super::{
     client::{PATIENCE, User},
@@ -25,7 +28,7 @@ impl Contact {
             .expect("one more contact");
         let user = world
             .sandbox
-            .partner_login(&user.mxid)
+            .partner_login(flavour, &user.mxid)
             .expect("the gatekeeper knows the user");
         Self { phone, user }
     }
@@ -43,6 +46,17 @@ impl Contact {
     /// Writes to the user.
     pub(crate) async fn say(&self, text: &str) {
         let sent = self.phone.send_text(&self.user, text).await;
+        sent.expect("a contact can always write");
+    }
+
+    /// Answers a text the user wrote.
+    pub(crate) async fn reply(&self, to: &str, text: &str) {
+        let message = self.receives(to).await;
+        let quotes = Quote {
+            id: StanzaId::parse(message.id).expect("an id"),
+            sender: Some(RemoteUserId::parse(self.user.as_str()).expect("an address")),
+        };
+        let sent = self.phone.send_reply(&self.user, text, quotes).await;
         sent.expect("a contact can always write");
     }
 

@@ -52,6 +52,23 @@ async fn story(engine: Engine) {
         .await;
     assert_eq!(alice.bodies(&room, &ghost).await, TEXTS);
 
+    // Answers, both ways.
+    let theirs = alice.hear(&room, &ghost, |body| body == "plain").await;
+    let theirs = theirs["event_id"].as_str().expect("an id").to_owned();
+    events.push(alice.reply(&room, &theirs, "an answer").await);
+    let answer = contact.receives("an answer").await;
+    let quoted = answer.quotes.expect("it quotes");
+    assert_eq!(quoted.id.as_str(), contact.wrote("plain").id);
+    assert_eq!(quoted.sender.map(String::from), Some(contact.jid()));
+    contact.reply("plain", "and an answer back").await;
+    let back = alice
+        .hear(&room, &ghost, |body| body == "and an answer back")
+        .await;
+    assert_eq!(
+        back["content"]["m.relates_to"]["m.in_reply_to"]["event_id"],
+        events[0].as_str()
+    );
+
     // Read receipts, both ways.
     let last = events.last().expect("an event").clone();
     contact.read();
@@ -60,9 +77,10 @@ async fn story(engine: Engine) {
             seen.has_read(&room, &last, &ghost).then_some(())
         })
         .await;
-    let back = alice.hear(&room, &ghost, |body| body == TEXTS[0]).await;
-    alice.read(&room, back["event_id"].as_str().expect("an id")).await;
-    contact.sees_read(TEXTS[0]).await;
+    alice
+        .read(&room, back["event_id"].as_str().expect("an id"))
+        .await;
+    contact.sees_read("and an answer back").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
