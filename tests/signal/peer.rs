@@ -239,6 +239,16 @@ impl Peer {
             .is_some_and(|record| record.session_state().is_some())
     }
 
+    /// The ratchets as they are now, as a backup would hold them.
+    pub(crate) fn clone_ratchets(&self) -> HashMap<ProtocolAddress, SessionRecord> {
+        self.sessions.0.clone()
+    }
+
+    /// Puts a backup back.
+    pub(crate) fn restore_ratchets(&mut self, backup: HashMap<ProtocolAddress, SessionRecord>) {
+        self.sessions.0 = backup;
+    }
+
     pub(crate) fn encrypt(&mut self, plaintext: &[u8]) -> (CiphertextKind, Vec<u8>) {
         let message = message_encrypt(plaintext, &self.us, &mut self.sessions, &mut self.identity)
             .now_or_never()
