@@ -32,7 +32,9 @@ async fn text_goes_there_and_back_encrypted_and_is_shown_as_read() {
     let stage = Stage::start().await;
     let (mut user, mut client) = ready(&stage, &echo()).await;
     for text in ["hello", "how are you? 🌉", "line\nline"] {
-        client.send(user.message(&format!("id-{}", text.len()), &echo(), text)).await;
+        client
+            .send(user.message(&format!("id-{}", text.len()), &echo(), text))
+            .await;
         let (mut acked, mut delivered, mut read, mut answer) = (false, false, false, None);
         while !(acked && delivered && read && answer.is_some()) {
             let node = client.next().await;
@@ -62,9 +64,20 @@ async fn text_goes_there_and_back_encrypted_and_is_shown_as_read() {
     let contact = stage.sandbox.contact(&echo().to_string()).unwrap();
     assert_eq!(contact.received_count(), 3);
     let counters = contact.counters();
-    assert_eq!((counters.undecryptable, counters.key_reuse, counters.duplicates), (0, 0, 0));
+    assert_eq!(
+        (
+            counters.undecryptable,
+            counters.key_reuse,
+            counters.duplicates
+        ),
+        (0, 0, 0)
+    );
     let login = user.login.to_string();
-    stage.until("the mailbox is empty", || stage.sandbox.waiting(&login) == 0).await;
+    stage
+        .until("the mailbox is empty", || {
+            stage.sandbox.waiting(&login) == 0
+        })
+        .await;
 }
 
 #[tokio::test]
@@ -72,20 +85,38 @@ async fn a_contact_sees_how_far_its_message_came() {
     let stage = Stage::start().await;
     let (mut user, mut client) = ready(&stage, &live()).await;
     let contact = stage.sandbox.contact(&live().to_string()).unwrap();
-    let id = contact.send_text(&user.login.to_string(), "are you there?").await.unwrap();
+    let id = contact
+        .send_text(&user.login.to_string(), "are you there?")
+        .await
+        .unwrap();
     let message = client.next_of("message").await;
     assert_eq!(user.read(&message), "are you there?");
     client.acknowledge(&message).await;
     let status = |wanted: Status| {
         contact.wait_for(
-            move |contact| contact.sent().iter().any(|m| m.status == wanted).then_some(()),
+            move |contact| {
+                contact
+                    .sent()
+                    .iter()
+                    .any(|m| m.status == wanted)
+                    .then_some(())
+            },
             DEADLINE,
         )
     };
     status(Status::Sent).await.unwrap();
-    client.send(Node::new("receipt").with("id", id.as_str()).with("to", live())).await;
+    client
+        .send(
+            Node::new("receipt")
+                .with("id", id.as_str())
+                .with("to", live()),
+        )
+        .await;
     status(Status::Delivered).await.unwrap();
-    let read = Node::new("receipt").with("id", id.as_str()).with("to", live()).with("type", "read");
+    let read = Node::new("receipt")
+        .with("id", id.as_str())
+        .with("to", live())
+        .with("type", "read");
     client.send(read).await;
     status(Status::Read).await.unwrap();
     let ack = client.next_of("ack").await;
@@ -101,16 +132,24 @@ async fn a_message_key_used_twice_and_a_repetition_are_noticed() {
     client.send(message.clone()).await;
     client.send(message).await;
     contact
-        .wait_for(|contact| (contact.counters().duplicates == 1).then_some(()), DEADLINE)
+        .wait_for(
+            |contact| (contact.counters().duplicates == 1).then_some(()),
+            DEADLINE,
+        )
         .await
         .unwrap();
     assert_eq!(contact.received_count(), 1);
-    let before = user.ratchet.clone_ratchets();
+    let before = user.ratchet.sessions.clone();
     client.send(user.message("two", &live(), "two")).await;
-    user.ratchet.restore_ratchets(before);
-    client.send(user.message("three", &live(), "another text under the same key")).await;
+    user.ratchet.sessions = before;
+    client
+        .send(user.message("three", &live(), "another text under the same key"))
+        .await;
     contact
-        .wait_for(|contact| (contact.counters().key_reuse == 1).then_some(()), DEADLINE)
+        .wait_for(
+            |contact| (contact.counters().key_reuse == 1).then_some(()),
+            DEADLINE,
+        )
         .await
         .unwrap();
 }
@@ -129,7 +168,12 @@ async fn a_one_time_prekey_is_handed_out_once() {
     let mut client = user.connect(&stage).await;
     let third = client.keys_of(&live()).await.unwrap().prekey.unwrap();
     assert!(third.id != first.id && third.id != second.id);
-    assert!(client.keys_of(&Jid::user("447700900999", "s.whatsapp.net")).await.is_none());
+    assert!(
+        client
+            .keys_of(&Jid::user("447700900999", "s.whatsapp.net"))
+            .await
+            .is_none()
+    );
 }
 
 #[tokio::test]
@@ -150,7 +194,10 @@ async fn what_nobody_can_get_is_refused() {
     let nobody = Jid::user("447700900998", "s.whatsapp.net");
     client.send(user.message("lost", &nobody, "hello?")).await;
     let nack = client.next_of("ack").await;
-    assert_eq!((nack.attr("id").as_deref(), nack.attr("error").as_deref()), (Some("lost"), Some("404")));
+    assert_eq!(
+        (nack.attr("id").as_deref(), nack.attr("error").as_deref()),
+        (Some("lost"), Some("404"))
+    );
 
     let contact = stage.sandbox.contact(&live().to_string()).unwrap();
     contact
@@ -160,28 +207,53 @@ async fn what_nobody_can_get_is_refused() {
     contact.block(&user.login.to_string(), true).unwrap();
     let blocked = async {
         loop {
-            client.send(user.message("unwanted", &live(), "hello?")).await;
+            client
+                .send(user.message("unwanted", &live(), "hello?"))
+                .await;
             if client.next_of("ack").await.attr("error").as_deref() == Some("403") {
                 return;
             }
         }
     };
     tokio::time::timeout(DEADLINE, blocked).await.unwrap();
-    client.send(Node::new("message").with("to", live()).with("id", "empty")).await;
-    assert_eq!(client.next_of("ack").await.attr("error").as_deref(), Some("487"));
+    client
+        .send(Node::new("message").with("to", live()).with("id", "empty"))
+        .await;
+    assert_eq!(
+        client.next_of("ack").await.attr("error").as_deref(),
+        Some("487")
+    );
 }
 
 #[tokio::test]
 async fn a_blocklist_is_kept_and_honoured() {
     let stage = Stage::start().await;
     let (user, mut client) = ready(&stage, &live()).await;
-    let item = Node::new("item").with("action", "block").with("jid", live());
-    assert_eq!(client.ask("set", "blocklist", item).await.attr("type").as_deref(), Some("result"));
+    let item = Node::new("item")
+        .with("action", "block")
+        .with("jid", live());
+    assert_eq!(
+        client
+            .ask("set", "blocklist", item)
+            .await
+            .attr("type")
+            .as_deref(),
+        Some("result")
+    );
     let contact = stage.sandbox.contact(&live().to_string()).unwrap();
-    contact.send_text(&user.login.to_string(), "let me in").await.unwrap();
+    contact
+        .send_text(&user.login.to_string(), "let me in")
+        .await
+        .unwrap();
     contact
         .wait_for(
-            |contact| contact.sent().iter().any(|m| m.status == Status::Failed).then_some(()),
+            |contact| {
+                contact
+                    .sent()
+                    .iter()
+                    .any(|m| m.status == Status::Failed)
+                    .then_some(())
+            },
             DEADLINE,
         )
         .await
@@ -189,7 +261,10 @@ async fn a_blocklist_is_kept_and_honoured() {
     let stage = stage.restart().await;
     let mut client = user.connect(&stage).await;
     let list = client.ask("get", "blocklist", Node::new("list")).await;
-    assert_eq!(list.find("list").unwrap().children()[0].jid("jid"), Some(live()));
+    assert_eq!(
+        list.find("list").unwrap().children()[0].jid("jid"),
+        Some(live())
+    );
 }
 
 #[tokio::test]
@@ -199,7 +274,10 @@ async fn a_second_connection_takes_the_place_of_the_first() {
     let mut first = user.connect(&stage).await;
     let mut second = user.connect(&stage).await;
     let conflict = first.next_of("stream:error").await;
-    assert_eq!(conflict.find("conflict").unwrap().attr("type").as_deref(), Some("replaced"));
+    assert_eq!(
+        conflict.find("conflict").unwrap().attr("type").as_deref(),
+        Some("replaced")
+    );
     assert!(first.next_or_end().await.is_none());
     let pong = second.ask("get", "w:p", Node::new("ping")).await;
     assert_eq!(pong.attr("type").as_deref(), Some("result"));
@@ -213,7 +291,15 @@ async fn a_deleted_user_is_unknown_afterwards() {
     let gone = client.ask("set", "w:interop", Node::new("delete")).await;
     assert_eq!(gone.attr("type").as_deref(), Some("result"));
     assert!(client.next_or_end().await.is_none());
-    assert_eq!(user.dial(&stage).await.next().await.attr("reason").as_deref(), Some("404"));
+    assert_eq!(
+        user.dial(&stage)
+            .await
+            .next()
+            .await
+            .attr("reason")
+            .as_deref(),
+        Some("404")
+    );
 }
 
 #[tokio::test]
@@ -221,11 +307,23 @@ async fn typing_reaches_the_other_side() {
     let stage = Stage::start().await;
     let (user, mut client) = ready(&stage, &live()).await;
     let contact = stage.sandbox.contact(&live().to_string()).unwrap();
-    contact.wait_for(|contact| contact.is_connected().then_some(()), DEADLINE).await.unwrap();
-    client.send(Node::new("chatstate").with("to", live()).child(Node::new("composing"))).await;
+    contact
+        .wait_for(|contact| contact.is_connected().then_some(()), DEADLINE)
+        .await
+        .unwrap();
+    client
+        .send(
+            Node::new("chatstate")
+                .with("to", live())
+                .child(Node::new("composing")),
+        )
+        .await;
     let login = user.login.clone();
     contact
-        .wait_for(|contact| contact.sees_typing(&login).then_some(()), DEADLINE)
+        .wait_for(
+            |contact| contact.sees_typing(&login).then_some(()),
+            DEADLINE,
+        )
         .await
         .unwrap();
     contact.typing(&user.login.to_string(), true).unwrap();
@@ -241,7 +339,13 @@ async fn a_contact_on_a_new_phone_has_a_new_identity_and_everybody_is_told() {
     client.send(user.message("before", &live(), "before")).await;
     client.next_of("ack").await;
     let old = client.keys_of(&live()).await.unwrap().identity;
-    stage.sandbox.contact(&live().to_string()).unwrap().reinstall().await.unwrap();
+    stage
+        .sandbox
+        .contact(&live().to_string())
+        .unwrap()
+        .reinstall()
+        .await
+        .unwrap();
     let notice = loop {
         let node = client.next_of("notification").await;
         if node.find("identity").is_some() {
@@ -255,7 +359,10 @@ async fn a_contact_on_a_new_phone_has_a_new_identity_and_everybody_is_told() {
     client.send(user.message("after", &live(), "after")).await;
     let contact = stage.sandbox.contact(&live().to_string()).unwrap();
     contact
-        .wait_for(|contact| (contact.received_count() == 2).then_some(()), DEADLINE)
+        .wait_for(
+            |contact| (contact.received_count() == 2).then_some(()),
+            DEADLINE,
+        )
         .await
         .unwrap();
 }
@@ -277,22 +384,35 @@ async fn what_cannot_be_decrypted_is_asked_for_again_and_answered() {
     assert_eq!(retry.attr("type").as_deref(), Some("retry"));
     assert_eq!(retry.find("retry").unwrap().number("count"), Some(1));
     client.acknowledge(&retry).await;
-    client.send(user.message("broken", &live(), "legible at last")).await;
+    client
+        .send(user.message("broken", &live(), "legible at last"))
+        .await;
     let received = contact
         .wait_for(|contact| contact.received().pop(), DEADLINE)
         .await
         .unwrap();
-    assert_eq!((received.id.as_str(), received.text.as_str()), ("broken", "legible at last"));
+    assert_eq!(
+        (received.id.as_str(), received.text.as_str()),
+        ("broken", "legible at last")
+    );
     assert_eq!(contact.counters().undecryptable, 1);
 
-    let id = contact.send_text(&user.login.to_string(), "once more").await.unwrap();
+    let id = contact
+        .send_text(&user.login.to_string(), "once more")
+        .await
+        .unwrap();
     let lost = client.next_of("message").await;
     client.acknowledge(&lost).await;
     let ask = Node::new("receipt")
         .with("id", id.as_str())
         .with("to", live())
         .with("type", "retry")
-        .child(Node::new("retry").with("count", "1").with("id", id.as_str()).with("v", "1"));
+        .child(
+            Node::new("retry")
+                .with("count", "1")
+                .with("id", id.as_str())
+                .with("v", "1"),
+        );
     client.send(ask).await;
     let again = client.next_of("message").await;
     assert_eq!(again.attr("id").as_deref(), Some(id.as_str()));

@@ -30,7 +30,13 @@ async fn a_user_is_enlisted_once_and_keeps_the_login_with_new_keys() {
     let elsewhere = User::enlist(&stage, "@alice:example.org", Flavour::Messenger, &nobody()).await;
     assert_ne!(elsewhere.login, first.login);
     assert_eq!(
-        first.dial(&stage).await.next().await.attr("reason").as_deref(),
+        first
+            .dial(&stage)
+            .await
+            .next()
+            .await
+            .attr("reason")
+            .as_deref(),
         Some("401"),
         "the keys from before the second enlistment are not taken"
     );
@@ -50,30 +56,50 @@ async fn what_is_wrong_with_an_enlistment_is_said() {
     };
     let enlist = |keys, token: String, version| {
         let stage = &stage;
-        async move { reason(stage.enlist(Flavour::WhatsApp, &keys, &token, version).await) }
+        async move {
+            reason(
+                stage
+                    .enlist(Flavour::WhatsApp, &keys, &token, version)
+                    .await,
+            )
+        }
     };
 
     let mut forged = good.clone();
     forged.signed_prekey_signature[5] ^= 1;
     assert_eq!(enlist(forged, valid.clone(), "1").await, "bad_signature");
-    assert_eq!(enlist(good.clone(), valid.clone(), "0").await, "old_version");
+    assert_eq!(
+        enlist(good.clone(), valid.clone(), "0").await,
+        "old_version"
+    );
 
     let stale = token(&profile, stage.now().plus_millis(-2 * 60 * 60 * 1000));
     assert_eq!(enlist(good.clone(), stale, "1").await, "stale_token");
 
     let mut nameless = profile.clone();
     nameless.token.claims = [("name".to_owned(), json!("{visible_id}"))].into();
-    assert_eq!(enlist(good.clone(), token(&nameless, stage.now()), "1").await, "bad_identifier");
+    assert_eq!(
+        enlist(good.clone(), token(&nameless, stage.now()), "1").await,
+        "bad_identifier"
+    );
 
     let mut stranger = profile.clone();
     stranger.token.issuer = Some("somebody else".to_owned());
-    assert_eq!(enlist(good.clone(), token(&stranger, stage.now()), "1").await, "bad_integrator");
+    assert_eq!(
+        enlist(good.clone(), token(&stranger, stage.now()), "1").await,
+        "bad_integrator"
+    );
 
     let messenger = stage.profile(Flavour::Messenger);
-    assert_eq!(enlist(good.clone(), token(&messenger, stage.now()), "1").await, "bad_token");
+    assert_eq!(
+        enlist(good.clone(), token(&messenger, stage.now()), "1").await,
+        "bad_token"
+    );
 
     let unknown = SigningKey::open(&stage.dir.path().join("other.pem"), stage.now()).unwrap();
-    let foreign = unknown.token(&profile, "@alice:example.org", stage.now()).unwrap();
+    let foreign = unknown
+        .token(&profile, "@alice:example.org", stage.now())
+        .unwrap();
     assert_eq!(enlist(good.clone(), foreign, "1").await, "bad_token");
 
     login_of(&stage.enlist(Flavour::WhatsApp, &good, &valid, "1").await);
@@ -96,14 +122,18 @@ async fn a_login_needs_the_enlisted_key() {
     let mut user = User::enlist(&stage, "@alice:example.org", Flavour::WhatsApp, &nobody()).await;
     user.noise_private = rand::random();
     let refusal = user.dial(&stage).await.next().await;
-    assert_eq!((refusal.tag.as_ref(), refusal.attr("reason").as_deref()), ("failure", Some("401")));
+    assert_eq!(
+        (refusal.tag.as_ref(), refusal.attr("reason").as_deref()),
+        ("failure", Some("401"))
+    );
 }
 
 #[tokio::test]
 async fn a_token_vouches_for_one_user_only() {
     let stage = Stage::start().await;
     let alice = User::enlist(&stage, "@alice:example.org", Flavour::WhatsApp, &nobody()).await;
-    let mut thief = User::enlist(&stage, "@mallory:example.org", Flavour::WhatsApp, &nobody()).await;
+    let mut thief =
+        User::enlist(&stage, "@mallory:example.org", Flavour::WhatsApp, &nobody()).await;
     thief.login = alice.login.clone();
     let refusal = thief.dial(&stage).await.next().await;
     assert_eq!(refusal.attr("reason").as_deref(), Some("401"));
@@ -115,7 +145,11 @@ async fn thirty_days_without_connecting_end_the_enlistment() {
     let user = User::enlist(&stage, "@alice:example.org", Flavour::WhatsApp, &nobody()).await;
     drop(user.connect(&stage).await);
     let login = user.login.to_string();
-    stage.until("the connection ends", || !stage.sandbox.is_connected(&login)).await;
+    stage
+        .until("the connection ends", || {
+            !stage.sandbox.is_connected(&login)
+        })
+        .await;
     stage.clock.advance(30 * DAY - 60_000);
     stage.sandbox.sweep().await;
     assert!(stage.sandbox.partner_login("@alice:example.org").is_some());
@@ -123,7 +157,13 @@ async fn thirty_days_without_connecting_end_the_enlistment() {
     stage.sandbox.sweep().await;
     let refusal = user.dial(&stage).await.next().await;
     assert_eq!(refusal.attr("reason").as_deref(), Some("404"));
-    assert!(stage.profile(Flavour::WhatsApp).stanzas.unenlisted_reasons.contains(&404));
+    assert!(
+        stage
+            .profile(Flavour::WhatsApp)
+            .stanzas
+            .unenlisted_reasons
+            .contains(&404)
+    );
     User::enlist(&stage, "@alice:example.org", Flavour::WhatsApp, &nobody())
         .await
         .connect(&stage)

@@ -61,10 +61,14 @@ impl Stage {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let base_url = format!("http://{}", listener.local_addr().unwrap());
         tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis();
+        let now = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap()
+            .as_millis();
         let clock = ManualClock::new(i64::try_from(now).unwrap());
         let sandbox = start(&dir, &base_url, &clock).await;
-        let key = SigningKey::open(&dir.path().join("signing.pem"), Timestamp(clock.now_ms())).unwrap();
+        let key =
+            SigningKey::open(&dir.path().join("signing.pem"), Timestamp(clock.now_ms())).unwrap();
         let stage = Self {
             sandbox,
             seen,
@@ -131,7 +135,10 @@ impl Stage {
                 tokio::time::sleep(Duration::from_millis(10)).await;
             }
         };
-        assert!(tokio::time::timeout(DEADLINE, waiting).await.is_ok(), "in vain: {what}");
+        assert!(
+            tokio::time::timeout(DEADLINE, waiting).await.is_ok(),
+            "in vain: {what}"
+        );
     }
 
     pub(crate) fn pushes(&self) -> Vec<(String, Value)> {
@@ -140,9 +147,12 @@ impl Stage {
 }
 
 async fn start(dir: &TempDir, base_url: &str, clock: &ManualClock) -> Sandbox {
-    Sandbox::start(options(dir.path().join("sandbox"), base_url), Arc::new(clock.clone()))
-        .await
-        .unwrap()
+    Sandbox::start(
+        options(dir.path().join("sandbox"), base_url),
+        Arc::new(clock.clone()),
+    )
+    .await
+    .unwrap()
 }
 
 pub(crate) fn options(data_dir: std::path::PathBuf, base_url: &str) -> SandboxOptions {
@@ -164,7 +174,11 @@ async fn key_set(State(seen): State<Arc<Seen>>) -> Json<Value> {
     Json(seen.key_set.lock().unwrap().clone())
 }
 
-async fn push(State(seen): State<Arc<Seen>>, headers: HeaderMap, Json(body): Json<Value>) -> StatusCode {
+async fn push(
+    State(seen): State<Arc<Seen>>,
+    headers: HeaderMap,
+    Json(body): Json<Value>,
+) -> StatusCode {
     let token = headers["authorization"].to_str().unwrap().to_owned();
     seen.pushes.lock().unwrap().push((token, body));
     match seen.refuse_push_with.swap(0, Ordering::SeqCst) {

@@ -34,11 +34,19 @@ pub(crate) struct User {
 
 impl User {
     /// Enlists; `with` is whom the user will write to.
-    pub(crate) async fn enlist(stage: &Stage, visible_id: &str, flavour: Flavour, with: &Jid) -> Self {
+    pub(crate) async fn enlist(
+        stage: &Stage,
+        visible_id: &str,
+        flavour: Flavour,
+        with: &Jid,
+    ) -> Self {
         let noise_private: [u8; 32] = rand::random();
         let mut ratchet = Peer::new(&Jid::server("s.whatsapp.net"), with);
         let keys = keys(&noise_private, &ratchet.bundle(false));
-        let token = stage.key.token(&stage.profile(flavour), visible_id, stage.now()).unwrap();
+        let token = stage
+            .key
+            .token(&stage.profile(flavour), visible_id, stage.now())
+            .unwrap();
         let login = login_of(&stage.enlist(flavour, &keys, &token, "1").await);
         Self {
             visible_id: visible_id.to_owned(),
@@ -55,7 +63,10 @@ impl User {
         let Jid::Interop { user, .. } = self.login else {
             panic!("{} is no login", self.login)
         };
-        let token = stage.key.token(&profile, &self.visible_id, stage.now()).unwrap();
+        let token = stage
+            .key
+            .token(&profile, &self.visible_id, stage.now())
+            .unwrap();
         let payload = ClientPayload {
             username: None,
             passive: false,
@@ -69,7 +80,9 @@ impl User {
         }
         .encode();
         let (initiator, hello) = Initiator::new(self.noise_private, rand::random());
-        let mut stream = TcpStream::connect(stage.sandbox.chat_address()).await.unwrap();
+        let mut stream = TcpStream::connect(stage.sandbox.chat_address())
+            .await
+            .unwrap();
         let mut out = BytesMut::from(&WA_HEADER[..]);
         put_frame(&mut out, &hello).unwrap();
         stream.write_all(&out).await.unwrap();
@@ -102,15 +115,25 @@ impl User {
     pub(crate) fn message(&mut self, id: &str, to: &Jid, text: &str) -> Node {
         let padded = wire::message::pad(wire::message::text(text, None, None), 5);
         let (kind, bytes) = self.ratchet.encrypt(&padded);
-        let enc = Node::new("enc").with("v", "2").with("type", kind.as_str()).bytes(bytes);
-        Node::new("message").with("to", to).with("id", id).with("type", "text").child(enc)
+        let enc = Node::new("enc")
+            .with("v", "2")
+            .with("type", kind.as_str())
+            .bytes(bytes);
+        Node::new("message")
+            .with("to", to)
+            .with("id", id)
+            .with("type", "text")
+            .child(enc)
     }
 
     /// Decrypts a message to its text.
     pub(crate) fn read(&mut self, message: &Node) -> String {
         let enc = message.find("enc").unwrap();
         let kind = CiphertextKind::parse(&enc.attr("type").unwrap()).unwrap();
-        let padded = self.ratchet.decrypt(kind, enc.content_bytes().unwrap()).unwrap();
+        let padded = self
+            .ratchet
+            .decrypt(kind, enc.content_bytes().unwrap())
+            .unwrap();
         match wire::message::read(wire::message::unpad(&padded).unwrap()) {
             drawbridge::domain::IncomingContent::Text { body, .. } => body,
             other => panic!("{other:?} is no text"),
@@ -232,11 +255,18 @@ pub(crate) fn keys(noise_private: &[u8; 32], bundle: &Bundle) -> EnlistmentKeys 
 
 fn number(node: &Node) -> u32 {
     let bytes = node.find("id").unwrap().content_bytes().unwrap();
-    bytes.iter().fold(0, |number, byte| number << 8 | u32::from(*byte))
+    bytes
+        .iter()
+        .fold(0, |number, byte| number << 8 | u32::from(*byte))
 }
 
 fn bytes<const N: usize>(node: &Node, tag: &str) -> [u8; N] {
-    node.find(tag).unwrap().content_bytes().unwrap().try_into().unwrap()
+    node.find(tag)
+        .unwrap()
+        .content_bytes()
+        .unwrap()
+        .try_into()
+        .unwrap()
 }
 
 fn bundle(user: &Node) -> Option<Bundle> {

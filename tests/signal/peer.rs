@@ -25,8 +25,8 @@ struct Identity {
     known: HashMap<ProtocolAddress, IdentityKey>,
 }
 
-#[derive(Default)]
-struct Sessions(HashMap<ProtocolAddress, SessionRecord>);
+#[derive(Default, Clone)]
+pub(crate) struct Sessions(HashMap<ProtocolAddress, SessionRecord>);
 
 #[derive(Default)]
 struct PreKeys(HashMap<PreKeyId, PreKeyRecord>);
@@ -124,7 +124,8 @@ pub(crate) struct Peer {
     pub(crate) jid: Jid,
     us: ProtocolAddress,
     identity: Identity,
-    sessions: Sessions,
+    /// Public, so that a test can put an old state back.
+    pub(crate) sessions: Sessions,
     prekeys: PreKeys,
     signed_prekeys: SignedPreKeys,
     next_prekey: u32,
@@ -237,16 +238,6 @@ impl Peer {
             .0
             .get(&self.us)
             .is_some_and(|record| record.session_state().is_some())
-    }
-
-    /// The ratchets as they are now, as a backup would hold them.
-    pub(crate) fn clone_ratchets(&self) -> HashMap<ProtocolAddress, SessionRecord> {
-        self.sessions.0.clone()
-    }
-
-    /// Puts a backup back.
-    pub(crate) fn restore_ratchets(&mut self, backup: HashMap<ProtocolAddress, SessionRecord>) {
-        self.sessions.0 = backup;
     }
 
     pub(crate) fn encrypt(&mut self, plaintext: &[u8]) -> (CiphertextKind, Vec<u8>) {
