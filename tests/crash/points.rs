@@ -41,11 +41,13 @@ pub(crate) async fn every_point(engine: Engine, seed: u64) -> Verdict {
     let mut kills = 0;
     for (index, point) in POINTS.iter().enumerate() {
         bridge.kill();
-        // Past the first passage, so that it is not always the very first message.
-        let action = format!("{point}={}*off->panic", index % 3);
+        // Past the first passage, so that it is not always the very first message; a portal is made once.
+        let makes_portal = point.starts_with("portal.");
+        let passages = if makes_portal { 0 } else { index % 3 };
+        let action = format!("{point}={passages}*off->panic");
         let mut dying = stage.spawn(Some(&action));
         dying.listening(START).await;
-        if point.starts_with("portal.") {
+        if makes_portal {
             // A chat that has no room yet.
             stage.add_stranger().await;
             counts.0.push(0);
@@ -56,7 +58,7 @@ pub(crate) async fn every_point(engine: Engine, seed: u64) -> Verdict {
         let last = stage.chats.len() - 1;
         for _ in 0..6 {
             traffic.contact_says(last).await;
-            if !point.starts_with("portal.") {
+            if !makes_portal {
                 traffic.matrix_says(0);
                 traffic.contact_says(0).await;
             }
