@@ -147,7 +147,7 @@ def open_chat(user, desk, contact, transcript):
     answer = desk.answer("the answer to login")
     if "logged in" not in answer or "not" in answer.split("logged in")[0]:
         raise Failure("the login did not work")
-    desk.say(f"start-chat whatsapp {contact['id'].split('@')[0]}")
+    desk.say(f"start-chat whatsapp {contact['phone']}")
     answer = desk.answer("the answer to start-chat")
     found = re.search(r"\[(!\S+)\]", answer)
     if not found:
