@@ -5,11 +5,11 @@ use std::{
     path::PathBuf,
     str::FromStr,
     sync::{Arc, Mutex},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use drawbridge::{
-    clock::SystemClock,
+    clock::{Clock as _, SystemClock},
     sandbox::{ContactHandle, Flavour, Integrator, Sandbox, SandboxOptions},
 };
 
@@ -259,6 +259,66 @@ impl Stage {
         let out: usize = self.chats.iter().map(|chat| chat.contact.received_count()).sum();
         let shown: usize = self.chats.iter().map(|chat| self.shown(chat).len()).sum();
         out + shown
+    }
+
+    /// Waits until the messages `"{run} 0"`, `"{run} 1"`, … have all arrived, and when each did (at the contacts to the millisecond).
+    pub async fn arrivals(
+        &self,
+        run: u64,
+        count: usize,
+        to_matrix: bool,
+        deadline: Duration,
+    ) -> Vec<Instant> {
+        let prefix = format!("{run} ");
+        let end = Instant::now() + deadline;
+        let mut arrived = vec![None; count];
+        let (mut missing, mut position) = (count, 0);
+        let mut read = vec![0; self.chats.len()];
+        loop {
+            let mut note = |body: &str, at: Instant| {
+                let number = body.strip_prefix(&prefix).and_then(|n| n.parse::<usize>().ok());
+                if let Some(slot) = number.and_then(|number| arrived.get_mut(number))
+                    && slot.is_none()
+                {
+                    *slot = Some(at);
+                    missing -= 1;
+                }
+            };
+            if to_matrix {
+                let world = self.homeserver.world();
+                for (place, at) in world.stream[position..].iter().zip(&world.times[position..]) {
+                    let event = &world.rooms[&place.0].events[place.1];
+                    if event["sender"] != USER
+                        && let Some(body) = event["content"]["body"].as_str()
+                    {
+                        note(body, *at);
+                    }
+                }
+                position = world.stream.len();
+            } else {
+                for (chat, read) in self.chats.iter().zip(&mut read) {
+                    if chat.contact.received_count() == *read {
+                        continue;
+                    }
+                    let received = chat.contact.received();
+                    let now = (Instant::now(), SystemClock.now_ms());
+                    for message in &received[*read..] {
+                        let ago = u64::try_from(now.1 - message.at).unwrap_or(0);
+                        note(&message.text, now.0 - Duration::from_millis(ago));
+                    }
+                    *read = received.len();
+                }
+            }
+            if missing == 0 {
+                return arrived.into_iter().flatten().collect();
+            }
+            assert!(
+                Instant::now() < end,
+                "{missing} of {count} messages did not arrive in {deadline:?} (log: {})",
+                self.log()
+            );
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
     }
 
     /// Ends the stage; its files are kept if `keep`.
