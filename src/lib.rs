@@ -5,5 +5,6 @@ pub mod config;
 pub mod domain;
 pub mod matrix;
 pub mod network;
+pub mod sandbox;
 pub mod signal;
 pub mod store;

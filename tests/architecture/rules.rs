@@ -14,7 +14,7 @@ pub(crate) const TABLE: &[(&str, &[&str])] = &[
     ("signal", &["domain", "store", "clock"]),
     ("matrix", &["domain", "store", "config", "clock"]),
     ("network", &["domain", "signal", "store", "config", "clock"]),
-    ("sandbox", &["domain", "network::interop::wire"]),
+    ("sandbox", &["clock", "domain", "network::interop::wire"]),
     (
         "bridge",
         &[

@@ -380,3 +380,48 @@ async fn logging_out_deletes_the_enlistment_first() {
         .unwrap();
     assert!(row.is_none());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_login_the_gatekeeper_forgot_is_logged_out_all_the_same() {
+    let (peer, stage, login, line) = logged_in(ConnectionPolicy::Always).await;
+    drop(line);
+    let refuse = async {
+        loop {
+            let mut line = peer.accept().await;
+            line.send(Node::new("failure").with("reason", "404")).await;
+        }
+    };
+    tokio::select! {
+        logged_out = stage.gatekeeper.log_out(login) => logged_out.unwrap(),
+        () = refuse => {}
+    }
+    let row = stage
+        .db
+        .read(move |txn| Box::pin(txn.login(login)))
+        .await
+        .unwrap();
+    assert!(row.is_none());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_log_out_that_cannot_reach_the_gatekeeper_can_be_tried_again() {
+    let (peer, stage, login, line) = logged_in(ConnectionPolicy::Always).await;
+    drop(line);
+    let busy = async {
+        loop {
+            let mut line = peer.accept().await;
+            line.send(Node::new("failure").with("reason", "405")).await;
+        }
+    };
+    tokio::select! {
+        logged_out = stage.gatekeeper.log_out(login) => assert!(logged_out.is_err()),
+        () = busy => {}
+    }
+    assert_eq!(stage.row(login).await.state, LoginState::LoggedOut);
+    let serve = async {
+        let mut line = peer.log_in().await;
+        while line.next_or_end().await.is_some() {}
+    };
+    let (logged_out, ()) = tokio::join!(stage.gatekeeper.log_out(login), serve);
+    logged_out.unwrap();
+}

@@ -9,7 +9,7 @@ use tokio::{
 };
 
 use super::{
-    handle::{Ask, AskError},
+    handle::{Ask, AskError, Purpose},
     intake::{Intake, Wanted},
     outflow::Outflow,
     task::{Ended, Task},
@@ -285,7 +285,8 @@ impl<'t> Live<'t> {
         let Some(close) = closed else {
             return Ok(None);
         };
-        if let Close::Unenlisted { .. } = close {
+        // One that is logged out stays so.
+        if matches!(close, Close::Unenlisted { .. }) && self.task.purpose == Purpose::Bridging {
             self.forget_enlistment().await?;
         }
         Ok(Some(match self.broken.take() {

@@ -75,7 +75,7 @@ impl Ended {
 pub(super) struct Task {
     pub(super) context: Arc<Context>,
     pub(super) login: LoginId,
-    purpose: Purpose,
+    pub(super) purpose: Purpose,
     pub(super) bells: Arc<Bells>,
     pub(super) asks: mpsc::Receiver<Ask>,
     pub(super) stop: CancellationToken,

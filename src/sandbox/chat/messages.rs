@@ -1,0 +1,93 @@
+//! Messages, typing and presence on their way to others.
+//!
+//! ```xml
+//! <message to id type><enc/></message>  becomes  <message from id t type display_name sts><enc/></message> for a Partner user
+//!                                       and      <message from id t type notify><enc/></message> for a phone
+//! ```
+
+use super::{BAD_STANZA, Desk};
+use crate::{
+    network::interop::wire::{Content, Jid, Node},
+    sandbox::directory::{Account, Effect},
+};
+
+/// The longest id a stanza may have.
+const MAX_ID: usize = 128;
+
+impl Desk<'_> {
+    pub(super) fn message(&mut self, node: &Node) {
+        let usable = node
+            .attr("id")
+            .is_some_and(|id| !id.is_empty() && id.len() <= MAX_ID)
+            && node
+                .find("enc")
+                .is_some_and(|enc| enc.content_bytes().is_some());
+        if !usable {
+            return self.refuse(node, BAD_STANZA);
+        }
+        let to = match self.recipient(node) {
+            Ok(to) => to,
+            Err(code) => return self.refuse(node, code),
+        };
+        let mut forwarded = Node::new("message")
+            .with("from", self.me)
+            .with_opt("id", node.attr("id").map(std::borrow::Cow::into_owned))
+            .with("t", self.t())
+            .with_opt("type", node.attr("type").map(std::borrow::Cow::into_owned));
+        let name = self
+            .directory
+            .accounts
+            .get(self.me)
+            .and_then(Account::shown_name);
+        forwarded = if matches!(to, Jid::Interop { .. }) {
+            forwarded
+                .with_opt("display_name", name)
+                .with("sts", self.now.to_string())
+        } else {
+            forwarded.with_opt("notify", name)
+        };
+        forwarded.content = Content::Nodes(
+            node.children()
+                .iter()
+                .filter(|child| child.tag == "enc")
+                .cloned()
+                .collect(),
+        );
+        self.directory.note_chat(self.me, &to, self.step);
+        self.directory.post(&to, forwarded, self.now, self.step);
+        let ack = self.ack(node);
+        self.answer(ack);
+    }
+
+    /// `<chatstate to><composing [media]/></chatstate>`, for the recipient if connected.
+    pub(super) fn typing(&mut self, node: &Node) {
+        if let Ok(to) = self.recipient(node) {
+            let mut state = Node::new("chatstate").with("from", self.me);
+            state.content = node.content.clone();
+            self.step.effects.push(Effect::Live(to, state));
+        }
+    }
+
+    /// `<presence type name/>`: the name is kept; those the user wrote with see the presence if connected.
+    pub(super) fn presence(&mut self, node: &Node) {
+        let name = node
+            .attr("name")
+            .map(|name| name.chars().take(100).collect::<String>());
+        let Some(account) = self.directory.accounts.get_mut(self.me) else {
+            return;
+        };
+        let chats = account.chats.clone();
+        if let Some(name) = name
+            && account.name != name
+        {
+            account.name = name;
+            self.directory.save_account(self.me, self.step);
+        }
+        for peer in chats {
+            let presence = Node::new("presence")
+                .with("from", self.me)
+                .with_opt("type", node.attr("type").map(std::borrow::Cow::into_owned));
+            self.step.effects.push(Effect::Live(peer, presence));
+        }
+    }
+}

@@ -1,0 +1,195 @@
+//! The contacts the sandbox starts with, and what each of them does by itself.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{network::interop::wire::Jid, sandbox::flavour::Flavour};
+
+/// What a contact does by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Script {
+    /// Nothing: a person at the page or a test speaks for it.
+    Live,
+    /// Answers each message with the same text.
+    Echo,
+    /// Writes now and then once it was written to, and at once when asked to `say N`.
+    Chatty,
+    /// Answers after a delay.
+    Late,
+    /// Is not connected until somebody switches it on.
+    Offline,
+}
+
+/// The first number of contacts that are added; Ofcom keeps +44 7700 900000 to 900999 for fiction.
+const FIRST_PHONE: u64 = 447_700_900_100;
+const LAST_PHONE: u64 = 447_700_900_999;
+/// The first id of Messenger contacts that are added.
+const FIRST_MESSENGER: u64 = 100_000_000_001_000;
+const LAST_MESSENGER: u64 = 100_000_000_999_999;
+
+/// Who is there from the start.
+pub(super) const CAST: [(Flavour, u64, &str, Script); 9] = [
+    (
+        Flavour::WhatsApp,
+        447_700_900_001,
+        "Edda Echo",
+        Script::Echo,
+    ),
+    (
+        Flavour::WhatsApp,
+        447_700_900_002,
+        "Charlie Chatty",
+        Script::Chatty,
+    ),
+    (
+        Flavour::WhatsApp,
+        447_700_900_003,
+        "Lena Late",
+        Script::Late,
+    ),
+    (
+        Flavour::WhatsApp,
+        447_700_900_004,
+        "Otis Offline",
+        Script::Offline,
+    ),
+    (
+        Flavour::WhatsApp,
+        447_700_900_005,
+        "Livia Live",
+        Script::Live,
+    ),
+    (
+        Flavour::WhatsApp,
+        447_700_900_006,
+        "Liam Live",
+        Script::Live,
+    ),
+    (
+        Flavour::Messenger,
+        100_000_000_000_001,
+        "Emil Echo",
+        Script::Echo,
+    ),
+    (
+        Flavour::Messenger,
+        100_000_000_000_002,
+        "Cora Chatty",
+        Script::Chatty,
+    ),
+    (
+        Flavour::Messenger,
+        100_000_000_000_003,
+        "Lotte Live",
+        Script::Live,
+    ),
+];
+
+/// The numbers contacts are added with.
+pub(super) fn numbers(flavour: Flavour) -> std::ops::RangeInclusive<u64> {
+    match flavour {
+        Flavour::WhatsApp => FIRST_PHONE..=LAST_PHONE,
+        Flavour::Messenger => FIRST_MESSENGER..=LAST_MESSENGER,
+    }
+}
+
+/// The address of a number.
+pub(super) fn jid_of(flavour: Flavour, number: u64) -> Jid {
+    Jid::user(number.to_string(), flavour.user_server())
+}
+
+/// How long after a message the chatty contact writes again, and how often.
+const CHATTY_EVERY: Duration = Duration::from_secs(45);
+/// The most messages one `say N` asks for.
+const MOST_ON_REQUEST: u32 = 200;
+
+const SMALL_TALK: [&str; 6] = [
+    "By the way, did you see the moon last night?",
+    "I have just made tea. Would you like some?",
+    "My cat sat on the keyboard again.",
+    "Remind me to tell you about the train tomorrow.",
+    "It is raining here. It always rains here.",
+    "Well, I will let you work.",
+];
+
+/// What a contact will say, and when.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Line {
+    pub(super) after: Duration,
+    pub(super) text: String,
+}
+
+impl Script {
+    /// Whether a contact is connected from the start.
+    pub(super) fn starts_online(self) -> bool {
+        self != Self::Offline
+    }
+
+    /// Whether it reads what comes by itself.
+    pub(super) fn reads(self) -> bool {
+        matches!(self, Self::Echo | Self::Chatty | Self::Late)
+    }
+
+    /// What it answers to a text.
+    pub(super) fn answers(self, text: &str, late_by: Duration) -> Vec<Line> {
+        let line = |after, text: &str| Line {
+            after,
+            text: text.to_owned(),
+        };
+        match self {
+            Self::Live | Self::Offline => Vec::new(),
+            Self::Echo => vec![line(Duration::ZERO, text)],
+            Self::Late => vec![line(
+                late_by,
+                &format!("Sorry, I only saw this now: {text}"),
+            )],
+            Self::Chatty => {
+                let asked = text
+                    .trim()
+                    .strip_prefix("say ")
+                    .and_then(|n| n.trim().parse::<u32>().ok());
+                if let Some(count) = asked {
+                    return (1..=count.min(MOST_ON_REQUEST))
+                        .map(|n| {
+                            line(
+                                Duration::ZERO,
+                                &format!("Message {n} of {count}, as you asked."),
+                            )
+                        })
+                        .collect();
+                }
+                let first = line(Duration::ZERO, "Hello! I was just about to write to you.");
+                let talk = SMALL_TALK
+                    .iter()
+                    .zip(1..)
+                    .map(|(text, n)| line(CHATTY_EVERY * n, text));
+                std::iter::once(first).chain(talk).collect()
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_chatty_contact_counts_as_far_as_it_is_asked_to() {
+        let said = Script::Chatty.answers("say 3", Duration::ZERO);
+        assert_eq!(said.len(), 3);
+        assert!(said.iter().all(|line| line.after == Duration::ZERO));
+        assert_eq!(
+            Script::Chatty.answers("say 999999", Duration::ZERO).len(),
+            200
+        );
+    }
+
+    #[test]
+    fn every_number_of_the_start_is_outside_the_numbers_that_are_added() {
+        for (flavour, number, _, _) in CAST {
+            assert!(!numbers(flavour).contains(&number));
+        }
+    }
+}

@@ -1,0 +1,249 @@
+//! What comes to a contact's phone: messages, receipts, acknowledgements, notifications.
+
+use libsignal_protocol::protocol::SignalProtocolError;
+
+use super::{
+    keyring::{self, Fingerprint},
+    log::{Message, Status},
+    phone::Phone,
+};
+use crate::{
+    network::interop::wire::{Jid, Node},
+    sandbox::directory::{DeviceKeys, key_id, key_value, prekey_node},
+};
+
+/// How often a message is asked for again, and answered again.
+const MOST_RETRIES: u64 = 5;
+/// From which retry on the receipt brings keys.
+const KEYS_FROM_RETRY: u64 = 2;
+
+/// Somebody's keys, and a one-time prekey if there was one.
+pub(super) type Bundle = (DeviceKeys, Option<(u32, [u8; 32])>);
+
+/// A bundle in an element, with or without a one-time prekey.
+pub(super) fn read_bundle(node: &Node) -> Option<Bundle> {
+    let keys = DeviceKeys::read(node).filter(|keys| keys.signed.is_signed_by(&keys.identity))?;
+    let prekey = node
+        .find("key")
+        .and_then(|key| Some((key_id(key)?, key_value(key, "value")?)));
+    Some((keys, prekey))
+}
+
+impl Phone {
+    /// Takes a stanza; `false` ends the connection.
+    pub(super) fn stanza(&mut self, node: &Node) -> bool {
+        match node.tag.as_ref() {
+            "success" => self.logged_in(),
+            "failure" => {
+                tracing::warn!(
+                    reason = node.attr("reason").as_deref(),
+                    "a contact's login was refused"
+                );
+                return false;
+            }
+            "stream:error" => return false,
+            "message" => self.message(node),
+            "receipt" => self.receipt(node),
+            "ack" => self.acknowledged(node),
+            "iq" => self.answer(node),
+            "notification" => self.notification(node),
+            "chatstate" => {
+                if let Some(from) = node.jid("from") {
+                    self.shared
+                        .set_typing(&from, node.find("composing").is_some());
+                }
+            }
+            _ => {}
+        }
+        true
+    }
+
+    fn ack(&mut self, node: &Node) {
+        let mut ack = Node::new("ack").with("class", node.tag.as_ref());
+        for (from, to) in [("id", "id"), ("from", "to"), ("participant", "participant")] {
+            ack = ack.with_opt(to, node.attr(from).map(std::borrow::Cow::into_owned));
+        }
+        if let Some(to) = node.jid("from") {
+            ack = ack.with("to", to);
+        }
+        if node.tag != "message" {
+            ack = ack.with_opt("type", node.attr("type").map(std::borrow::Cow::into_owned));
+        }
+        self.sends.push(ack);
+    }
+
+    fn message(&mut self, node: &Node) {
+        let (Some(from), Some(id)) = (node.jid("from"), node.attr("id")) else {
+            return;
+        };
+        let (chat, id) = (from.bare(), id.into_owned());
+        if let Some(name) = node.attr("notify") {
+            self.shared.set_name(&chat, &name);
+        }
+        let enc = node.find("enc");
+        let parsed = enc.and_then(|enc| keyring::parse(&enc.attr("type")?, enc.content_bytes()?));
+        let Some((ciphertext, fingerprint)) = parsed else {
+            self.undecryptable(node, &chat, &id);
+            return self.ack(node);
+        };
+        if !self.shared.log().note_key(fingerprint) {
+            self.shared.log().counters.key_reuse += 1;
+            tracing::error!(%id, "a message key was used for two ciphertexts");
+        }
+        if self.shared.log().find(&chat, false, &id).is_some() {
+            self.shared.log().counters.duplicates += 1;
+            self.delivered(&chat, &id);
+            return self.ack(node);
+        }
+        match self.keyring.decrypt(&chat, &ciphertext) {
+            Ok(opened) => {
+                if opened.identity_changed {
+                    self.identity_changed(&chat);
+                }
+                self.keep(&chat, &id, &Self::text_of(&opened.plaintext), fingerprint);
+            }
+            Err(SignalProtocolError::DuplicatedMessage(..)) => {
+                self.shared.log().counters.duplicates += 1;
+            }
+            Err(error) => {
+                tracing::debug!(%id, %error, "a contact cannot decrypt a message");
+                self.undecryptable(node, &chat, &id);
+            }
+        }
+        self.ack(node);
+    }
+
+    fn keep(&mut self, chat: &Jid, id: &str, text: &str, fingerprint: Fingerprint) {
+        let message = Message {
+            id: id.to_owned(),
+            chat: chat.clone(),
+            outgoing: false,
+            notice: false,
+            text: text.to_owned(),
+            at: self.now,
+            status: Status::Delivered,
+            fingerprint: Some(fingerprint),
+        };
+        let row = self.shared.log().add(&self.stored.jid, message);
+        self.changes.push(row);
+        self.shared.set_typing(chat, false);
+        self.delivered(chat, id);
+        self.react(chat, text);
+    }
+
+    fn delivered(&mut self, chat: &Jid, id: &str) {
+        self.sends
+            .push(Node::new("receipt").with("id", id).with("to", chat));
+    }
+
+    /// Asks for a message again.
+    fn undecryptable(&mut self, node: &Node, chat: &Jid, id: &str) {
+        let count = self
+            .retries
+            .entry((chat.clone(), id.to_owned()))
+            .or_default();
+        *count += 1;
+        let count = *count;
+        {
+            let mut log = self.shared.log();
+            log.counters.undecryptable += usize::from(count == 1);
+            log.counters.retries_sent += usize::from(count <= MOST_RETRIES);
+        }
+        if count > MOST_RETRIES {
+            return;
+        }
+        let retry = Node::new("retry")
+            .with("count", count)
+            .with("id", id)
+            .with_opt("t", node.attr("t").map(std::borrow::Cow::into_owned))
+            .with("v", "1");
+        let [registration, kind, identity, signed] = self.keyring.device_keys().nodes();
+        let mut receipt = Node::new("receipt")
+            .with("id", id)
+            .with("to", chat)
+            .with("type", "retry")
+            .child(retry)
+            .child(registration);
+        if count >= KEYS_FROM_RETRY {
+            let mut keys = Node::new("keys").child(kind).child(identity);
+            for (id, value) in self.keyring.make_prekeys(1) {
+                keys = keys.child(prekey_node(id, &value));
+            }
+            receipt = receipt.child(keys.child(signed));
+        }
+        self.sends.push(receipt);
+    }
+
+    fn receipt(&mut self, node: &Node) {
+        if let Some(chat) = node.jid("from").map(|from| from.bare()) {
+            match node.attr("type").as_deref() {
+                None | Some("delivered") => self.mark_all(&chat, node, Status::Delivered),
+                Some("read" | "played") => self.mark_all(&chat, node, Status::Read),
+                Some("retry") => self.answer_retry(&chat, node),
+                Some(_) => {}
+            }
+        }
+        self.ack(node);
+    }
+
+    fn mark_all(&mut self, chat: &Jid, node: &Node, status: Status) {
+        let listed = node.find("list").map_or(&[][..], Node::children);
+        for item in std::iter::once(node).chain(listed) {
+            if let Some(id) = item.attr("id") {
+                self.mark(chat, &id, status);
+            }
+        }
+    }
+
+    /// Encrypts a message again, with a new session if the receipt brings keys.
+    fn answer_retry(&mut self, chat: &Jid, node: &Node) {
+        let Some(retry) = node.find("retry") else {
+            return;
+        };
+        let id = retry
+            .attr("id")
+            .or_else(|| node.attr("id"))
+            .unwrap_or_default()
+            .into_owned();
+        let count = retry.number("count").unwrap_or(1).max(1);
+        let text = self
+            .shared
+            .log()
+            .find(chat, true, &id)
+            .map(|message| message.text.clone());
+        let Some(text) = text.filter(|_| count <= MOST_RETRIES) else {
+            return;
+        };
+        // A receipt that came twice is answered once.
+        if !self.answered.insert((chat.clone(), id.clone(), count)) {
+            return;
+        }
+        let bundle = node.find("keys").and_then(|keys| {
+            let registration = node.find("registration")?.clone();
+            read_bundle(&keys.clone().child(registration))
+        });
+        if let Some((keys, prekey)) = bundle {
+            match self.keyring.establish(chat, &keys, prekey) {
+                Ok(true) => self.identity_changed(chat),
+                Ok(false) => {}
+                Err(error) => tracing::debug!(%error, "the keys of a retry receipt are unusable"),
+            }
+        }
+        if self.keyring.has_session(chat) {
+            self.shared.log().counters.retries_answered += 1;
+            self.encrypt(chat, &id, &text, Some(count));
+        }
+    }
+
+    fn notification(&mut self, node: &Node) {
+        if node.attr("type").as_deref() == Some("encrypt") {
+            if node.find("count").is_some() {
+                self.prekeys_low();
+            } else if let Some(user) = node.jid("from").filter(|_| node.find("identity").is_some())
+            {
+                self.keyring.archive(&user);
+            }
+        }
+        self.ack(node);
+    }
+}

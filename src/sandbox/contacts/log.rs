@@ -1,0 +1,215 @@
+//! What a contact wrote and got, as the page and the tests see it.
+
+use std::collections::{BTreeMap, HashMap};
+
+use serde::{Deserialize, Serialize};
+
+use super::keyring::Fingerprint;
+use crate::{
+    network::interop::wire::Jid,
+    sandbox::disk::{self, Change, DiskError, Table},
+};
+
+/// How far a message has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Status {
+    /// It waits for keys or for a connection.
+    Queued,
+    /// The server has it.
+    Sent,
+    /// It is on the other side's device.
+    Delivered,
+    /// The other side read it; of a message that came: the contact read it.
+    Read,
+    /// The server refused it.
+    Failed,
+}
+
+/// A message of a contact's chat.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Message {
+    /// The id on the wire.
+    pub id: String,
+    /// With whom the chat is.
+    pub chat: Jid,
+    /// Whether the contact wrote it.
+    pub outgoing: bool,
+    /// Whether it is no message but something the contact is told, such as a changed identity key.
+    #[serde(default)]
+    pub notice: bool,
+    /// The text, decrypted.
+    pub text: String,
+    /// When it was written or came, in milliseconds since the Unix epoch.
+    pub at: i64,
+    /// How far it has come.
+    pub status: Status,
+    #[serde(default)]
+    pub(super) fingerprint: Option<Fingerprint>,
+}
+
+/// A message that came to a contact.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Received {
+    /// The id on the wire.
+    pub id: String,
+    /// Who wrote it.
+    pub sender: Jid,
+    /// The text, decrypted.
+    pub text: String,
+    /// When it came, in milliseconds since the Unix epoch.
+    pub at: i64,
+}
+
+/// What went wrong at a contact's end, since the sandbox started.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+pub struct Counters {
+    /// Messages that came again under a known id.
+    pub duplicates: usize,
+    /// Messages that could not be decrypted when they came first.
+    pub undecryptable: usize,
+    /// Message keys that were used for two different ciphertexts.
+    pub key_reuse: usize,
+    /// Retry receipts the contact sent.
+    pub retries_sent: usize,
+    /// Retry receipts the contact answered.
+    pub retries_answered: usize,
+    /// Times the other side's identity key was another than before.
+    pub identity_changes: usize,
+}
+
+/// Everything a contact wrote and got, oldest first.
+#[derive(Debug, Default)]
+pub(super) struct Log {
+    messages: Vec<Message>,
+    chats: BTreeMap<Jid, Vec<usize>>,
+    by_id: HashMap<(Jid, bool, String), usize>,
+    fingerprints: HashMap<([u8; 32], u32), [u8; 8]>,
+    received: usize,
+    pub(super) counters: Counters,
+}
+
+impl Log {
+    /// Adds a stored message.
+    pub(super) fn restore(&mut self, value: &[u8]) -> Result<(), DiskError> {
+        let message = serde_json::from_slice(value).map_err(|error| DiskError::Corrupt {
+            table: "contact_messages",
+            reason: error.to_string(),
+        })?;
+        self.insert(message);
+        Ok(())
+    }
+
+    /// Adds a message; the change stores it.
+    pub(super) fn add(&mut self, owner: &Jid, message: Message) -> Change {
+        let place = self.insert(message);
+        self.row(owner, place)
+    }
+
+    fn insert(&mut self, message: Message) -> usize {
+        let place = self.messages.len();
+        if let Some(fingerprint) = message.fingerprint {
+            self.fingerprints
+                .insert((fingerprint.ratchet, fingerprint.counter), fingerprint.hash);
+        }
+        if !message.outgoing && !message.notice {
+            self.received += 1;
+        }
+        let key = (message.chat.clone(), message.outgoing, message.id.clone());
+        self.by_id.insert(key, place);
+        self.chats
+            .entry(message.chat.clone())
+            .or_default()
+            .push(place);
+        self.messages.push(message);
+        place
+    }
+
+    fn row(&self, owner: &Jid, place: usize) -> Change {
+        let mut key = disk::key([owner.to_string().as_bytes()]);
+        key.extend_from_slice(&(place as u64).to_be_bytes());
+        let value = serde_json::to_vec(&self.messages[place]).expect("a message is JSON");
+        Change::Put(Table::ContactMessages, key, value)
+    }
+
+    /// A message of a chat.
+    pub(super) fn find(&self, chat: &Jid, outgoing: bool, id: &str) -> Option<&Message> {
+        let place = self.by_id.get(&(chat.clone(), outgoing, id.to_owned()))?;
+        self.messages.get(*place)
+    }
+
+    /// Moves the contact's own message forward; a status never goes back.
+    pub(super) fn advance(
+        &mut self,
+        owner: &Jid,
+        chat: &Jid,
+        outgoing: bool,
+        id: &str,
+        status: Status,
+    ) -> Option<Change> {
+        let place = *self.by_id.get(&(chat.clone(), outgoing, id.to_owned()))?;
+        let message = &mut self.messages[place];
+        if message.status >= status {
+            return None;
+        }
+        message.status = status;
+        Some(self.row(owner, place))
+    }
+
+    /// Notes the key a ciphertext was made with; `false` if it was used for another ciphertext before.
+    pub(super) fn note_key(&mut self, fingerprint: Fingerprint) -> bool {
+        let key = (fingerprint.ratchet, fingerprint.counter);
+        let known = *self.fingerprints.entry(key).or_insert(fingerprint.hash);
+        known == fingerprint.hash
+    }
+
+    /// The messages of a chat, oldest first.
+    pub(super) fn chat(&self, chat: &Jid) -> impl DoubleEndedIterator<Item = &Message> {
+        let places = self.chats.get(chat).map_or(&[][..], Vec::as_slice);
+        places.iter().map(|place| &self.messages[*place])
+    }
+
+    /// With whom there are chats.
+    pub(super) fn chats(&self) -> impl Iterator<Item = &Jid> {
+        self.chats.keys()
+    }
+
+    /// The contact's own messages that the server has not got.
+    pub(super) fn queued(&self) -> Vec<(Jid, String)> {
+        let queued = self
+            .messages
+            .iter()
+            .filter(|m| m.outgoing && m.status == Status::Queued);
+        queued
+            .map(|message| (message.chat.clone(), message.id.clone()))
+            .collect()
+    }
+
+    /// What came, in order.
+    pub(super) fn received(&self) -> Vec<Received> {
+        self.messages
+            .iter()
+            .filter(|message| !message.outgoing && !message.notice)
+            .map(|message| Received {
+                id: message.id.clone(),
+                sender: message.chat.clone(),
+                text: message.text.clone(),
+                at: message.at,
+            })
+            .collect()
+    }
+
+    /// How many messages came.
+    pub(super) fn received_count(&self) -> usize {
+        self.received
+    }
+
+    /// What the contact wrote, in order.
+    pub(super) fn sent(&self) -> Vec<Message> {
+        self.messages
+            .iter()
+            .filter(|message| message.outgoing)
+            .cloned()
+            .collect()
+    }
+}

@@ -1,0 +1,235 @@
+//! The sandbox's contacts: users of the gatekeeper whose phones are ordinary clients of the chat server, over TCP, each with keys
+//! and ratchets of its own.
+//!
+//! A contact is a task ([`actor`]) around a phone without IO ([`phone`], [`incoming`]); a [`ContactHandle`] speaks to the task and
+//! looks at the log.
+
+mod actor;
+mod cast;
+mod handle;
+mod incoming;
+mod keyring;
+mod link;
+mod log;
+mod phone;
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use tokio::sync::mpsc;
+
+use actor::Command;
+pub(super) use actor::World;
+pub use cast::Script;
+pub use handle::ContactHandle;
+use handle::Shared;
+use keyring::{Keyring, OwnKeys};
+use log::Log;
+pub use log::{Counters, Message, Received, Status};
+use phone::{Phone, Stored};
+
+use super::{
+    disk::{DiskError, Snapshot, Table},
+    error::SandboxError,
+    flavour::Flavour,
+};
+use crate::network::interop::wire::{self, Jid, Node, noise};
+
+/// All contacts.
+pub(super) struct Contacts {
+    world: World,
+    /// Where phones are registered.
+    registration: String,
+    late_by: Duration,
+    handles: Mutex<BTreeMap<Jid, ContactHandle>>,
+}
+
+impl Contacts {
+    /// Starts the contacts that are stored, and those of the cast that are missing.
+    pub(super) async fn start(
+        world: World,
+        http: std::net::SocketAddr,
+        snapshot: &Snapshot,
+        with_cast: bool,
+        late_by: Duration,
+    ) -> Result<Arc<Self>, SandboxError> {
+        let contacts = Arc::new(Self {
+            world,
+            registration: format!("http://{http}/phones/register"),
+            late_by,
+            handles: Mutex::default(),
+        });
+        for (_, value) in &snapshot[&Table::Contacts] {
+            let mut stored: Stored =
+                serde_json::from_slice(value).map_err(|error| DiskError::Corrupt {
+                    table: "contacts",
+                    reason: error.to_string(),
+                })?;
+            let rows = |table| rows_of(snapshot, table, &stored.jid);
+            let mut keyring = Keyring::new(stored.jid.clone(), &stored.keys)?;
+            for table in [
+                Table::ContactPrekeys,
+                Table::ContactSessions,
+                Table::ContactIdentities,
+            ] {
+                for (rest, value) in rows(table) {
+                    keyring.restore(table, rest, value);
+                }
+            }
+            let mut log = Log::default();
+            for (_, value) in rows(Table::ContactMessages) {
+                log.restore(value)?;
+            }
+            let mut outbox: BTreeMap<u64, Node> = BTreeMap::new();
+            for (rest, value) in rows(Table::ContactOutbox) {
+                if let (Ok(number), Ok(node)) = (rest.try_into(), wire::decode(value)) {
+                    outbox.insert(u64::from_be_bytes(number), node);
+                }
+            }
+            contacts.register(&mut stored, &keyring).await?;
+            contacts.spawn(stored, keyring, log, outbox);
+        }
+        if with_cast {
+            for (flavour, number, name, script) in cast::CAST {
+                if !contacts.lock().contains_key(&cast::jid_of(flavour, number)) {
+                    contacts.make(flavour, number, name, script).await?;
+                }
+            }
+        }
+        Ok(contacts)
+    }
+
+    /// Adds a contact with the next free number.
+    pub(super) async fn add(
+        &self,
+        flavour: Flavour,
+        name: &str,
+        script: Script,
+    ) -> Result<ContactHandle, SandboxError> {
+        let number = {
+            let handles = self.lock();
+            cast::numbers(flavour)
+                .find(|number| !handles.contains_key(&cast::jid_of(flavour, *number)))
+                .ok_or(SandboxError::NoNumbers)?
+        };
+        self.make(flavour, number, name, script).await
+    }
+
+    async fn make(
+        &self,
+        flavour: Flavour,
+        number: u64,
+        name: &str,
+        script: Script,
+    ) -> Result<ContactHandle, SandboxError> {
+        let mut stored = Stored {
+            jid: cast::jid_of(flavour, number),
+            flavour,
+            number,
+            name: name.to_owned(),
+            script,
+            keys: OwnKeys::generate(self.world.office.now().0),
+            online: script.starts_online(),
+            registered: false,
+            uploaded: false,
+        };
+        let keyring = Keyring::new(stored.jid.clone(), &stored.keys)?;
+        self.world.office.disk.commit(vec![stored.change()]).await?;
+        self.register(&mut stored, &keyring).await?;
+        let handle = self.spawn(stored, keyring, Log::default(), BTreeMap::new());
+        Ok(handle)
+    }
+
+    /// Registers a phone, if it is not yet, as anybody's phone is registered: by HTTP.
+    async fn register(&self, stored: &mut Stored, keyring: &Keyring) -> Result<(), SandboxError> {
+        if stored.registered {
+            return Ok(());
+        }
+        let failed = |reason: String| SandboxError::Registration(reason);
+        let keys = keyring.device_keys();
+        let body = serde_json::json!({
+            "jid": stored.jid,
+            "name": stored.name,
+            "noise_key": STANDARD.encode(noise::public_key(&stored.keys.noise_private)),
+            "registration_id": keys.registration_id,
+            "identity": STANDARD.encode(keys.identity),
+            "signed_prekey_id": keys.signed.id,
+            "signed_prekey": STANDARD.encode(keys.signed.value),
+            "signed_prekey_signature": STANDARD.encode(&keys.signed.signature),
+        });
+        let answer = self
+            .world
+            .office
+            .http
+            .post(&self.registration)
+            .json(&body)
+            .send()
+            .await;
+        let answer = answer.map_err(|error| failed(error.to_string()))?;
+        if !answer.status().is_success() {
+            return Err(failed(answer.status().to_string()));
+        }
+        stored.registered = true;
+        self.world.office.disk.commit(vec![stored.change()]).await?;
+        Ok(())
+    }
+
+    fn spawn(
+        &self,
+        stored: Stored,
+        keyring: Keyring,
+        log: Log,
+        outbox: BTreeMap<u64, Node>,
+    ) -> ContactHandle {
+        let (commands, receiver) = mpsc::unbounded_channel::<Command>();
+        let shared = Arc::new(Shared::new(log));
+        let handle = ContactHandle::new(&stored, shared.clone(), commands);
+        let phone = Phone::new(stored, keyring, shared, outbox, self.late_by);
+        let world = self.world.clone();
+        world
+            .office
+            .tasks
+            .clone()
+            .spawn(actor::run(world, phone, receiver));
+        self.lock().insert(handle.jid().clone(), handle.clone());
+        handle
+    }
+
+    /// A contact.
+    pub(super) fn get(&self, jid: &Jid) -> Option<ContactHandle> {
+        self.lock().get(jid).cloned()
+    }
+
+    /// All of them, by address.
+    pub(super) fn all(&self) -> Vec<ContactHandle> {
+        self.lock().values().cloned().collect()
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<Jid, ContactHandle>> {
+        self.handles.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The rows of one contact: the rest of each key, and the value.
+fn rows_of<'s>(
+    snapshot: &'s Snapshot,
+    table: Table,
+    owner: &Jid,
+) -> impl Iterator<Item = (&'s [u8], &'s [u8])> {
+    let prefix = super::disk::key([owner.to_string().as_bytes()]);
+    snapshot[&table].iter().filter_map(move |(key, value)| {
+        key.strip_prefix(prefix.as_slice())
+            .map(|rest| (rest, value.as_slice()))
+    })
+}
+
+/// Who is typing to a contact, and what those who wrote call themselves.
+#[derive(Debug, Default)]
+pub(super) struct Surroundings {
+    pub(super) names: HashMap<Jid, String>,
+    pub(super) typing: HashMap<Jid, bool>,
+}

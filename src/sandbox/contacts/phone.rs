@@ -1,0 +1,507 @@
+//! A contact's phone without its connection: what it does with a command or a stanza, as changes and stanzas to send.
+//!
+//! The changes are committed before the stanzas leave, so a ratchet key is never used twice and nothing that was acknowledged
+//! is lost.
+
+use std::{
+    collections::{BTreeMap, HashMap, HashSet},
+    sync::Arc,
+    time::Duration,
+};
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    Shared,
+    cast::{Line, Script},
+    keyring::{Keyring, OwnKeys},
+    log::{Message, Status},
+};
+use crate::{
+    domain::IncomingContent,
+    network::interop::wire::{self, Jid, Node},
+    sandbox::{
+        directory::prekey_node,
+        disk::{self, Change, Table},
+        flavour::Flavour,
+    },
+};
+
+/// How many one-time prekeys a phone uploads first, and later.
+const PREKEYS_FIRST: usize = 100;
+const PREKEYS_BATCH: usize = 50;
+
+/// What is stored of a contact itself.
+#[derive(Clone, Serialize, Deserialize)]
+pub(super) struct Stored {
+    pub(super) jid: Jid,
+    pub(super) flavour: Flavour,
+    pub(super) number: u64,
+    pub(super) name: String,
+    pub(super) script: Script,
+    pub(super) keys: OwnKeys,
+    /// Whether the phone is to be connected.
+    pub(super) online: bool,
+    /// Whether the gatekeeper knows the phone's Noise key.
+    pub(super) registered: bool,
+    /// Whether the gatekeeper has the phone's prekeys.
+    pub(super) uploaded: bool,
+}
+
+impl Stored {
+    /// The change that stores it.
+    pub(super) fn change(&self) -> Change {
+        let value = serde_json::to_vec(self).expect("a contact is JSON");
+        Change::Put(
+            Table::Contacts,
+            disk::key([self.jid.to_string().as_bytes()]),
+            value,
+        )
+    }
+}
+
+/// What a request that is on its way is for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Asked {
+    Upload,
+    Keys(Jid),
+    Other,
+}
+
+/// A phone.
+pub(super) struct Phone {
+    pub(super) stored: Stored,
+    pub(super) keyring: Keyring,
+    pub(super) shared: Arc<Shared>,
+    pub(super) late_by: Duration,
+    /// What was sent and not acknowledged, by its place.
+    pub(super) outbox: BTreeMap<u64, Node>,
+    /// Messages that wait for a session, by chat.
+    waiting: HashMap<Jid, Vec<String>>,
+    asked: HashMap<String, Asked>,
+    next_request: u64,
+    pub(super) logged_in: bool,
+    /// How often each message was asked for again.
+    pub(super) retries: HashMap<(Jid, String), u64>,
+    /// Since the connection was made: so that a message is not answered twice.
+    pub(super) answered: HashSet<(Jid, String, u64)>,
+    pub(super) changes: Vec<Change>,
+    pub(super) sends: Vec<Node>,
+    /// What the contact is to say by itself.
+    pub(super) lines: Vec<(Jid, Line)>,
+    pub(super) now: i64,
+}
+
+impl Phone {
+    pub(super) fn new(
+        stored: Stored,
+        keyring: Keyring,
+        shared: Arc<Shared>,
+        outbox: BTreeMap<u64, Node>,
+        late_by: Duration,
+    ) -> Self {
+        Self {
+            stored,
+            keyring,
+            shared,
+            late_by,
+            outbox,
+            waiting: HashMap::new(),
+            asked: HashMap::new(),
+            next_request: 1,
+            logged_in: false,
+            retries: HashMap::new(),
+            answered: HashSet::new(),
+            changes: Vec::new(),
+            sends: Vec::new(),
+            lines: Vec::new(),
+            now: 0,
+        }
+    }
+
+    pub(super) fn server(&self) -> Jid {
+        Jid::server(self.stored.flavour.user_server())
+    }
+
+    /// The server let the phone in: prekeys, what was not acknowledged, what waits.
+    pub(super) fn logged_in(&mut self) {
+        self.logged_in = true;
+        self.asked.clear();
+        self.sends.push(
+            Node::new("presence")
+                .with("type", "available")
+                .with("name", self.stored.name.as_str()),
+        );
+        if !self.stored.uploaded {
+            self.upload(PREKEYS_FIRST);
+        }
+        self.sends.extend(self.outbox.values().cloned());
+        let queued = self.shared.log().queued();
+        let on_its_way: HashSet<String> = self
+            .outbox
+            .values()
+            .filter_map(|node| node.attr("id").map(std::borrow::Cow::into_owned))
+            .collect();
+        self.waiting.clear();
+        for (chat, id) in queued {
+            if !on_its_way.contains(&id) {
+                self.waiting.entry(chat).or_default().push(id);
+            }
+        }
+        let chats: Vec<Jid> = self.waiting.keys().cloned().collect();
+        for chat in chats {
+            self.release(&chat);
+        }
+    }
+
+    /// The connection ended.
+    pub(super) fn disconnected(&mut self) {
+        self.logged_in = false;
+        self.answered.clear();
+    }
+
+    /// Writes a message; the id it has.
+    pub(super) fn write(&mut self, chat: &Jid, text: &str) -> String {
+        let id = new_id();
+        let message = Message {
+            id: id.clone(),
+            chat: chat.clone(),
+            outgoing: true,
+            notice: false,
+            text: text.to_owned(),
+            at: self.now,
+            status: Status::Queued,
+            fingerprint: None,
+        };
+        let row = self.shared.log().add(&self.stored.jid, message);
+        self.changes.push(row);
+        self.waiting
+            .entry(chat.clone())
+            .or_default()
+            .push(id.clone());
+        self.release(chat);
+        id
+    }
+
+    /// Encrypts what waits for a chat, or asks for keys first.
+    fn release(&mut self, chat: &Jid) {
+        if !self.keyring.has_session(chat) {
+            if self.logged_in {
+                self.fetch_keys(chat);
+            }
+            return;
+        }
+        for id in self.waiting.remove(chat).unwrap_or_default() {
+            let text = self
+                .shared
+                .log()
+                .find(chat, true, &id)
+                .map(|m| m.text.clone());
+            if let Some(text) = text {
+                self.encrypt(chat, &id, &text, None);
+            }
+        }
+    }
+
+    /// Encrypts a message into the outbox.
+    pub(super) fn encrypt(&mut self, chat: &Jid, id: &str, text: &str, count: Option<u64>) {
+        let plaintext = wire::message::text(text, None, None);
+        let padded = wire::message::pad(plaintext, rand::random_range(1..=16));
+        match self.keyring.encrypt(chat, &padded) {
+            Ok((kind, bytes)) => {
+                let enc = Node::new("enc")
+                    .with("v", "2")
+                    .with("type", kind)
+                    .with_opt("count", count)
+                    .bytes(bytes);
+                let message = Node::new("message")
+                    .with("to", chat)
+                    .with("id", id)
+                    .with("type", "text")
+                    .child(enc);
+                self.post(message);
+            }
+            Err(error) => {
+                tracing::warn!(%id, %error, "a contact cannot encrypt a message");
+                self.mark(chat, id, Status::Failed);
+            }
+        }
+    }
+
+    /// Sends a stanza that is sent again until it is acknowledged.
+    pub(super) fn post(&mut self, node: Node) {
+        let number = self.outbox.last_key_value().map_or(1, |(last, _)| last + 1);
+        let key = self.outbox_key(number);
+        self.changes
+            .push(Change::Put(Table::ContactOutbox, key, wire::encode(&node)));
+        if self.logged_in {
+            self.sends.push(node.clone());
+        }
+        self.outbox.insert(number, node);
+    }
+
+    fn outbox_key(&self, number: u64) -> Vec<u8> {
+        let mut key = disk::key([self.stored.jid.to_string().as_bytes()]);
+        key.extend_from_slice(&number.to_be_bytes());
+        key
+    }
+
+    /// Moves one of the contact's own messages forward.
+    pub(super) fn mark(&mut self, chat: &Jid, id: &str, status: Status) {
+        let row = self
+            .shared
+            .log()
+            .advance(&self.stored.jid, chat, true, id, status);
+        self.changes.extend(row);
+    }
+
+    /// `<ack>`: what was sent leaves the outbox.
+    pub(super) fn acknowledged(&mut self, ack: &Node) {
+        let fits = |node: &Node| {
+            ack.attr("class").as_deref() == Some(&*node.tag)
+                && ack.attr("id") == node.attr("id")
+                && (node.tag == "message" || ack.attr("type") == node.attr("type"))
+        };
+        let Some(number) = self
+            .outbox
+            .iter()
+            .find(|(_, node)| fits(node))
+            .map(|(number, _)| *number)
+        else {
+            return;
+        };
+        let node = self.outbox.remove(&number);
+        self.changes.push(Change::Delete(
+            Table::ContactOutbox,
+            self.outbox_key(number),
+        ));
+        if let Some(node) = node.filter(|node| node.tag == "message")
+            && let (Some(chat), Some(id)) = (node.jid("to"), node.attr("id"))
+        {
+            let refused = ack.attr("error").is_some();
+            let status = if refused {
+                Status::Failed
+            } else {
+                Status::Sent
+            };
+            self.mark(&chat, &id, status);
+        }
+    }
+
+    fn request(&mut self, iq: Node, asked: Asked) {
+        let id = format!("q{}", self.next_request);
+        self.next_request += 1;
+        self.asked.insert(id.clone(), asked);
+        self.sends.push(iq.with("id", id));
+    }
+
+    fn upload(&mut self, count: usize) {
+        let list = self
+            .keyring
+            .make_prekeys(count)
+            .iter()
+            .fold(Node::new("list"), |list, (id, value)| {
+                list.child(prekey_node(*id, value))
+            });
+        let iq = Node::new("iq")
+            .with("type", "set")
+            .with("xmlns", "encrypt")
+            .with("to", self.server());
+        let keys = self.keyring.device_keys();
+        let iq = keys.nodes().into_iter().fold(iq, Node::child).child(list);
+        self.request(iq, Asked::Upload);
+    }
+
+    fn fetch_keys(&mut self, chat: &Jid) {
+        let asked = Asked::Keys(chat.clone());
+        if self.asked.values().any(|other| *other == asked) {
+            return;
+        }
+        let iq = Node::new("iq")
+            .with("type", "get")
+            .with("xmlns", "encrypt")
+            .with("to", self.server())
+            .child(Node::new("key").child(Node::new("user").with("jid", chat)));
+        self.request(iq, asked);
+    }
+
+    /// Sends a ping.
+    pub(super) fn ping(&mut self) {
+        let iq = Node::new("iq")
+            .with("type", "get")
+            .with("xmlns", "w:p")
+            .with("to", self.server())
+            .child(Node::new("ping"));
+        self.request(iq, Asked::Other);
+    }
+
+    /// Blocks a user or takes the block back.
+    pub(super) fn block(&mut self, jid: &Jid, block: bool) {
+        let item = Node::new("item")
+            .with("action", if block { "block" } else { "unblock" })
+            .with("jid", jid);
+        let iq = Node::new("iq")
+            .with("type", "set")
+            .with("xmlns", "blocklist")
+            .with("to", self.server())
+            .child(item);
+        self.request(iq, Asked::Other);
+    }
+
+    /// The answer to a request.
+    pub(super) fn answer(&mut self, node: &Node) {
+        let asked = node
+            .attr("id")
+            .and_then(|id| self.asked.remove(id.as_ref()));
+        let failed = node.attr("type").as_deref() == Some("error");
+        match asked {
+            Some(Asked::Upload) if !failed => {
+                self.stored.uploaded = true;
+                self.changes.push(self.stored.change());
+            }
+            Some(Asked::Keys(chat)) => self.keys_came(&chat, node),
+            _ => {}
+        }
+    }
+
+    fn keys_came(&mut self, chat: &Jid, node: &Node) {
+        let users = node.find("list").map_or(&[][..], Node::children);
+        let user = users
+            .iter()
+            .find(|user| user.jid("jid").as_ref() == Some(chat));
+        let bundle = user.and_then(super::incoming::read_bundle);
+        let established = match &bundle {
+            Some((keys, prekey)) => self.keyring.establish(chat, keys, *prekey).ok(),
+            None => None,
+        };
+        match established {
+            Some(changed) => {
+                if changed {
+                    self.identity_changed(chat);
+                }
+                self.release(chat);
+            }
+            None => {
+                for id in self.waiting.remove(chat).unwrap_or_default() {
+                    self.mark(chat, &id, Status::Failed);
+                }
+            }
+        }
+    }
+
+    /// Few prekeys are left at the gatekeeper.
+    pub(super) fn prekeys_low(&mut self) {
+        if self.stored.uploaded && !self.asked.values().any(|asked| *asked == Asked::Upload) {
+            self.upload(PREKEYS_BATCH);
+        }
+    }
+
+    /// Says in the chat that the other side's identity key is another now.
+    pub(super) fn identity_changed(&mut self, chat: &Jid) {
+        let notice = Message {
+            id: new_id(),
+            chat: chat.clone(),
+            outgoing: false,
+            notice: true,
+            text: "The security code with this contact changed.".to_owned(),
+            at: self.now,
+            status: Status::Read,
+            fingerprint: None,
+        };
+        let row = {
+            let mut log = self.shared.log();
+            log.counters.identity_changes += 1;
+            log.add(&self.stored.jid, notice)
+        };
+        self.changes.push(row);
+    }
+
+    /// Sends read receipts for what came in a chat.
+    pub(super) fn read_chat(&mut self, chat: &Jid) {
+        let unread: Vec<String> = {
+            let log = self.shared.log();
+            let unread = log
+                .chat(chat)
+                .rev()
+                .take_while(|m| m.outgoing || m.notice || m.status < Status::Read)
+                .filter(|m| !m.outgoing && !m.notice)
+                .map(|m| m.id.clone());
+            unread.collect()
+        };
+        let Some((newest, older)) = unread.split_first() else {
+            return;
+        };
+        let mut receipt = Node::new("receipt")
+            .with("id", newest.as_str())
+            .with("to", chat)
+            .with("type", "read")
+            .with("t", (self.now / 1000).to_string());
+        if !older.is_empty() {
+            let list = older.iter().rev().fold(Node::new("list"), |list, id| {
+                list.child(Node::new("item").with("id", id.as_str()))
+            });
+            receipt = receipt.child(list);
+        }
+        self.post(receipt);
+        for id in &unread {
+            let row = self
+                .shared
+                .log()
+                .advance(&self.stored.jid, chat, false, id, Status::Read);
+            self.changes.extend(row);
+        }
+    }
+
+    /// Takes a text that came: read and answered as the contact's script says.
+    pub(super) fn react(&mut self, chat: &Jid, text: &str) {
+        let script = self.stored.script;
+        if script.reads() {
+            self.read_chat(chat);
+        }
+        if script == Script::Chatty {
+            // One conversation at a time: what was still to come gives way to the new answer.
+            self.lines.retain(|(other, _)| other != chat);
+        }
+        for line in script.answers(text, self.late_by) {
+            self.lines.push((chat.clone(), line));
+        }
+    }
+
+    /// Forgets all sessions and makes new keys, as after a new installation. The gatekeeper keeps the Noise key.
+    pub(super) fn reinstall(&mut self) -> Result<(), disk::DiskError> {
+        let forgotten = self.keyring.forget();
+        self.changes.extend(forgotten);
+        let noise_private = self.stored.keys.noise_private;
+        self.stored.keys = OwnKeys::generate(self.now);
+        self.stored.keys.noise_private = noise_private;
+        self.keyring = Keyring::new(self.stored.jid.clone(), &self.stored.keys)?;
+        self.stored.uploaded = false;
+        self.changes.push(self.stored.change());
+        if self.logged_in {
+            self.upload(PREKEYS_FIRST);
+        }
+        Ok(())
+    }
+
+    /// What a decrypted message says, as text.
+    pub(super) fn text_of(plaintext: &[u8]) -> String {
+        match wire::message::unpad(plaintext).map(wire::message::read) {
+            Ok(IncomingContent::Text { body, .. }) => body,
+            Ok(IncomingContent::Unsupported { kind }) => format!("[{kind}]"),
+            Ok(IncomingContent::Undecryptable | IncomingContent::IdentityChanged) | Err(_) => {
+                "[malformed]".to_owned()
+            }
+        }
+    }
+}
+
+/// A message id as phones make them: `3EB0` and 18 hexadecimal digits.
+fn new_id() -> String {
+    let random: [u8; 9] = rand::random();
+    let mut id = "3EB0".to_owned();
+    for byte in random {
+        use std::fmt::Write;
+        write!(id, "{byte:02X}").expect("a string takes all that is written");
+    }
+    id
+}
