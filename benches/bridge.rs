@@ -9,7 +9,7 @@
 #[path = "../tests/support/mod.rs"]
 mod support;
 
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use serde_json::json;
 use support::{
@@ -52,7 +52,12 @@ fn options() -> Options {
     };
     let mut words = std::env::args().skip(1);
     while let Some(word) = words.next() {
-        let mut number = || words.next().and_then(|n| n.parse().ok()).expect("a number follows");
+        let mut number = || {
+            words
+                .next()
+                .and_then(|n| n.parse().ok())
+                .expect("a number follows")
+        };
         match word.as_str() {
             "--json" => options.json = true,
             "--rooms" => options.rooms = number(),
@@ -67,7 +72,9 @@ fn options() -> Options {
         }
     }
     if std::env::var_os("DRAWBRIDGE_TEST_POSTGRES").is_none() {
-        eprintln!("no Postgres cluster (DRAWBRIDGE_TEST_POSTGRES): SQLite alone; run it by scripts/postgres-run for both");
+        eprintln!(
+            "no Postgres cluster (DRAWBRIDGE_TEST_POSTGRES): SQLite alone; run it by scripts/postgres-run for both"
+        );
         options.engines.retain(|engine| *engine == Engine::Sqlite);
     }
     options
@@ -171,7 +178,7 @@ async fn send(stage: &Stage, direction: Direction, pauses: &[Duration]) -> Vec<D
         }
         let chat = &stage.chats[number % stage.chats.len()];
         let body = format!("{run} {number}");
-        sent.push(Instant::now());
+        sent.push(SystemTime::now());
         match direction {
             Direction::ToMatrix => chat.say(&body).await,
             Direction::ToGatekeeper => {
@@ -179,10 +186,17 @@ async fn send(stage: &Stage, direction: Direction, pauses: &[Duration]) -> Vec<D
             }
         }
     }
-    let arrived = stage.arrivals(run, pauses.len(), matches!(direction, Direction::ToMatrix), DEADLINE).await;
+    let arrived = stage
+        .arrivals(
+            run,
+            pauses.len(),
+            matches!(direction, Direction::ToMatrix),
+            DEADLINE,
+        )
+        .await;
     sent.iter()
         .zip(arrived)
-        .map(|(sent, arrived)| arrived.saturating_duration_since(*sent))
+        .map(|(sent, arrived)| arrived.duration_since(*sent).unwrap_or_default())
         .collect()
 }
 

@@ -1,6 +1,55 @@
-//! drawbridge: a Matrix application service that is a Partner of the messaging gatekeepers.
+//! drawbridge: a Matrix application service that is a *Partner* of the messaging gatekeepers.
+//!
+//! It enlists Matrix users at a gatekeeper (WhatsApp, Messenger) through the gatekeeper's interoperability interface, shows the
+//! gatekeeper's users as Matrix ghosts, translates messages both ways, and keeps the Signal ratchets in `SQLite` or Postgres.
+//!
+//! # Words
+//! - **gatekeeper**: a messaging service that must interoperate; **profile**: everything particular to one.
+//! - **login**: one Matrix user's enlistment at one gatekeeper, with one Signal identity and one chat connection.
+//! - **ghost**: a Matrix user that stands for a user of the gatekeeper. **portal**: a room that mirrors a chat.
+//! - **management room**: the direct chat with the bot in which its commands are written.
+//! - **appservice**, **transaction**: the Matrix application service interface and its unit of delivery.
+//! - **stanza**: an element on the chat channel. **prekey bundle**, **session**: as in the Signal protocol.
+//! - **step**: one durable change of the store ([`store::Database::step`]).
+//!
+//! # Map, in reading order
+//! [`domain`] the values · [`clock`] time as an argument · [`translate`] pure translation · [`store`] all SQL, sealing, group
+//! commit · [`signal`] the ratchet over a snapshot · [`matrix`] the homeserver's side · [`network`] the gatekeeper's side ·
+//! [`bridge`] both pipelines, portals, ghosts · [`commands`] the management room · [`config`] · [`sandbox`] a gatekeeper on
+//! loopback · [`app`] the composition · [`cli`] the program · [`telemetry`] logs. Who may use whom is a table in
+//! `tests/architecture.rs`.
+//!
+//! # Invariants
+//! 1. [`translate`] and [`network::interop::wire`] never await and never read a clock or a random source.
+//! 2. [`matrix`] and [`network`] do not know each other. Only [`app`] knows whether a gatekeeper is the sandbox.
+//! 3. Only [`store`] contains SQL. What must be true together commits together.
+//! 4. Input is acknowledged only after it is committed: the 200 to a transaction, the ack of a stanza, the answer to a push.
+//! 5. A ratchet step commits before its ciphertext leaves, and with the plaintext it produced.
+//! 6. Every effect on the outside has an id that is known before the first try and the same at every try.
+//! 7. Order is kept a room. One slow or broken login, room or homeserver call holds back nobody else.
+//! 8. A malformed event, stanza or field costs that one item, never the batch.
+//! 9. Bodies, keys, tokens and phone numbers are never logged; ids are.
+//!
+//! # Matrix to gatekeeper
+//! [`matrix::appservice`] commits a transaction's events into the inbox, answers 200, and wakes the rooms' workers. A room's
+//! worker takes its waiting events in order, translates them, and in one step spends the ratchet, puts the stanzas into the
+//! outbox and ends the events. The login's connection sends the outbox in order; the gatekeeper's ack ends the row and stores
+//! which event is which message. After a crash or a reconnect the same bytes go again under the same id.
+//!
+//! # Gatekeeper to Matrix
+//! The connection takes the stanzas that are ready; one step decrypts them and stores ratchet, used prekeys and plaintext; then
+//! they are acknowledged and the chats' workers are woken. A chat's worker makes the room if there is none, sends as the ghost
+//! with a transaction id derived from the message, and in one step stores the links and ends the messages. What may have been
+//! sent without the answer having been seen is looked up in the room first.
+//!
+//! A worker lives as long as there is work for its key, so a stuck room is one waiting task. Every stage takes what waits, up to
+//! a bound, and the store's writers join steps that wait at the same time into one commit: that makes durability cheap.
 
+pub mod app;
+pub mod bridge;
+pub mod cli;
 pub mod clock;
+pub mod commands;
 pub mod config;
 pub mod domain;
 pub mod matrix;
@@ -8,3 +57,5 @@ pub mod network;
 pub mod sandbox;
 pub mod signal;
 pub mod store;
+pub mod telemetry;
+pub mod translate;

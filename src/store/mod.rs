@@ -22,7 +22,7 @@ pub use model::{
     MessageLink, NewOutboxRow, NewRemoteMessage, OutboxKind, OutboxRow, PortalRow, PreKeyRow,
     QuarantinedEvent, RemoteMessageRow, RemoteNotice, Renewal, SessionRow, SignedPreKeyRow,
 };
-pub use open::{OpenReport, migrate, open};
+pub use open::{OpenReport, inspect, migrate, open};
 pub use repositories::{
     FenceRepository, GhostRepository, KeyValueRepository, LinkRepository, LoginRepository,
     MatrixInboxRepository, OutboxRepository, PortalRepository, RemoteInboxRepository,

@@ -86,6 +86,23 @@ pub async fn migrate(uri: &str, sealing_key: &[u8; 32]) -> Result<(), StoreError
     Ok(())
 }
 
+/// Opens a database to look at it, without taking over the writing; `None` if it does not exist yet. Steps on it are refused.
+///
+/// # Errors
+/// As [`open`].
+pub async fn inspect(uri: &str, sealing_key: &[u8; 32]) -> Result<Option<Database>, StoreError> {
+    if let Some(path) = uri.strip_prefix("sqlite:")
+        && !Path::new(path.strip_prefix("//").unwrap_or(path)).exists()
+    {
+        return Ok(None);
+    }
+    let store = connect(uri, sealing_key).await?;
+    Ok(Some(Database::new(store, NOBODY, None)))
+}
+
+/// An epoch no process has.
+const NOBODY: i64 = -1;
+
 async fn connect(uri: &str, sealing_key: &[u8; 32]) -> Result<Arc<dyn Store>, StoreError> {
     let sealer = Arc::new(Sealer::new(sealing_key));
     if let Some(path) = uri.strip_prefix("sqlite:") {

@@ -8,9 +8,9 @@ use super::files::{AS_TOKEN, Folder, HS_TOKEN, LEAST};
 #[test]
 fn the_sample_in_the_repository_is_the_programs() {
     assert_eq!(
-        include_str!("../../registration.example.yaml"),
+        include_str!("../../registration.yaml"),
         registration::to_yaml(&Config::sample()),
-        "write it again: cargo run -- registration --example > registration.example.yaml"
+        "write it again: cargo run -- registration --example > registration.yaml"
     );
 }
 

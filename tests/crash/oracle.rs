@@ -8,7 +8,7 @@ use super::{support::stage::Stage, traffic::Traffic};
 
 /// What was found.
 #[derive(Debug, Clone, Default)]
-pub struct Verdict {
+pub(crate) struct Verdict {
     sent: usize,
     kills: usize,
     lost: usize,
@@ -22,7 +22,7 @@ pub struct Verdict {
 
 impl Verdict {
     /// The verdict as one line of JSON.
-    pub fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         json!({
             "engine": self.engine, "sent": self.sent, "kills": self.kills, "lost": self.lost,
             "duplicated": self.duplicated, "undecryptable": self.undecryptable, "key_reuse": self.key_reuse,
@@ -31,20 +31,21 @@ impl Verdict {
     }
 
     /// Whether nothing is wrong, and something was tried.
-    pub fn is_clean(&self) -> bool {
+    pub(crate) fn is_clean(&self) -> bool {
         self.sent > 0
-            && self.lost + self.duplicated + self.undecryptable + self.key_reuse + self.out_of_order == 0
+            && self.lost + self.duplicated + self.undecryptable + self.key_reuse + self.out_of_order
+                == 0
     }
 
     /// The same with the run's parameters.
-    pub fn with(mut self, kills: usize, seed: u64) -> Self {
+    pub(crate) fn with(mut self, kills: usize, seed: u64) -> Self {
         self.kills = kills;
         self.seed = seed;
         self
     }
 
     /// Both together.
-    pub fn plus(mut self, other: &Self) -> Self {
+    pub(crate) fn plus(mut self, other: &Self) -> Self {
         self.sent += other.sent;
         self.kills += other.kills;
         self.lost += other.lost;
@@ -57,7 +58,7 @@ impl Verdict {
 }
 
 /// Waits until everything has arrived (or the deadline), then judges.
-pub async fn settle(stage: &Stage, traffic: &Traffic<'_>, deadline: Duration) -> Verdict {
+pub(crate) async fn settle(stage: &Stage, traffic: &Traffic<'_>, deadline: Duration) -> Verdict {
     let end = tokio::time::Instant::now() + deadline;
     let mut verdict = judge(stage, traffic);
     while verdict.lost > 0 && tokio::time::Instant::now() < end {
@@ -77,9 +78,19 @@ fn judge(stage: &Stage, traffic: &Traffic<'_>) -> Verdict {
     };
     for (index, chat) in stage.chats.iter().enumerate() {
         let seen = chat.received();
-        count(&mut verdict, &seen, &format!("out {index} "), traffic.to_network[index]);
+        count(
+            &mut verdict,
+            &seen,
+            &format!("out {index} "),
+            traffic.to_network[index],
+        );
         let shown = stage.shown(chat);
-        count(&mut verdict, &shown, &format!("in {index} "), traffic.to_matrix[index]);
+        count(
+            &mut verdict,
+            &shown,
+            &format!("in {index} "),
+            traffic.to_matrix[index],
+        );
         let (undecryptable, key_reuse) = chat.damage();
         verdict.undecryptable += undecryptable;
         verdict.key_reuse += key_reuse;
@@ -101,7 +112,9 @@ fn count(verdict: &mut Verdict, bodies: &[String], prefix: &str, sent: usize) {
     for number in &numbers {
         *times.entry(*number).or_default() += 1;
     }
-    verdict.lost += (0..sent).filter(|number| !times.contains_key(number)).count();
+    verdict.lost += (0..sent)
+        .filter(|number| !times.contains_key(number))
+        .count();
     verdict.duplicated += times.values().map(|times| times - 1).sum::<usize>();
     verdict.out_of_order += numbers.windows(2).filter(|pair| pair[0] > pair[1]).count();
 }

@@ -1,14 +1,14 @@
 //! Every named crash point: the process aborts there, once, with traffic on the way, and is started again.
 
 use super::{
-    START, SETTLE,
+    SETTLE, START,
     oracle::{self, Verdict},
     support::stage::{Engine, Stage},
     traffic::Traffic,
 };
 
 /// Each commit boundary of the two data flows, in their order.
-pub const POINTS: &[&str] = &[
+pub(crate) const POINTS: &[&str] = &[
     "inbox.before_commit",
     "inbox.after_commit",
     "encrypt.before_commit",
@@ -28,10 +28,14 @@ pub const POINTS: &[&str] = &[
 ];
 
 /// Aborts at every point in turn.
-pub async fn every_point(engine: Engine, seed: u64) -> Verdict {
+pub(crate) async fn every_point(engine: Engine, seed: u64) -> Verdict {
     let mut stage = Stage::prepare(engine, 2).await;
     let mut bridge = stage.spawn(None);
-    assert!(bridge.listening(START).await, "the bridge does not start: see {}", stage.log());
+    assert!(
+        bridge.listening(START).await,
+        "the bridge does not start: see {}",
+        stage.log()
+    );
     stage.log_in_and_open_chats().await;
     let mut counts = (vec![0; stage.chats.len()], vec![0; stage.chats.len()]);
     let mut kills = 0;
@@ -64,7 +68,11 @@ pub async fn every_point(engine: Engine, seed: u64) -> Verdict {
         );
         kills += 1;
         bridge = stage.spawn(None);
-        assert!(bridge.listening(START).await, "the bridge does not start: see {}", stage.log());
+        assert!(
+            bridge.listening(START).await,
+            "the bridge does not start: see {}",
+            stage.log()
+        );
         stage.enter_all_rooms().await;
     }
     let mut traffic = Traffic::new(&stage, seed);

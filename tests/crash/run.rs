@@ -57,7 +57,9 @@ fn options() -> Result<Options, String> {
 
 fn main() {
     let options = options().unwrap_or_else(|error| {
-        eprintln!("{error}\nusage: crash [--engine sqlite|postgres] [--kills N] [--seed S] [--points]");
+        eprintln!(
+            "{error}\nusage: crash [--engine sqlite|postgres] [--kills N] [--seed S] [--points]"
+        );
         std::process::exit(2);
     });
     let runtime = tokio::runtime::Runtime::new().expect("a runtime can be made");
@@ -85,7 +87,11 @@ async fn kills(engine: Engine, kills: usize, seed: u64) -> Verdict {
     let mut rng = StdRng::seed_from_u64(seed);
     let mut stage = Stage::prepare(engine, 6).await;
     let mut bridge = stage.spawn(None);
-    assert!(bridge.listening(START).await, "the bridge does not start: see {}", stage.log());
+    assert!(
+        bridge.listening(START).await,
+        "the bridge does not start: see {}",
+        stage.log()
+    );
     stage.log_in_and_open_chats().await;
     let mut traffic = Traffic::new(&stage, rng.random());
     for round in 0..kills {
@@ -93,7 +99,11 @@ async fn kills(engine: Engine, kills: usize, seed: u64) -> Verdict {
         let alive = Duration::from_millis(rng.random_range(0..350));
         let end = tokio::time::Instant::now() + alive;
         if !rng.random_bool(0.1) {
-            assert!(bridge.listening(START).await, "the bridge does not start: see {}", stage.log());
+            assert!(
+                bridge.listening(START).await,
+                "the bridge does not start: see {}",
+                stage.log()
+            );
         }
         while tokio::time::Instant::now() < end {
             traffic.some().await;
@@ -108,7 +118,11 @@ async fn kills(engine: Engine, kills: usize, seed: u64) -> Verdict {
             eprintln!("{engine}: {} kills, {} messages", round + 1, traffic.sent());
         }
     }
-    assert!(bridge.listening(START).await, "the bridge does not start: see {}", stage.log());
+    assert!(
+        bridge.listening(START).await,
+        "the bridge does not start: see {}",
+        stage.log()
+    );
     let verdict = oracle::settle(&stage, &traffic, SETTLE).await;
     bridge.kill();
     let verdict = verdict.with(kills, seed);

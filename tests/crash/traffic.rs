@@ -10,16 +10,16 @@ use super::support::stage::{Stage, USER};
 const IN_FLIGHT: usize = 300;
 
 /// The traffic so far.
-pub struct Traffic<'a> {
+pub(crate) struct Traffic<'a> {
     stage: &'a Stage,
     rng: StdRng,
     /// How many were sent, by chat: to the gatekeeper, to Matrix.
-    pub to_network: Vec<usize>,
-    pub to_matrix: Vec<usize>,
+    pub(crate) to_network: Vec<usize>,
+    pub(crate) to_matrix: Vec<usize>,
 }
 
 impl<'a> Traffic<'a> {
-    pub fn new(stage: &'a Stage, seed: u64) -> Self {
+    pub(crate) fn new(stage: &'a Stage, seed: u64) -> Self {
         Self {
             stage,
             rng: StdRng::seed_from_u64(seed),
@@ -29,12 +29,12 @@ impl<'a> Traffic<'a> {
     }
 
     /// How many messages were sent in all.
-    pub fn sent(&self) -> usize {
+    pub(crate) fn sent(&self) -> usize {
         self.to_network.iter().sum::<usize>() + self.to_matrix.iter().sum::<usize>()
     }
 
     /// Sends a message or waits a moment.
-    pub async fn some(&mut self) {
+    pub(crate) async fn some(&mut self) {
         tokio::time::sleep(Duration::from_millis(self.rng.random_range(1..12))).await;
         if self.sent() > self.stage.arrived() + IN_FLIGHT {
             return;
@@ -48,7 +48,7 @@ impl<'a> Traffic<'a> {
     }
 
     /// The Matrix user says the next number in a chat.
-    pub fn matrix_says(&mut self, chat: usize) {
+    pub(crate) fn matrix_says(&mut self, chat: usize) {
         let body = format!("out {chat} {}", self.to_network[chat]);
         let room = &self.stage.chats[chat].room_id();
         self.stage.homeserver.send_text(room, USER, &body);
@@ -56,7 +56,7 @@ impl<'a> Traffic<'a> {
     }
 
     /// The contact says the next number in a chat.
-    pub async fn contact_says(&mut self, chat: usize) {
+    pub(crate) async fn contact_says(&mut self, chat: usize) {
         let body = format!("in {chat} {}", self.to_matrix[chat]);
         self.stage.chats[chat].say(&body).await;
         self.to_matrix[chat] += 1;

@@ -10,37 +10,37 @@ use std::{
 use serde_json::{Value, json};
 
 /// What a bridge under test needs to know.
-pub struct BridgeSetup {
+pub(crate) struct BridgeSetup {
     /// Where its files are.
-    pub dir: PathBuf,
+    pub(crate) dir: PathBuf,
     /// Its database, as an address.
-    pub database: String,
+    pub(crate) database: String,
     /// The homeserver's base URL and server name.
-    pub homeserver: (String, String),
+    pub(crate) homeserver: (String, String),
     /// The tokens shared with the homeserver: the application service's and the homeserver's.
-    pub tokens: (String, String),
+    pub(crate) tokens: (String, String),
     /// Its gatekeepers: id, built-in profile, and the last layer of the profile.
-    pub gatekeepers: Vec<(String, String, Value)>,
+    pub(crate) gatekeepers: Vec<(String, String, Value)>,
     /// Where it listens for the homeserver and for the gatekeepers.
-    pub listen: (SocketAddr, SocketAddr),
+    pub(crate) listen: (SocketAddr, SocketAddr),
     /// What it logs (`tracing` directives).
-    pub log: String,
+    pub(crate) log: String,
 }
 
 /// A free port of the loopback interface.
-pub fn free_address() -> SocketAddr {
+pub(crate) fn free_address() -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     listener.local_addr().unwrap()
 }
 
 impl BridgeSetup {
     /// The base URL of its application service endpoints.
-    pub fn appservice_url(&self) -> String {
+    pub(crate) fn appservice_url(&self) -> String {
         format!("http://{}", self.listen.0)
     }
 
     /// Writes the configuration; its path.
-    pub fn write(&self) -> PathBuf {
+    pub(crate) fn write(&self) -> PathBuf {
         let gatekeepers: Vec<Value> = self
             .gatekeepers
             .iter()
@@ -77,7 +77,7 @@ impl BridgeSetup {
     }
 
     /// Starts the bridge. Its log is appended to `bridge.log` in its folder.
-    pub fn spawn(&self, binary: &Path, failpoints: Option<&str>) -> BridgeProcess {
+    pub(crate) fn spawn(&self, binary: &Path, failpoints: Option<&str>) -> BridgeProcess {
         let log = std::fs::File::options()
             .create(true)
             .append(true)
@@ -101,19 +101,19 @@ impl BridgeSetup {
 }
 
 /// A running bridge; killed when dropped.
-pub struct BridgeProcess {
+pub(crate) struct BridgeProcess {
     child: Child,
     address: SocketAddr,
 }
 
 impl BridgeProcess {
     /// Its process id.
-    pub fn id(&self) -> u32 {
+    pub(crate) fn id(&self) -> u32 {
         self.child.id()
     }
 
     /// Waits until it listens for the homeserver; `false` if it ended or the deadline passed.
-    pub async fn listening(&mut self, deadline: Duration) -> bool {
+    pub(crate) async fn listening(&mut self, deadline: Duration) -> bool {
         let end = tokio::time::Instant::now() + deadline;
         while tokio::time::Instant::now() < end && !self.has_ended() {
             if tokio::net::TcpStream::connect(self.address).await.is_ok() {
@@ -125,12 +125,12 @@ impl BridgeProcess {
     }
 
     /// Whether it has ended by itself.
-    pub fn has_ended(&mut self) -> bool {
+    pub(crate) fn has_ended(&mut self) -> bool {
         self.child.try_wait().ok().flatten().is_some()
     }
 
     /// Waits until it ends by itself; `false` if the deadline passed.
-    pub async fn ended(&mut self, deadline: Duration) -> bool {
+    pub(crate) async fn ended(&mut self, deadline: Duration) -> bool {
         let end = tokio::time::Instant::now() + deadline;
         while tokio::time::Instant::now() < end {
             if self.has_ended() {
@@ -142,7 +142,7 @@ impl BridgeProcess {
     }
 
     /// Kills it at once (`SIGKILL`).
-    pub fn kill(&mut self) {
+    pub(crate) fn kill(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

@@ -15,61 +15,61 @@ use tokio::{net::TcpListener, sync::Notify};
 use tokio_util::sync::CancellationToken;
 
 /// The name of the server, behind the colon of its ids.
-pub const SERVER: &str = "test.example";
+pub(crate) const SERVER: &str = "test.example";
 
 /// A room.
 #[derive(Debug, Default)]
-pub struct Room {
+pub(crate) struct Room {
     /// Every event, oldest first.
-    pub events: Vec<Value>,
+    pub(crate) events: Vec<Value>,
     /// Membership by user.
-    pub members: BTreeMap<String, String>,
+    pub(crate) members: BTreeMap<String, String>,
     /// Current state by type and key.
-    pub state: HashMap<(String, String), Value>,
+    pub(crate) state: HashMap<(String, String), Value>,
 }
 
 /// Everything the homeserver knows.
 #[derive(Debug, Default)]
-pub struct World {
+pub(crate) struct World {
     /// Rooms by id.
-    pub rooms: BTreeMap<String, Room>,
+    pub(crate) rooms: BTreeMap<String, Room>,
     /// Aliases to rooms.
-    pub aliases: HashMap<String, String>,
+    pub(crate) aliases: HashMap<String, String>,
     /// Users the application service registered.
-    pub registered: HashSet<String>,
+    pub(crate) registered: HashSet<String>,
     /// Display names.
-    pub names: HashMap<String, String>,
+    pub(crate) names: HashMap<String, String>,
     /// Read receipts as (room, user, event).
-    pub receipts: Vec<(String, String, String)>,
+    pub(crate) receipts: Vec<(String, String, String)>,
     /// Events in the order of the stream: room and index in it.
-    pub stream: Vec<(String, usize)>,
+    pub(crate) stream: Vec<(String, usize)>,
     /// When each event of the stream came.
-    pub times: Vec<std::time::Instant>,
+    pub(crate) times: Vec<std::time::SystemTime>,
     /// How long the application service took to take each transaction.
-    pub taken: Vec<Duration>,
+    pub(crate) taken: Vec<Duration>,
     /// What was answered to a transaction id, by user, device, room, type and id.
-    pub(super) sends: HashMap<String, String>,
+    pub(crate) sends: HashMap<String, String>,
     /// Requests counted by what they were.
-    pub requests: BTreeMap<&'static str, usize>,
-    pub(super) serial: u64,
+    pub(crate) requests: BTreeMap<&'static str, usize>,
+    pub(crate) serial: u64,
 }
 
 /// The homeserver.
 #[derive(Clone)]
-pub struct Homeserver {
-    pub(super) world: Arc<Mutex<World>>,
-    pub(super) changed: Arc<Notify>,
-    pub(super) as_url: Arc<Mutex<String>>,
-    pub(super) as_token: String,
-    pub(super) hs_token: String,
-    pub(super) http: reqwest::Client,
-    pub(super) cancel: CancellationToken,
+pub(crate) struct Homeserver {
+    pub(crate) world: Arc<Mutex<World>>,
+    pub(crate) changed: Arc<Notify>,
+    pub(crate) as_url: Arc<Mutex<String>>,
+    pub(crate) as_token: String,
+    pub(crate) hs_token: String,
+    pub(crate) http: reqwest::Client,
+    pub(crate) cancel: CancellationToken,
     address: SocketAddr,
 }
 
 impl Homeserver {
     /// Starts it on a free port of the loopback interface.
-    pub async fn start(as_token: &str, hs_token: &str) -> Self {
+    pub(crate) async fn start(as_token: &str, hs_token: &str) -> Self {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let server = Self {
@@ -98,28 +98,28 @@ impl Homeserver {
     }
 
     /// Its base URL.
-    pub fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         format!("http://{}", self.address)
     }
 
     /// Tells it where the application service is.
-    pub fn set_appservice(&self, url: &str) {
+    pub(crate) fn set_appservice(&self, url: &str) {
         *self.as_url.lock().unwrap_or_else(PoisonError::into_inner) = url.to_owned();
         self.changed.notify_waiters();
     }
 
     /// Everything it knows.
-    pub fn world(&self) -> MutexGuard<'_, World> {
+    pub(crate) fn world(&self) -> MutexGuard<'_, World> {
         self.world.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Stops it.
-    pub fn stop(&self) {
+    pub(crate) fn stop(&self) {
         self.cancel.cancel();
     }
 
     /// A user's room with others invited, as a client would make it.
-    pub fn create_room(&self, creator: &str, invite: &[&str], is_direct: bool) -> String {
+    pub(crate) fn create_room(&self, creator: &str, invite: &[&str], is_direct: bool) -> String {
         let mut world = self.world();
         let room_id = world.new_room(creator);
         for user in invite {
@@ -131,13 +131,13 @@ impl Homeserver {
     }
 
     /// A user accepts an invitation.
-    pub fn join(&self, room_id: &str, user: &str) {
+    pub(crate) fn join(&self, room_id: &str, user: &str) {
         self.world().member(room_id, user, user, "join", false);
         self.changed.notify_waiters();
     }
 
     /// A user sends a text; its event id.
-    pub fn send_text(&self, room_id: &str, user: &str, body: &str) -> String {
+    pub(crate) fn send_text(&self, room_id: &str, user: &str, body: &str) -> String {
         let content = json!({ "msgtype": "m.text", "body": body });
         let id = self
             .world()
@@ -147,7 +147,7 @@ impl Homeserver {
     }
 
     /// Waits until `check` finds something; panics after the deadline with what was waited for.
-    pub async fn wait<T>(
+    pub(crate) async fn wait<T>(
         &self,
         what: &str,
         deadline: Duration,
@@ -169,7 +169,7 @@ impl Homeserver {
 }
 
 impl World {
-    pub(super) fn new_room(&mut self, creator: &str) -> String {
+    pub(crate) fn new_room(&mut self, creator: &str) -> String {
         self.serial += 1;
         let room_id = format!("!room{}:{SERVER}", self.serial);
         self.rooms.insert(room_id.clone(), Room::default());
@@ -179,7 +179,7 @@ impl World {
         room_id
     }
 
-    pub(super) fn member(
+    pub(crate) fn member(
         &mut self,
         room_id: &str,
         by: &str,
@@ -194,7 +194,7 @@ impl World {
         self.append(room_id, by, "m.room.member", Some(of), content, None);
     }
 
-    pub(super) fn append(
+    pub(crate) fn append(
         &mut self,
         room_id: &str,
         sender: &str,
@@ -222,12 +222,12 @@ impl World {
         room.events.push(event);
         let index = room.events.len() - 1;
         self.stream.push((room_id.to_owned(), index));
-        self.times.push(std::time::Instant::now());
+        self.times.push(std::time::SystemTime::now());
         event_id
     }
 
     /// The texts of a room's messages by somebody, in order, the sender's id with them.
-    pub fn messages(&self, room_id: &str) -> Vec<(String, Value)> {
+    pub(crate) fn messages(&self, room_id: &str) -> Vec<(String, Value)> {
         self.rooms
             .get(room_id)
             .into_iter()

@@ -12,7 +12,7 @@ use std::collections::HashMap;
 
 use super::homeserver::{Homeserver, SERVER, World};
 
-pub(super) fn router(server: Homeserver) -> Router {
+pub(crate) fn router(server: Homeserver) -> Router {
     Router::new().fallback(answer).with_state(server)
 }
 
@@ -45,11 +45,17 @@ async fn answer(
     let authorized = headers
         .get("authorization")
         .is_some_and(|value| value.as_bytes() == format!("Bearer {}", server.as_token).as_bytes());
-    let open = matches!(path.as_slice(), [_, "client", "versions"] | [_, "federation", ..]);
+    let open = matches!(
+        path.as_slice(),
+        [_, "client", "versions"] | [_, "federation", ..]
+    );
     let answer = if authorized || open {
         let wait = path.last() == Some(&"sync") && query.contains_key("since");
         if wait {
-            let timeout = query.get("timeout").and_then(|ms| ms.parse().ok()).unwrap_or(0);
+            let timeout = query
+                .get("timeout")
+                .and_then(|ms| ms.parse().ok())
+                .unwrap_or(0);
             let changed = server.changed.notified();
             let _ = tokio::time::timeout(std::time::Duration::from_millis(timeout), changed).await;
         }
@@ -57,7 +63,11 @@ async fn answer(
         server.changed.notify_waiters();
         answer
     } else {
-        refuse(401, "M_UNKNOWN_TOKEN", "not the application service's token")
+        refuse(
+            401,
+            "M_UNKNOWN_TOKEN",
+            "not the application service's token",
+        )
     };
     match answer {
         Ok(value) => Json(value).into_response(),
@@ -78,7 +88,9 @@ fn handle(
     let user = query.get("user_id").cloned().unwrap_or(bot);
     let rest = match path {
         ["_matrix", "client", "versions"] => {
-            return Ok(json!({ "versions": ["v1.1", "v1.11", "v1.13", "v1.17"], "unstable_features": {} }));
+            return Ok(
+                json!({ "versions": ["v1.1", "v1.11", "v1.13", "v1.17"], "unstable_features": {} }),
+            );
         }
         ["_matrix", "federation", "v1", "version"] => {
             return Ok(json!({ "server": { "name": "Synapse", "version": "1.163.0" } }));
@@ -117,7 +129,9 @@ fn handle(
         ("POST", ["join", room] | ["rooms", room, "join"]) => join(world, &user, room),
         ("GET", ["sync"]) => Ok(sync(world, &user, query)),
         ("POST", ["user", _, "filter"]) => Ok(json!({ "filter_id": "1" })),
-        (method, ["rooms", room, rest @ ..]) => in_room(world, method, &user, room, rest, query, body),
+        (method, ["rooms", room, rest @ ..]) => {
+            in_room(world, method, &user, room, rest, query, body)
+        }
         _ => refuse(404, "M_UNRECOGNIZED", format!("{method} {path:?}")),
     }
 }
@@ -139,7 +153,14 @@ fn create_room(world: &mut World, user: &str, body: &Value) -> Answer {
     for event in body["initial_state"].as_array().into_iter().flatten() {
         let kind = event["type"].as_str().unwrap_or_default();
         let key = event["state_key"].as_str().unwrap_or_default();
-        world.append(&room_id, user, kind, Some(key), event["content"].clone(), None);
+        world.append(
+            &room_id,
+            user,
+            kind,
+            Some(key),
+            event["content"].clone(),
+            None,
+        );
     }
     let is_direct = body["is_direct"] == true;
     for invited in body["invite"].as_array().into_iter().flatten() {
@@ -151,8 +172,16 @@ fn create_room(world: &mut World, user: &str, body: &Value) -> Answer {
 
 fn join(world: &mut World, user: &str, room: &str) -> Answer {
     count(world, "join");
-    let room_id = world.aliases.get(room).cloned().unwrap_or_else(|| room.to_owned());
-    let Some(membership) = world.rooms.get(&room_id).map(|room| room.members.get(user).cloned()) else {
+    let room_id = world
+        .aliases
+        .get(room)
+        .cloned()
+        .unwrap_or_else(|| room.to_owned());
+    let Some(membership) = world
+        .rooms
+        .get(&room_id)
+        .map(|room| room.members.get(user).cloned())
+    else {
         return refuse(404, "M_NOT_FOUND", "no such room");
     };
     match membership.as_deref() {
@@ -175,7 +204,12 @@ fn in_room(
     let Some(room) = world.rooms.get(room_id) else {
         return refuse(404, "M_NOT_FOUND", "no such room");
     };
-    if room.members.get(user).is_none_or(|membership| membership != "join") && rest != ["leave"] {
+    if room
+        .members
+        .get(user)
+        .is_none_or(|membership| membership != "join")
+        && rest != ["leave"]
+    {
         return refuse(403, "M_FORBIDDEN", format!("{user} is not in the room"));
     }
     match (method, rest) {
@@ -197,7 +231,10 @@ fn in_room(
             Ok(json!({ "event_id": event_id }))
         }
         ("GET", ["state", kind, key @ ..]) => {
-            let key = ((*kind).to_owned(), key.first().copied().unwrap_or_default().to_owned());
+            let key = (
+                (*kind).to_owned(),
+                key.first().copied().unwrap_or_default().to_owned(),
+            );
             match room.state.get(&key) {
                 Some(content) => Ok(content.clone()),
                 None => refuse(404, "M_NOT_FOUND", "no such state"),
@@ -206,7 +243,11 @@ fn in_room(
         ("POST", ["invite"]) => {
             count(world, "invite");
             let invited = body["user_id"].as_str().unwrap_or_default();
-            if world.rooms[room_id].members.get(invited).is_some_and(|is| is == "join") {
+            if world.rooms[room_id]
+                .members
+                .get(invited)
+                .is_some_and(|is| is == "join")
+            {
                 return refuse(403, "M_FORBIDDEN", "already in the room");
             }
             world.member(room_id, user, invited, "invite", false);
@@ -237,7 +278,10 @@ fn in_room(
 
 fn messages(world: &World, room_id: &str, query: &HashMap<String, String>) -> Value {
     let events = &world.rooms[room_id].events;
-    let limit: usize = query.get("limit").and_then(|l| l.parse().ok()).unwrap_or(10);
+    let limit: usize = query
+        .get("limit")
+        .and_then(|l| l.parse().ok())
+        .unwrap_or(10);
     let end: usize = query
         .get("from")
         .and_then(|from| from.strip_prefix('t'))
@@ -260,7 +304,11 @@ fn sync(world: &World, user: &str, query: &HashMap<String, String>) -> Value {
         .unwrap_or(world.stream.len());
     let mut join: serde_json::Map<String, Value> = serde_json::Map::new();
     for (room, index) in world.stream.iter().skip(since) {
-        if world.rooms[room].members.get(user).is_some_and(|is| is == "join") {
+        if world.rooms[room]
+            .members
+            .get(user)
+            .is_some_and(|is| is == "join")
+        {
             let entry = join
                 .entry(room.clone())
                 .or_insert_with(|| json!({ "timeline": { "events": [], "limited": false }, "ephemeral": { "events": [] } }));
@@ -286,7 +334,9 @@ async fn ping(server: &Homeserver, body: &Value) -> Response {
         .send()
         .await;
     match asked {
-        Ok(answer) if answer.status().is_success() => Json(json!({ "duration_ms": 1 })).into_response(),
+        Ok(answer) if answer.status().is_success() => {
+            Json(json!({ "duration_ms": 1 })).into_response()
+        }
         _ => {
             let error = json!({ "errcode": "M_CONNECTION_FAILED", "error": "no answer" });
             (StatusCode::BAD_GATEWAY, Json(error)).into_response()

@@ -9,7 +9,7 @@ use super::homeserver::Homeserver;
 /// Events of one transaction, as in Synapse.
 const BATCH: usize = 100;
 
-pub(super) async fn deliver(server: Homeserver) {
+pub(crate) async fn deliver(server: Homeserver) {
     let mut position = 0;
     let mut txn = 0_u64;
     while !server.cancel.is_cancelled() {

@@ -1,9 +1,9 @@
 //! What several test programs share: a homeserver in this process, the real bridge as a child process, a database of one's own.
 
-pub mod bridge_process;
-pub mod homeserver;
+pub(crate) mod bridge_process;
+pub(crate) mod homeserver;
 mod homeserver_api;
 mod homeserver_push;
-pub mod postgres;
-pub mod process;
-pub mod stage;
+pub(crate) mod postgres;
+pub(crate) mod process;
+pub(crate) mod stage;

@@ -3,7 +3,7 @@
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 
 /// Makes an empty database in the cluster and gives its address.
-pub async fn fresh(cluster: &str) -> String {
+pub(crate) async fn fresh(cluster: &str) -> String {
     let name = format!("test_{:016x}", rand::random::<u64>());
     let mut connection = PgConnection::connect(cluster)
         .await

@@ -5,11 +5,11 @@ use std::{
     path::PathBuf,
     str::FromStr,
     sync::{Arc, Mutex},
-    time::{Duration, Instant},
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use drawbridge::{
-    clock::{Clock as _, SystemClock},
+    clock::SystemClock,
     sandbox::{ContactHandle, Flavour, Integrator, Sandbox, SandboxOptions},
 };
 
@@ -20,14 +20,14 @@ use super::{
 };
 
 /// The Matrix user with the login.
-pub const USER: &str = "@alice:test.example";
+pub(crate) const USER: &str = "@alice:test.example";
 const BOT: &str = "@drawbridgebot:test.example";
 /// How long one step of the preparation may take.
 const STEP: Duration = Duration::from_secs(60);
 
 /// A database engine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Engine {
+pub(crate) enum Engine {
     Sqlite,
     Postgres,
 }
@@ -53,7 +53,7 @@ impl fmt::Display for Engine {
 }
 
 /// A chat of the user with a contact.
-pub struct Chat {
+pub(crate) struct Chat {
     contact: ContactHandle,
     login: String,
     room: Mutex<Option<String>>,
@@ -61,32 +61,43 @@ pub struct Chat {
 
 impl Chat {
     /// Its room on the homeserver.
-    pub fn room_id(&self) -> String {
-        self.room.lock().unwrap().clone().expect("the chat has a room")
+    pub(crate) fn room_id(&self) -> String {
+        self.room
+            .lock()
+            .unwrap()
+            .clone()
+            .expect("the chat has a room")
     }
 
     /// The contact writes to the user.
-    pub async fn say(&self, body: &str) {
-        self.contact.send_text(&self.login, body).await.expect("the contact can write");
+    pub(crate) async fn say(&self, body: &str) {
+        self.contact
+            .send_text(&self.login, body)
+            .await
+            .expect("the contact can write");
     }
 
     /// The texts the contact was shown, in order.
-    pub fn received(&self) -> Vec<String> {
-        self.contact.received().into_iter().map(|message| message.text).collect()
+    pub(crate) fn received(&self) -> Vec<String> {
+        self.contact
+            .received()
+            .into_iter()
+            .map(|message| message.text)
+            .collect()
     }
 
     /// How many messages the contact could not decrypt, and how many came under a used key.
-    pub fn damage(&self) -> (usize, usize) {
+    pub(crate) fn damage(&self) -> (usize, usize) {
         let counters = self.contact.counters();
         (counters.undecryptable, counters.key_reuse)
     }
 }
 
 /// The stage.
-pub struct Stage {
-    pub engine: Engine,
-    pub homeserver: Homeserver,
-    pub chats: Vec<Chat>,
+pub(crate) struct Stage {
+    pub(crate) engine: Engine,
+    pub(crate) homeserver: Homeserver,
+    pub(crate) chats: Vec<Chat>,
     sandbox: Sandbox,
     setup: BridgeSetup,
     dir: tempfile::TempDir,
@@ -95,9 +106,12 @@ pub struct Stage {
 
 impl Stage {
     /// Makes everything but the bridge, with this many contacts.
-    pub async fn prepare(engine: Engine, contacts: usize) -> Self {
+    pub(crate) async fn prepare(engine: Engine, contacts: usize) -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let tokens = ("as-token-of-the-crash-test-0123456789".to_owned(), "hs-token-of-the-crash-test-0123456789".to_owned());
+        let tokens = (
+            "as-token-of-the-crash-test-0123456789".to_owned(),
+            "hs-token-of-the-crash-test-0123456789".to_owned(),
+        );
         let homeserver = Homeserver::start(&tokens.0, &tokens.1).await;
         let listen = (free_address(), free_address());
         let sandbox = Sandbox::start(
@@ -110,6 +124,7 @@ impl Stage {
                     name: "drawbridge".to_owned(),
                     base_url: format!("http://{}", listen.1),
                 }],
+                with_cast: false,
                 ..SandboxOptions::default()
             },
             Arc::new(SystemClock),
@@ -165,34 +180,39 @@ impl Stage {
     }
 
     /// A contact who has no chat with the user yet.
-    pub async fn add_stranger(&mut self) {
+    pub(crate) async fn add_stranger(&mut self) {
         self.add_contact().await;
     }
 
     /// Starts the bridge.
-    pub fn spawn(&self, failpoints: Option<&str>) -> BridgeProcess {
+    pub(crate) fn spawn(&self, failpoints: Option<&str>) -> BridgeProcess {
         let binary = PathBuf::from(env!("CARGO_BIN_EXE_drawbridge"));
         self.setup.spawn(&binary, failpoints)
     }
 
     /// Where the bridge's log is.
-    pub fn log(&self) -> String {
+    pub(crate) fn log(&self) -> String {
         self.dir.path().join("bridge.log").display().to_string()
     }
 
     /// The user logs in by the management room, opens half of the chats, and is written to by the other half's contacts.
-    pub async fn log_in_and_open_chats(&mut self) {
+    pub(crate) async fn log_in_and_open_chats(&mut self) {
         let management = self.homeserver.create_room(USER, &[BOT], true);
         self.answer(&management, None, "management room").await;
-        self.homeserver.send_text(&management, USER, "login whatsapp");
+        self.homeserver
+            .send_text(&management, USER, "login whatsapp");
         self.answer(&management, Some("login"), "logged in").await;
-        let login = self.sandbox.partner_login(USER).expect("the gatekeeper knows the login");
+        let login = self
+            .sandbox
+            .partner_login(USER)
+            .expect("the gatekeeper knows the login");
         *self.login.lock().unwrap() = login.clone();
         for index in 0..self.chats.len() {
             self.chats[index].login = login.clone();
             if index % 2 == 0 {
                 let who = self.chats[index].contact.jid().to_string();
-                self.homeserver.send_text(&management, USER, &format!("start-chat {who}"));
+                self.homeserver
+                    .send_text(&management, USER, &format!("start-chat {who}"));
                 self.room_of(index).await;
             } else {
                 self.chats[index].say("hello").await;
@@ -202,7 +222,7 @@ impl Stage {
     }
 
     /// The user enters the rooms of all chats, waiting for those that are not made yet.
-    pub async fn enter_all_rooms(&self) {
+    pub(crate) async fn enter_all_rooms(&self) {
         for index in 0..self.chats.len() {
             self.room_of(index).await;
         }
@@ -217,9 +237,11 @@ impl Stage {
         let id = chat.contact.jid().to_string();
         let room = self
             .homeserver
-            .wait(&format!("the room of chat {index} (log: {})", self.log()), STEP, |world| {
-                room_with_channel(world, &id)
-            })
+            .wait(
+                &format!("the room of chat {index} (log: {})", self.log()),
+                STEP,
+                |world| room_with_channel(world, &id),
+            )
             .await;
         self.homeserver.join(&room, USER);
         *chat.room.lock().unwrap() = Some(room);
@@ -233,7 +255,10 @@ impl Stage {
                     .messages(room)
                     .iter()
                     .any(|(sender, content)| {
-                        sender == BOT && content["body"].as_str().is_some_and(|body| body.contains(text))
+                        sender == BOT
+                            && content["body"]
+                                .as_str()
+                                .is_some_and(|body| body.contains(text))
                     })
                     .then_some(())
             })
@@ -241,7 +266,7 @@ impl Stage {
     }
 
     /// The texts the user was shown in a chat, in order; a replaced placeholder counts as what replaced it.
-    pub fn shown(&self, chat: &Chat) -> Vec<String> {
+    pub(crate) fn shown(&self, chat: &Chat) -> Vec<String> {
         let Some(room) = chat.room.lock().unwrap().clone() else {
             return Vec::new();
         };
@@ -254,79 +279,71 @@ impl Stage {
             .collect()
     }
 
-    /// How many numbered messages arrived on either side.
-    pub fn arrived(&self) -> usize {
-        let out: usize = self.chats.iter().map(|chat| chat.contact.received_count()).sum();
-        let shown: usize = self.chats.iter().map(|chat| self.shown(chat).len()).sum();
-        out + shown
-    }
-
-    /// Waits until the messages `"{run} 0"`, `"{run} 1"`, … have all arrived, and when each did (at the contacts to the millisecond).
-    pub async fn arrivals(
+    /// When each message of a run arrived, by its number; waits until all have. Their bodies are the run and the number.
+    pub(crate) async fn arrivals(
         &self,
         run: u64,
         count: usize,
         to_matrix: bool,
         deadline: Duration,
-    ) -> Vec<Instant> {
+    ) -> Vec<SystemTime> {
+        let end = tokio::time::Instant::now() + deadline;
         let prefix = format!("{run} ");
-        let end = Instant::now() + deadline;
-        let mut arrived = vec![None; count];
-        let (mut missing, mut position) = (count, 0);
-        let mut read = vec![0; self.chats.len()];
         loop {
-            let mut note = |body: &str, at: Instant| {
-                let number = body.strip_prefix(&prefix).and_then(|n| n.parse::<usize>().ok());
-                if let Some(slot) = number.and_then(|number| arrived.get_mut(number))
-                    && slot.is_none()
-                {
-                    *slot = Some(at);
-                    missing -= 1;
+            let mut times = vec![None; count];
+            let mut arrived = 0;
+            let mut note = |body: &str, at: SystemTime| {
+                let number = body
+                    .strip_prefix(&prefix)
+                    .and_then(|n| n.parse::<usize>().ok());
+                if let Some(slot) = number.and_then(|number| times.get_mut(number)) {
+                    arrived += usize::from(slot.replace(at).is_none());
                 }
             };
             if to_matrix {
                 let world = self.homeserver.world();
-                for (place, at) in world.stream[position..].iter().zip(&world.times[position..]) {
-                    let event = &world.rooms[&place.0].events[place.1];
-                    if event["sender"] != USER
-                        && let Some(body) = event["content"]["body"].as_str()
-                    {
-                        note(body, *at);
-                    }
+                for ((room, index), at) in world.stream.iter().zip(&world.times) {
+                    let event = &world.rooms[room].events[*index];
+                    note(event["content"]["body"].as_str().unwrap_or_default(), *at);
                 }
-                position = world.stream.len();
             } else {
-                for (chat, read) in self.chats.iter().zip(&mut read) {
-                    if chat.contact.received_count() == *read {
-                        continue;
-                    }
-                    let received = chat.contact.received();
-                    let now = (Instant::now(), SystemClock.now_ms());
-                    for message in &received[*read..] {
-                        let ago = u64::try_from(now.1 - message.at).unwrap_or(0);
-                        note(&message.text, now.0 - Duration::from_millis(ago));
-                    }
-                    *read = received.len();
+                for message in self.chats.iter().flat_map(|chat| chat.contact.received()) {
+                    let at = u64::try_from(message.at).unwrap_or_default();
+                    note(&message.text, UNIX_EPOCH + Duration::from_millis(at));
                 }
             }
-            if missing == 0 {
-                return arrived.into_iter().flatten().collect();
+            if arrived == count {
+                return times.into_iter().flatten().collect();
             }
             assert!(
-                Instant::now() < end,
-                "{missing} of {count} messages did not arrive in {deadline:?} (log: {})",
+                tokio::time::Instant::now() < end,
+                "only {arrived} of {count} messages arrived in {deadline:?}: see {}",
                 self.log()
             );
-            tokio::time::sleep(Duration::from_millis(10)).await;
+            tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }
 
+    /// How many numbered messages arrived on either side.
+    pub(crate) fn arrived(&self) -> usize {
+        let out: usize = self
+            .chats
+            .iter()
+            .map(|chat| chat.contact.received_count())
+            .sum();
+        let shown: usize = self.chats.iter().map(|chat| self.shown(chat).len()).sum();
+        out + shown
+    }
+
     /// Ends the stage; its files are kept if `keep`.
-    pub async fn finish(self, keep: bool) {
+    pub(crate) async fn finish(self, keep: bool) {
         self.homeserver.stop();
         self.sandbox.shutdown().await;
         if keep {
-            eprintln!("the files of this run are kept in {}", self.dir.keep().display());
+            eprintln!(
+                "the files of this run are kept in {}",
+                self.dir.keep().display()
+            );
         }
     }
 }
@@ -336,9 +353,9 @@ fn room_with_channel(world: &World, channel: &str) -> Option<String> {
         .rooms
         .iter()
         .find(|(_, room)| {
-            room.state
-                .iter()
-                .any(|((kind, _), content)| kind == "m.bridge" && content["channel"]["id"] == channel)
+            room.state.iter().any(|((kind, _), content)| {
+                kind == "m.bridge" && content["channel"]["id"] == channel
+            })
         })
         .map(|(id, _)| id.clone())
 }

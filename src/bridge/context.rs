@@ -1,0 +1,407 @@
+//! What every part of the bridge shares: the store, the homeserver, the gatekeepers, and small caches of what the store says.
+
+use std::{
+    collections::{BTreeMap, HashMap, HashSet},
+    sync::{
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use async_trait::async_trait;
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use ruma::{OwnedEventId, OwnedRoomId, OwnedUserId, UserId};
+use sha2::{Digest, Sha256};
+use tokio_util::sync::CancellationToken;
+
+use super::workers::{Outcome, Workers};
+use crate::{
+    clock::Clock,
+    config::{Level, Permissions},
+    domain::{ChatId, GatekeeperId, LoginId, StanzaId, Timestamp},
+    matrix::{Client, GhostNaming, Intent, MatrixError},
+    network::{Network, NetworkError},
+    store::{Database, LoginRow, PortalRow, StoreError},
+};
+
+/// What the bridge is told once, by the configuration.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The homeserver's name, the part behind the colon of its users' ids.
+    pub server_name: String,
+    /// The prefix of the bridge's own keys in event contents and state (`eu.drawbridge`).
+    pub namespace: String,
+    /// Ghosts' names; `{name}` and `{gatekeeper}` are filled in.
+    pub displayname_template: String,
+    /// The bot's display name.
+    pub bot_displayname: String,
+    /// The prefix of the localparts of the aliases of portals.
+    pub alias_prefix: String,
+    /// The room version of new rooms; the homeserver's default if `None`.
+    pub room_version: Option<String>,
+    /// Who may do what.
+    pub permissions: Permissions,
+    /// The gatekeepers' names for people, by id.
+    pub gatekeeper_names: BTreeMap<GatekeeperId, String>,
+}
+
+/// What a bridge is made of.
+pub struct BridgeParts {
+    /// The store.
+    pub db: Database,
+    /// The homeserver.
+    pub client: Client,
+    /// How ghosts are named.
+    pub naming: GhostNaming,
+    /// The configuration's part.
+    pub settings: Settings,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Ends every worker.
+    pub cancel: CancellationToken,
+}
+
+/// A failure of one run of a worker.
+#[derive(Debug, thiserror::Error)]
+pub enum BridgeError {
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The homeserver failed or refused.
+    #[error(transparent)]
+    Matrix(#[from] MatrixError),
+    /// The gatekeeper failed or refused.
+    #[error(transparent)]
+    Network(#[from] NetworkError),
+    /// Something in the configuration or the store does not fit together.
+    #[error("{0}")]
+    Inconsistent(String),
+}
+
+impl BridgeError {
+    /// Whether the same call may work later without anybody's doing.
+    #[must_use]
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Self::Store(_) => true,
+            Self::Matrix(error) => error.is_transient(),
+            Self::Network(error) => error.is_transient(),
+            Self::Inconsistent(_) => false,
+        }
+    }
+}
+
+/// Somebody wrote to the bot in their management room.
+#[derive(Debug, Clone)]
+pub struct CommandContext {
+    /// Who.
+    pub sender: OwnedUserId,
+    /// Where.
+    pub room_id: OwnedRoomId,
+    /// What: the whole text; only its first line is a command.
+    pub body: String,
+}
+
+/// What answers in management rooms.
+#[async_trait]
+pub trait Commands: Send + Sync + 'static {
+    /// The answer, in Markdown. It may be called again with the same message after a crash.
+    async fn answer(&self, context: CommandContext) -> String;
+}
+
+/// What a room is to the bridge.
+#[derive(Debug, Clone)]
+pub(super) enum Route {
+    /// A portal and the login it belongs to.
+    Portal(Arc<PortalRoute>),
+    /// Somebody's management room.
+    Management(OwnedUserId),
+    /// Neither.
+    Unknown,
+}
+
+/// A portal with what sending through it needs.
+#[derive(Debug, Clone)]
+pub(super) struct PortalRoute {
+    pub(super) portal: PortalRow,
+    pub(super) login: LoginId,
+    pub(super) owner: OwnedUserId,
+}
+
+/// The bridge between the homeserver and the gatekeepers.
+pub struct Bridge {
+    pub(super) db: Database,
+    pub(super) client: Client,
+    pub(super) naming: GhostNaming,
+    pub(super) settings: Settings,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) cancel: CancellationToken,
+    pub(super) networks: OnceLock<BTreeMap<GatekeeperId, Arc<dyn Network>>>,
+    pub(super) commands: OnceLock<Arc<dyn Commands>>,
+    pub(super) rooms: Workers<OwnedRoomId>,
+    pub(super) chats: Workers<(LoginId, ChatId)>,
+    pub(super) routes: Mutex<HashMap<OwnedRoomId, Route>>,
+    pub(super) open_portals: Mutex<HashMap<(LoginId, ChatId), Arc<PortalRoute>>>,
+    pub(super) ghosts: Mutex<HashMap<OwnedUserId, Option<String>>>,
+    /// Chats whose last sends have an unknown outcome: before the next send their rooms are searched.
+    pub(super) uncertain: Mutex<HashSet<(LoginId, ChatId)>>,
+    pub(super) receipts: tokio::sync::mpsc::Sender<super::receipts::ReadUpTo>,
+    pub(super) connection_states: Mutex<HashMap<LoginId, String>>,
+    /// Whether the homeserver knows the bot; nothing is asked of it before.
+    pub(super) introduced: AtomicBool,
+    pub(super) this: Weak<Self>,
+}
+
+impl Bridge {
+    /// Puts a bridge together. It does nothing before [`Bridge::start`].
+    #[must_use]
+    pub fn new(parts: BridgeParts) -> Arc<Self> {
+        let (receipts, received) = tokio::sync::mpsc::channel(1024);
+        let bridge = Arc::new_cyclic(|this: &Weak<Self>| {
+            let rooms = {
+                let this = this.clone();
+                Workers::new(
+                    Arc::new(move |room| {
+                        let this = this.clone();
+                        Box::pin(async move {
+                            match this.upgrade() {
+                                Some(bridge) => bridge.carry_out(&room).await,
+                                None => Outcome::Done,
+                            }
+                        })
+                    }),
+                    parts.cancel.clone(),
+                )
+            };
+            let chats = {
+                let this = this.clone();
+                Workers::new(
+                    Arc::new(move |(login, chat)| {
+                        let this = this.clone();
+                        Box::pin(async move {
+                            match this.upgrade() {
+                                Some(bridge) => bridge.carry_in(login, &chat).await,
+                                None => Outcome::Done,
+                            }
+                        })
+                    }),
+                    parts.cancel.clone(),
+                )
+            };
+            Self {
+                db: parts.db,
+                client: parts.client,
+                naming: parts.naming,
+                settings: parts.settings,
+                clock: parts.clock,
+                cancel: parts.cancel,
+                networks: OnceLock::new(),
+                commands: OnceLock::new(),
+                rooms,
+                chats,
+                routes: Mutex::default(),
+                open_portals: Mutex::default(),
+                ghosts: Mutex::default(),
+                uncertain: Mutex::default(),
+                receipts,
+                connection_states: Mutex::default(),
+                introduced: AtomicBool::new(false),
+                this: this.clone(),
+            }
+        });
+        tokio::spawn(super::receipts::report_reads(
+            Arc::downgrade(&bridge),
+            received,
+        ));
+        bridge
+    }
+
+    /// Gives the bridge its gatekeepers and its commands; to be called once, before [`Bridge::start`].
+    pub fn attach(
+        &self,
+        networks: impl IntoIterator<Item = Arc<dyn Network>>,
+        commands: Arc<dyn Commands>,
+    ) {
+        let by_id = networks
+            .into_iter()
+            .map(|network| (network.id().clone(), network))
+            .collect();
+        // A second call finds the cells full and changes nothing.
+        let _ = self.networks.set(by_id);
+        let _ = self.commands.set(commands);
+    }
+
+    /// The store.
+    #[must_use]
+    pub fn database(&self) -> &Database {
+        &self.db
+    }
+
+    /// The configuration's part.
+    #[must_use]
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// The bot's account.
+    #[must_use]
+    pub fn bot(&self) -> Intent {
+        self.client.bot()
+    }
+
+    /// Every gatekeeper.
+    pub fn networks(&self) -> impl Iterator<Item = &Arc<dyn Network>> {
+        self.networks.get().into_iter().flat_map(BTreeMap::values)
+    }
+
+    /// A gatekeeper by its id.
+    ///
+    /// # Errors
+    /// That the configuration has none of that id (any more).
+    pub fn network(&self, id: &GatekeeperId) -> Result<&Arc<dyn Network>, BridgeError> {
+        self.networks
+            .get()
+            .and_then(|networks| networks.get(id))
+            .ok_or_else(|| {
+                BridgeError::Inconsistent(format!(
+                    "the configuration has no gatekeeper {id} any more"
+                ))
+            })
+    }
+
+    /// A gatekeeper's name for people.
+    #[must_use]
+    pub fn gatekeeper_name<'a>(&'a self, id: &'a GatekeeperId) -> &'a str {
+        self.settings
+            .gatekeeper_names
+            .get(id)
+            .map_or(id.as_str(), String::as_str)
+    }
+
+    /// What a Matrix user may do.
+    #[must_use]
+    pub fn level(&self, user: &UserId) -> Level {
+        self.settings.permissions.level(user)
+    }
+
+    /// The present.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        Timestamp(self.clock.now_ms())
+    }
+
+    /// Whether the workers may ask the homeserver anything yet.
+    pub(super) fn is_introduced(&self) -> bool {
+        self.introduced.load(Ordering::Acquire)
+    }
+
+    /// Whether a user is the bot or a ghost.
+    pub(super) fn is_ours(&self, user: &UserId) -> bool {
+        user == self.client.bot_id() || self.naming.parse(user).is_some()
+    }
+
+    /// What a room is.
+    pub(super) async fn route(&self, room_id: &OwnedRoomId) -> Result<Route, BridgeError> {
+        if let Some(route) = lock(&self.routes).get(room_id) {
+            return Ok(route.clone());
+        }
+        let room = room_id.to_string();
+        let (portal, owner) = self
+            .db
+            .read(move |txn| {
+                let room = room.clone();
+                Box::pin(async move {
+                    let portal = match txn.portal_by_room(&room).await? {
+                        Some(portal) => match portal.key.login {
+                            Some(login) => txn.login(login).await?.map(|login| (portal, login)),
+                            None => None,
+                        },
+                        None => None,
+                    };
+                    let owner = txn.management_room_owner(&room).await?;
+                    Ok((portal, owner))
+                })
+            })
+            .await?;
+        let route = match (portal, owner.and_then(|owner| UserId::parse(owner).ok())) {
+            (Some((portal, login)), _) => Route::Portal(Arc::new(portal_route(portal, &login)?)),
+            (None, Some(owner)) => Route::Management(owner),
+            (None, None) => return Ok(Route::Unknown),
+        };
+        lock(&self.routes).insert(room_id.clone(), route.clone());
+        Ok(route)
+    }
+
+    /// Forgets what was remembered of a room and of a chat, after either changed.
+    pub(super) fn forget_route(
+        &self,
+        room_id: Option<&OwnedRoomId>,
+        chat: Option<&(LoginId, ChatId)>,
+    ) {
+        if let Some(room_id) = room_id {
+            lock(&self.routes).remove(room_id);
+        }
+        if let Some(chat) = chat {
+            lock(&self.open_portals).remove(chat);
+        }
+    }
+
+    /// Forgets everything remembered of a login.
+    pub fn forget_login(&self, login: LoginId) {
+        lock(&self.routes)
+            .retain(|_, route| !matches!(route, Route::Portal(portal) if portal.login == login));
+        lock(&self.open_portals).retain(|(of, _), _| *of != login);
+        lock(&self.connection_states).remove(&login);
+    }
+
+    /// The transaction id of one effect on the homeserver: unique to its words, the same whenever it is tried.
+    pub(super) fn effect_id(&self, words: &[&str]) -> String {
+        URL_SAFE_NO_PAD.encode(digest(&self.settings.namespace, words))
+    }
+
+    /// The id on the wire of one part of a Matrix event; the same whenever it is sent.
+    pub(super) fn stanza_id(&self, event_id: &str, part: usize) -> StanzaId {
+        use std::fmt::Write as _;
+        let hash = digest(&self.settings.namespace, &[event_id, &part.to_string()]);
+        let mut id = String::from("3EB0");
+        for byte in &hash[..9] {
+            let _ = write!(id, "{byte:02X}");
+        }
+        StanzaId::parse(id).expect("hexadecimal digits are allowed in a stanza id")
+    }
+}
+
+/// A portal row with its login, both as this module needs them.
+pub(super) fn portal_route(
+    portal: PortalRow,
+    login: &LoginRow,
+) -> Result<PortalRoute, BridgeError> {
+    let owner = UserId::parse(login.mxid.as_str()).map_err(|error| {
+        BridgeError::Inconsistent(format!("login {} has a bad user id: {error}", login.id))
+    })?;
+    Ok(PortalRoute {
+        portal,
+        login: login.id,
+        owner,
+    })
+}
+
+/// An event id out of a link.
+pub(super) fn event_id(text: &str) -> Option<OwnedEventId> {
+    OwnedEventId::try_from(text).ok()
+}
+
+/// Locks a cache; a panic elsewhere cannot have left one half-changed, each is changed by single calls.
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn digest(namespace: &str, words: &[&str]) -> [u8; 32] {
+    let mut hasher = Sha256::new();
+    hasher.update(namespace);
+    for word in words {
+        hasher.update((word.len() as u64).to_be_bytes());
+        hasher.update(word);
+    }
+    hasher.finalize().into()
+}

@@ -1,0 +1,21 @@
+//! Between the two sides: portals, ghosts, routing, and the two pipelines.
+//!
+//! Both pipelines pull from the store: a worker a room ([`outgoing`]) carries Matrix events to the gatekeeper, a worker a chat
+//! ([`incoming`]) carries messages into Matrix. A worker takes what waits, up to a bound, and commits once for the batch; what
+//! it did not commit is there again after a crash. No state is kept in memory that the store cannot give back.
+
+mod connections;
+mod context;
+mod ghosts;
+mod incoming;
+mod invites;
+mod management;
+mod outgoing;
+mod receipts;
+mod recover;
+mod rooms;
+mod routing;
+mod workers;
+
+pub use context::{Bridge, BridgeError, BridgeParts, CommandContext, Commands, Settings};
+pub use workers::{Job, Outcome, Workers};

@@ -1,0 +1,179 @@
+//! Read receipts, both ways.
+
+use std::sync::Weak;
+
+use ruma::{OwnedEventId, OwnedRoomId, OwnedUserId};
+use serde_json::Value;
+use tokio::sync::mpsc::Receiver;
+
+use super::context::{Bridge, BridgeError, PortalRoute, Route, event_id};
+use crate::{
+    domain::StanzaId,
+    store::{Lane, MessageLink, RemoteMessageRow},
+};
+
+/// A Matrix user read a room up to an event.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct ReadUpTo {
+    room_id: OwnedRoomId,
+    user: OwnedUserId,
+    event_id: OwnedEventId,
+}
+
+/// The public read receipts in an `m.receipt` event (Matrix specification, "Receipts"): `content` is event id, `m.read`, user.
+pub(super) fn reads_in(event: &Value) -> Vec<ReadUpTo> {
+    let Some(room_id) = event["room_id"]
+        .as_str()
+        .and_then(|room| OwnedRoomId::try_from(room).ok())
+    else {
+        return Vec::new();
+    };
+    if event["type"] != "m.receipt" {
+        return Vec::new();
+    }
+    let by_event = event["content"].as_object().into_iter().flatten();
+    by_event
+        .flat_map(|(event, kinds)| {
+            let readers = kinds["m.read"].as_object().into_iter().flatten();
+            readers.map(move |(user, _)| (event, user))
+        })
+        .filter_map(|(event, user)| {
+            Some(ReadUpTo {
+                room_id: room_id.clone(),
+                user: OwnedUserId::try_from(user.as_str()).ok()?,
+                event_id: event_id(event)?,
+            })
+        })
+        .collect()
+}
+
+/// Reports what Matrix users read, one after the other, until the bridge is gone.
+pub(super) async fn report_reads(bridge: Weak<Bridge>, mut reads: Receiver<ReadUpTo>) {
+    while let Some(read) = reads.recv().await {
+        let Some(bridge) = bridge.upgrade() else {
+            return;
+        };
+        if let Err(error) = bridge.report_read(&read).await {
+            tracing::warn!(room = %read.room_id, %error, "a read receipt was not passed on");
+        }
+    }
+}
+
+impl Bridge {
+    async fn report_read(&self, read: &ReadUpTo) -> Result<(), BridgeError> {
+        let Route::Portal(route) = self.route(&read.room_id).await? else {
+            return Ok(());
+        };
+        if read.user != route.owner {
+            return Ok(());
+        }
+        let network = self.network(&route.portal.key.gatekeeper)?.clone();
+        if !network.capabilities().receipts {
+            return Ok(());
+        }
+        let (portal, login, event) = (route.portal.id, route.login, read.event_id.to_string());
+        let chat = route.portal.key.chat.clone();
+        let now = self.now();
+        let sender = network.clone();
+        self.db
+            .step(Lane::login(login), move |txn| {
+                let (event, chat, network) = (event.clone(), chat.clone(), sender.clone());
+                Box::pin(async move {
+                    let unread = txn.unread_up_to(portal, &event).await?;
+                    let Some(newest) = unread.iter().map(|link| link.sent_at).max() else {
+                        return Ok(());
+                    };
+                    for (sender, ids) in by_sender(&unread) {
+                        network
+                            .enqueue_read(txn, login, &chat, &sender, &ids, now)
+                            .await?;
+                    }
+                    txn.set_read_up_to(portal, newest).await
+                })
+            })
+            .await?;
+        network.flush(login);
+        Ok(())
+    }
+
+    /// Shows in Matrix that a contact read messages of ours.
+    pub(super) async fn show_read(
+        &self,
+        route: &PortalRoute,
+        room_id: &OwnedRoomId,
+        row: &RemoteMessageRow,
+        ids: &[StanzaId],
+    ) -> Result<(), BridgeError> {
+        let (portal, ids) = (route.portal.id, ids.to_vec());
+        let links = self
+            .db
+            .read(move |txn| {
+                let ids = ids.clone();
+                Box::pin(async move {
+                    let mut links = Vec::new();
+                    for id in &ids {
+                        links.extend(txn.links_by_stanza(portal, None, id).await?);
+                    }
+                    Ok(links)
+                })
+            })
+            .await?;
+        let newest = links.iter().max_by_key(|link| (link.sent_at, link.part));
+        let Some(event_id) = newest.and_then(|link| event_id(&link.event_id)) else {
+            return Ok(());
+        };
+        let ghost = self
+            .ghost(&route.portal.key.gatekeeper, &row.message.sender, None)
+            .await?;
+        match ghost.read_receipt(room_id, &event_id).await {
+            Err(error) if error.is_transient() => Err(error.into()),
+            Err(error) => {
+                tracing::debug!(room = %room_id, %error, "a read receipt could not be shown");
+                Ok(())
+            }
+            Ok(()) => Ok(()),
+        }
+    }
+}
+
+/// Messages by who wrote them, each in order.
+fn by_sender(links: &[MessageLink]) -> Vec<(crate::domain::RemoteUserId, Vec<StanzaId>)> {
+    let mut groups: Vec<(crate::domain::RemoteUserId, Vec<StanzaId>)> = Vec::new();
+    for link in links {
+        let Some(sender) = &link.sender else { continue };
+        match groups.iter_mut().find(|(of, _)| of == sender) {
+            Some((_, ids)) if ids.last() != Some(&link.stanza_id) => {
+                ids.push(link.stanza_id.clone());
+            }
+            Some(_) => {}
+            None => groups.push((sender.clone(), vec![link.stanza_id.clone()])),
+        }
+    }
+    groups
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn takes_public_receipts_only_and_passes_over_what_is_malformed() {
+        let event = json!({
+            "type": "m.receipt",
+            "room_id": "!r:example.org",
+            "content": {
+                "$e1": { "m.read": { "@a:example.org": { "ts": 1 }, "not a user": {} },
+                         "m.read.private": { "@b:example.org": {} } },
+                "not an event": { "m.read": { "@a:example.org": {} } },
+                "$e2": 7
+            }
+        });
+        let reads = reads_in(&event);
+        assert_eq!(reads.len(), 1);
+        assert_eq!(reads[0].user.as_str(), "@a:example.org");
+        assert_eq!(reads[0].event_id.as_str(), "$e1");
+        assert!(reads_in(&json!({ "type": "m.typing", "room_id": "!r:example.org" })).is_empty());
+    }
+}

@@ -1,0 +1,111 @@
+//! Start and stop: what a crash left unfinished is taken up before anything new.
+
+use std::{sync::atomic::Ordering, time::Duration};
+
+use ruma::OwnedRoomId;
+
+use super::context::{Bridge, BridgeError, lock};
+use crate::{domain::Timestamp, store::Lane};
+
+/// How long the ids of what was handled are remembered: the gatekeeper's mailbox keeps 30 days, and a restored homeserver may
+/// bring old events again.
+const REMEMBER: Duration = Duration::from_hours(45 * 24);
+/// How often old rows are deleted.
+const PRUNE_EVERY: Duration = Duration::from_hours(6);
+
+impl Bridge {
+    /// Makes the bot known, takes up what waits, and starts the gatekeepers' connections.
+    ///
+    /// # Errors
+    /// The store's. A homeserver that is down is not one: what needs it waits.
+    pub async fn start(&self) -> Result<(), BridgeError> {
+        let (rooms, chats) = self
+            .db
+            .read(|txn| {
+                Box::pin(
+                    async move { Ok((txn.waiting_rooms().await?, txn.waiting_chats().await?)) },
+                )
+            })
+            .await?;
+        // The process before may have sent any of these without living to see the answer.
+        lock(&self.uncertain).extend(chats.iter().cloned());
+        for room in rooms {
+            if let Ok(room) = OwnedRoomId::try_from(room) {
+                self.rooms.wake(room);
+            }
+        }
+        for chat in chats {
+            self.chats.wake(chat);
+        }
+        for network in self.networks() {
+            network.start().await?;
+        }
+        Ok(())
+    }
+
+    /// Registers the bot and gives it its name; then the workers may begin.
+    ///
+    /// # Errors
+    /// What the homeserver said.
+    pub async fn introduce_bot(&self) -> Result<(), BridgeError> {
+        let bot = self.bot();
+        bot.ensure_registered().await?;
+        let (key, name) = ("bot_displayname", self.settings.bot_displayname.clone());
+        let known = self
+            .db
+            .read(move |txn| Box::pin(async move { txn.value(key).await }))
+            .await?;
+        if known.as_deref() != Some(name.as_str()) {
+            bot.set_display_name(&name).await?;
+            self.db
+                .step(Lane::room(key), move |txn| {
+                    let name = name.clone();
+                    Box::pin(async move { txn.set_value(key, &name).await })
+                })
+                .await?;
+        }
+        self.introduced.store(true, Ordering::Release);
+        self.rooms.hurry();
+        self.chats.hurry();
+        Ok(())
+    }
+
+    /// Deletes what need not be remembered any more, now and every few hours, until the bridge is stopped.
+    pub async fn prune(&self) {
+        while !self.cancel.is_cancelled() {
+            let remember = i64::try_from(REMEMBER.as_millis()).unwrap_or(i64::MAX);
+            let before = Timestamp(self.now().0.saturating_sub(remember));
+            let pruned = self
+                .db
+                .step(Lane::room("prune"), move |txn| {
+                    Box::pin(async move {
+                        let events = txn.prune_matrix_inbox(before).await?;
+                        let stanzas = txn.prune_outbox(before).await?;
+                        let messages = txn.prune_remote_inbox(before).await?;
+                        Ok(events + stanzas + messages)
+                    })
+                })
+                .await;
+            match pruned {
+                Ok(0) => {}
+                Ok(rows) => {
+                    tracing::info!(rows, "deleted rows that need not be remembered any more");
+                }
+                Err(error) => tracing::warn!(%error, "old rows could not be deleted"),
+            }
+            tokio::select! {
+                () = tokio::time::sleep(PRUNE_EVERY) => {}
+                () = self.cancel.cancelled() => {}
+            }
+        }
+    }
+
+    /// Waits until the workers have ended what they had in hand; they end after the cancellation given at the start.
+    pub async fn stopped(&self) {
+        self.rooms.stopped().await;
+        self.chats.stopped().await;
+        for network in self.networks() {
+            network.stop().await;
+        }
+    }
+}

@@ -1,0 +1,118 @@
+//! Plain text made fit for the other side: cleaned of what breaks it, split at what it takes.
+
+/// Text without the control characters that no client shows (NUL, escape and the like); newlines and tabs stay, and so does
+/// everything that has a meaning in some script, zero-width joiners and direction marks included.
+#[must_use]
+pub fn clean_text(text: &str) -> String {
+    let unified = text.replace("\r\n", "\n").replace('\r', "\n");
+    unified
+        .chars()
+        .filter(|c| !c.is_control() || matches!(c, '\n' | '\t'))
+        .collect()
+}
+
+/// A display name that cannot pass for another one: no control, direction-override or invisible characters, white space
+/// folded, at most 100 characters. Empty if nothing is left.
+#[must_use]
+pub fn clean_name(name: &str) -> String {
+    let visible: String = name
+        .chars()
+        .map(|c| if c.is_whitespace() { ' ' } else { c })
+        .filter(|c| !c.is_control() && !is_invisible(*c))
+        .collect();
+    let folded = visible.split(' ').filter(|word| !word.is_empty());
+    let joined = folded.collect::<Vec<_>>().join(" ");
+    joined.chars().take(100).collect()
+}
+
+/// Zero-width, direction-changing, tag and filler characters (Unicode 16, general category Cf and the blank letters).
+fn is_invisible(c: char) -> bool {
+    matches!(
+        c,
+        '\u{00ad}'
+            | '\u{034f}'
+            | '\u{061c}'
+            | '\u{115f}'..='\u{1160}'
+            | '\u{17b4}'..='\u{17b5}'
+            | '\u{180b}'..='\u{180e}'
+            | '\u{200b}'..='\u{200f}'
+            | '\u{202a}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}'
+            | '\u{2800}'
+            | '\u{3164}'
+            | '\u{feff}'
+            | '\u{ffa0}'
+            | '\u{fff9}'..='\u{fffb}'
+            | '\u{e0000}'..='\u{e0fff}'
+    )
+}
+
+/// Splits a text into pieces for which `fits` holds, at a line end or a blank where there is one in the last quarter of a
+/// piece, else between characters. Nothing is dropped but the one line end or blank it was split at.
+#[must_use]
+pub fn split_text(text: &str, fits: impl Fn(&str) -> bool) -> Vec<String> {
+    let mut pieces = Vec::new();
+    let mut rest = text;
+    while !fits(rest) {
+        let ends: Vec<usize> = rest.char_indices().map(|(i, c)| i + c.len_utf8()).collect();
+        let fitting = ends.partition_point(|end| fits(&rest[..*end])).max(1);
+        if fitting == ends.len() {
+            break;
+        }
+        let hard = ends[fitting - 1];
+        let piece = &rest[..hard];
+        let earliest = hard - hard / 4;
+        let soft = piece
+            .rfind('\n')
+            .filter(|at| *at >= earliest)
+            .or_else(|| piece.rfind(' ').filter(|at| *at >= earliest));
+        let (piece, next) = match soft {
+            Some(at) => (&rest[..at], &rest[at + 1..]),
+            None => (piece, &rest[hard..]),
+        };
+        pieces.push(piece.to_owned());
+        rest = next;
+    }
+    if !rest.is_empty() || pieces.is_empty() {
+        pieces.push(rest.to_owned());
+    }
+    pieces
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn keeps_scripts_and_drops_controls() {
+        assert_eq!(clean_text("a\r\nb\u{0}\u{1b}[1m\tc"), "a\nb[1m\tc");
+        assert_eq!(
+            clean_text("👨\u{200d}👩\u{200d}👧 שלום"),
+            "👨\u{200d}👩\u{200d}👧 שלום"
+        );
+    }
+
+    #[test]
+    fn a_name_cannot_hide_or_turn_itself() {
+        assert_eq!(
+            clean_name("  Ada\u{202e}\n Lovelace\u{200b} "),
+            "Ada Lovelace"
+        );
+        assert_eq!(clean_name("\u{3164}\u{2800}"), "");
+    }
+
+    proptest! {
+        #[test]
+        fn splitting_loses_only_the_blank_it_splits_at(text in "(\\PC|[ \n]){0,400}", limit in 1_usize..50) {
+            let pieces = split_text(&text, |piece| piece.chars().count() <= limit);
+            for piece in &pieces {
+                prop_assert!(piece.chars().count() <= limit);
+            }
+            let kept: String = pieces.concat().chars().filter(|c| !matches!(c, ' ' | '\n')).collect();
+            let had: String = text.chars().filter(|c| !matches!(c, ' ' | '\n')).collect();
+            prop_assert_eq!(kept, had);
+        }
+    }
+}
