@@ -7,6 +7,7 @@
 //! idle, and the 99th percentile of the time a transaction waits for its answer.
 
 #[path = "../tests/support/mod.rs"]
+#[expect(dead_code, reason = "each program uses its part of it")]
 mod support;
 
 use std::time::{Duration, Instant, SystemTime};

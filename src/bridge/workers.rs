@@ -141,7 +141,7 @@ mod tests {
 
     use super::*;
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn a_wake_during_a_run_causes_another_and_runs_never_overlap() {
         let runs = Arc::new(AtomicUsize::new(0));
         let active = Arc::new(AtomicUsize::new(0));
@@ -174,7 +174,7 @@ mod tests {
         assert_eq!(runs.load(Ordering::SeqCst), 2);
     }
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn a_failing_key_holds_back_no_other() {
         let done = Arc::new(Notify::new());
         let cancel = CancellationToken::new();

@@ -43,18 +43,6 @@ impl Verdict {
         self.seed = seed;
         self
     }
-
-    /// Both together.
-    pub(crate) fn plus(mut self, other: &Self) -> Self {
-        self.sent += other.sent;
-        self.kills += other.kills;
-        self.lost += other.lost;
-        self.duplicated += other.duplicated;
-        self.undecryptable += other.undecryptable;
-        self.key_reuse += other.key_reuse;
-        self.out_of_order += other.out_of_order;
-        self
-    }
 }
 
 /// Waits until everything has arrived (or the deadline), then judges.

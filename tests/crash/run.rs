@@ -8,6 +8,7 @@
 mod oracle;
 mod points;
 #[path = "../support/mod.rs"]
+#[expect(dead_code, reason = "each program uses its part of it")]
 mod support;
 mod traffic;
 
