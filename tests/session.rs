@@ -15,6 +15,8 @@ mod random;
 #[path = "signal/peer.rs"]
 #[expect(dead_code, reason = "the tests of the ratchets use more of it")]
 mod ratchet;
+#[path = "session/sandboxed.rs"]
+mod sandboxed;
 #[path = "session/stage.rs"]
 mod stage;
 #[path = "session/support.rs"]

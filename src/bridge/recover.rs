@@ -5,7 +5,10 @@ use std::{sync::atomic::Ordering, time::Duration};
 use ruma::OwnedRoomId;
 
 use super::context::{Bridge, BridgeError, lock};
-use crate::{domain::Timestamp, store::Lane};
+use crate::{
+    domain::Timestamp,
+    store::{Lane, StoreError},
+};
 
 /// How long the ids of what was handled are remembered: the gatekeeper's mailbox keeps 30 days, and a restored homeserver may
 /// bring old events again.
@@ -97,6 +100,14 @@ impl Bridge {
                 () = tokio::time::sleep(PRUNE_EVERY) => {}
                 () = self.cancel.cancelled() => {}
             }
+        }
+    }
+
+    /// Another process that took over the database is the bridge now: this one must not send anything any more.
+    pub(super) fn stop_if_fenced(&self, error: &BridgeError) {
+        if let BridgeError::Store(StoreError::Fenced { .. }) = error {
+            tracing::error!(%error, "stopping");
+            self.cancel.cancel();
         }
     }
 

@@ -245,7 +245,7 @@ async fn a_websocket_carries_the_same_in_pieces_of_any_size() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_read_receipt_is_sent_until_it_is_acknowledged() {
     let (_peer, stage, login, mut line) = logged_in(ConnectionPolicy::Always).await;
-    stage.read(login, &["A1", "A2"]).await;
+    stage.read(login, &chat(), &["A1", "A2"]).await;
     let receipt = line.next().await;
     assert_eq!(receipt.attr("type").as_deref(), Some("read"));
     assert_eq!(stage.queue_length(login).await, 1);

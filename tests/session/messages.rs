@@ -1,7 +1,7 @@
 //! Messages both ways between a login's connection and a phone with ratchets of its own.
 
 use drawbridge::{
-    domain::{IncomingContent, LoginId},
+    domain::LoginId,
     network::{
         Network,
         interop::{
@@ -16,7 +16,7 @@ use drawbridge::{
 use super::{
     peer::{Line, Peer, assigned, published, uploaded, within},
     ratchet::Peer as Phone,
-    stage::{MXID, Stage, USER},
+    stage::{MXID, Stage, USER, chat},
 };
 
 fn user() -> Jid {
@@ -52,15 +52,10 @@ fn sealed(phone: &mut Phone, id: &str, body: &str) -> Node {
 
 /// The texts that wait for their way into Matrix, in order.
 async fn texts(stage: &Stage, login: LoginId) -> Vec<String> {
-    let rows = stage.inbox(login).await;
-    rows.iter()
-        .map(|row| {
-            let plaintext = row.message.plaintext.as_deref().expect("a plaintext");
-            match stage.gatekeeper.read_message(plaintext) {
-                IncomingContent::Text { body, .. } => body,
-                other => panic!("{other:?}"),
-            }
-        })
+    let texts = stage.texts(login, &chat()).await;
+    texts
+        .into_iter()
+        .map(|text| text.expect("a plaintext"))
         .collect()
 }
 

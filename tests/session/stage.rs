@@ -7,18 +7,23 @@ use std::{
 
 use drawbridge::{
     clock::{Clock, SystemClock},
+    config::PartnerConfig,
     domain::{
-        ChatId, GatekeeperId, LoginId, Outgoing, OutgoingContent, PortalId, RemoteUserId, StanzaId,
-        Timestamp,
+        ChatId, GatekeeperId, IncomingContent, LoginId, Outgoing, OutgoingContent, PortalId,
+        StanzaId, Timestamp,
     },
     network::{
         ConnectionState, Enqueued, Network, NetworkSink, Origin,
         interop::{
-            ConnectionPolicy, Gatekeeper, GatekeeperOptions, partner::SigningKey, profile::Profile,
+            ConnectionPolicy, Gatekeeper, GatekeeperOptions,
+            partner::{PartnerState, SigningKey, router},
+            profile::Profile,
         },
     },
     store::{Database, Lane, LoginRow, RemoteMessageRow},
 };
+
+use tokio::net::TcpListener;
 
 use super::peer::{DEADLINE, within};
 
@@ -43,7 +48,8 @@ pub(crate) struct Stage {
     pub(crate) gatekeeper: Arc<Gatekeeper>,
     pub(crate) db: Database,
     pub(crate) heard: Arc<Heard>,
-    _dir: tempfile::TempDir,
+    signing: Arc<SigningKey>,
+    dir: tempfile::TempDir,
 }
 
 pub(crate) const USER: &str = "4915155550001@s.whatsapp.net";
@@ -66,6 +72,7 @@ impl Stage {
         let layers = ["whatsapp".to_owned()];
         let profile = Arc::new(Profile::load(&layers, Some(layer)).unwrap());
         let signing = SigningKey::open(&dir.path().join("partner.pem"), now()).unwrap();
+        let signing = Arc::new(signing);
         let heard = Arc::new(Heard::default());
         let gatekeeper = Gatekeeper::new(
             GatekeeperOptions {
@@ -77,7 +84,7 @@ impl Stage {
                 clock: Arc::new(SystemClock),
             },
             db.clone(),
-            Arc::new(signing),
+            signing.clone(),
             reqwest::Client::new(),
             heard.clone(),
         );
@@ -85,19 +92,48 @@ impl Stage {
             gatekeeper,
             db,
             heard,
-            _dir: dir,
+            signing,
+            dir,
         }
+    }
+
+    /// Serves what the gatekeeper reaches a Partner by.
+    pub(crate) fn serve_partner(&self, listener: TcpListener) {
+        let bound = listener.local_addr().unwrap();
+        let config = PartnerConfig {
+            listen: bound.to_string(),
+            address: format!("http://{bound}").parse().unwrap(),
+            signing_key_file: self.dir.path().join("partner.pem"),
+            media_dir: self.dir.path().join("media"),
+        };
+        let state = PartnerState::new(
+            self.signing.clone(),
+            vec![self.gatekeeper.clone()],
+            &config,
+            &reqwest::Client::new(),
+            Arc::new(SystemClock),
+        );
+        tokio::spawn(async move { axum::serve(listener, router(state)).await.unwrap() });
     }
 
     /// Puts a text into the outbox as the bridge does, and rings.
     pub(crate) async fn send(&self, login: LoginId, id: &str, body: &str) {
-        assert_eq!(self.enqueue(login, id, body).await, Enqueued::Queued);
+        self.send_to(login, &chat(), id, body).await;
+    }
+
+    pub(crate) async fn send_to(&self, login: LoginId, chat: &ChatId, id: &str, body: &str) {
+        let queued = self.enqueue_to(login, chat, id, body).await;
+        assert_eq!(queued, Enqueued::Queued);
         self.gatekeeper.flush(login);
     }
 
     pub(crate) async fn enqueue(&self, login: LoginId, id: &str, body: &str) -> Enqueued {
+        self.enqueue_to(login, &chat(), id, body).await
+    }
+
+    async fn enqueue_to(&self, login: LoginId, chat: &ChatId, id: &str, body: &str) -> Enqueued {
         let message = Outgoing {
-            chat: chat(),
+            chat: chat.clone(),
             id: StanzaId::parse(id).unwrap(),
             content: OutgoingContent::Text {
                 body: body.to_owned(),
@@ -125,16 +161,18 @@ impl Stage {
             .unwrap()
     }
 
-    pub(crate) async fn read(&self, login: LoginId, ids: &[&str]) {
+    /// Queues a read receipt as the bridge does, and rings.
+    pub(crate) async fn read(&self, login: LoginId, chat: &ChatId, ids: &[&str]) {
         let ids: Vec<StanzaId> = ids.iter().map(|id| StanzaId::parse(*id).unwrap()).collect();
-        let sender = RemoteUserId::parse(USER).unwrap();
+        let (chat, sender) = (chat.clone(), chat.direct_user().unwrap());
         let gatekeeper = self.gatekeeper.clone();
         self.db
             .step(Lane::login(login), move |txn| {
-                let (gatekeeper, sender, ids) = (gatekeeper.clone(), sender.clone(), ids.clone());
+                let (gatekeeper, ids) = (gatekeeper.clone(), ids.clone());
+                let (chat, sender) = (chat.clone(), sender.clone());
                 Box::pin(async move {
                     gatekeeper
-                        .enqueue_read(txn, login, &chat(), &sender, &ids, now())
+                        .enqueue_read(txn, login, &chat, &sender, &ids, now())
                         .await
                 })
             })
@@ -159,12 +197,31 @@ impl Stage {
     }
 
     pub(crate) async fn inbox(&self, login: LoginId) -> Vec<RemoteMessageRow> {
+        self.inbox_of(login, &chat()).await
+    }
+
+    pub(crate) async fn inbox_of(&self, login: LoginId, chat: &ChatId) -> Vec<RemoteMessageRow> {
+        let chat = chat.clone();
         self.db
             .read(move |txn| {
-                Box::pin(async move { txn.waiting_messages(login, &chat(), 1000).await })
+                let chat = chat.clone();
+                Box::pin(async move { txn.waiting_messages(login, &chat, 1000).await })
             })
             .await
             .unwrap()
+    }
+
+    /// The texts that wait for their way into Matrix, in order; `None` for what could not be decrypted and for notices.
+    pub(crate) async fn texts(&self, login: LoginId, chat: &ChatId) -> Vec<Option<String>> {
+        let rows = self.inbox_of(login, chat).await;
+        let text = |row: &RemoteMessageRow| {
+            let plaintext = row.message.plaintext.as_deref()?;
+            match self.gatekeeper.read_message(plaintext) {
+                IncomingContent::Text { body, .. } => Some(body),
+                other => panic!("{other:?}"),
+            }
+        };
+        rows.iter().map(text).collect()
     }
 
     /// Waits until so many stanzas are in the outbox.
