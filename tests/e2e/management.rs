@@ -20,7 +20,8 @@ impl Desk {
     /// Writes a command; the bot's answer.
     pub(crate) async fn command(&mut self, user: &mut User, text: &str) -> String {
         user.say(&self.room, text).await;
-        self.next_answer(user, &format!("an answer to {text}")).await
+        self.next_answer(user, &format!("an answer to {text}"))
+            .await
     }
 
     async fn next_answer(&mut self, user: &mut User, what: &str) -> String {

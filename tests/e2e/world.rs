@@ -1,6 +1,6 @@
 //! A homeserver, the bridge and a gatekeeper, put together for one test.
 
-use std::{path::PathBuf, sync::Arc};
+use std::sync::Arc;
 
 use drawbridge::{
     clock::SystemClock,
@@ -78,15 +78,18 @@ impl World {
         let mut config = base_config(&format!("http://127.0.0.1:{port}"), &partner);
         config["database"] = database(plan.engine).await;
         config["sandbox"] = json!({"enabled": false});
-        config["gatekeepers"] = [("whatsapp", "WhatsApp", Flavour::WhatsApp), ("messenger", "Messenger", Flavour::Messenger)]
-            .into_iter()
-            .map(|(id, name, flavour)| {
-                let layer = folder.path().join(format!("{id}.yaml"));
-                std::fs::write(&layer, sandbox.profile_layer(flavour).to_string()).expect("a profile");
-                json!({"id": id, "name": name, "profiles": [id, "sandbox", layer],
+        config["gatekeepers"] = [
+            ("whatsapp", "WhatsApp", Flavour::WhatsApp),
+            ("messenger", "Messenger", Flavour::Messenger),
+        ]
+        .into_iter()
+        .map(|(id, name, flavour)| {
+            let layer = folder.path().join(format!("{id}.yaml"));
+            std::fs::write(&layer, sandbox.profile_layer(flavour).to_string()).expect("a profile");
+            json!({"id": id, "name": name, "profiles": [id, "sandbox", layer],
                     "connection": plan.connection, "idle_seconds": 1})
-            })
-            .collect();
+        })
+        .collect();
         let mut bridge = Bridge::configure(&folder.path().join("bridge"), &config);
         let registration = folder.path().join("bridge/registration.yaml");
         bridge
@@ -121,7 +124,11 @@ impl Drop for World {
             let log = self.bridge.logged();
             let lines: Vec<&str> = log.lines().collect();
             let tail = &lines[lines.len().saturating_sub(60)..];
-            eprintln!("kept {}; the bridge's log ends:\n{}", self.folder.path().display(), tail.join("\n"));
+            eprintln!(
+                "kept {}; the bridge's log ends:\n{}",
+                self.folder.path().display(),
+                tail.join("\n")
+            );
         }
     }
 }
@@ -147,6 +154,6 @@ pub(crate) fn base_config(homeserver: &str, partner: &str) -> Value {
         "appservice": {"address": format!("http://{appservice}"), "listen": appservice},
         "bridge": {"permissions": {"*": "block", DOMAIN: "user", "@mallory:drawbridge.test": "block"}},
         "partner": {"listen": partner, "address": format!("http://{partner}"), "signing_key_file": "signing.pem"},
-        "logging": {"level": "debug"},
+        "logging": {"level": "info,drawbridge=debug"},
     })
 }

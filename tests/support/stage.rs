@@ -225,7 +225,7 @@ impl Stage {
         self.answer(&management, Some("login"), "logged in").await;
         let login = self
             .sandbox
-            .partner_login(USER)
+            .partner_login(Flavour::WhatsApp, USER)
             .expect("the gatekeeper knows the login");
         *self.login.lock().unwrap() = login.clone();
         for index in 0..self.chats.len() {
