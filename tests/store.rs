@@ -80,6 +80,7 @@ store_tests! {
         queues_a_stanza_once_in_order,
         an_acknowledged_message_is_linked_and_can_be_retried,
         a_retry_goes_behind_what_was_sent,
+        an_answer_for_an_earlier_copy_changes_nothing,
         a_refused_message_leaves_without_plaintext,
         a_receipt_is_acknowledged_without_a_link,
         forgets_what_was_sent_and_is_old,

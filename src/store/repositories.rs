@@ -172,18 +172,22 @@ pub trait OutboxRepository {
     /// Queued stanzas after a place in the order, oldest first; without their plaintext.
     async fn queued(&mut self, login: LoginId, after: i64, limit: i64) -> Result<Vec<OutboxRow>>;
     /// The gatekeeper acknowledged a stanza: it leaves the queue. A message with an event gets its [`MessageLink`] in the
-    /// same transaction and its plaintext stays for retries (but is not in the answer). `None` if it was not queued.
+    /// same transaction and its plaintext stays for retries (but is not in the answer). `None`, and nothing changes, if it was not
+    /// queued or is at another place of the order by now: then it is another copy that was acknowledged.
     async fn acknowledged(
         &mut self,
         login: LoginId,
         stanza_id: &StanzaId,
+        seq: i64,
         at: Timestamp,
     ) -> Result<Option<OutboxRow>>;
-    /// The gatekeeper refused a stanza for good: it leaves the queue and its plaintext is dropped.
+    /// The gatekeeper refused a stanza for good: it leaves the queue and its plaintext is dropped. `None` as in
+    /// [`acknowledged`](Self::acknowledged).
     async fn refused(
         &mut self,
         login: LoginId,
         stanza_id: &StanzaId,
+        seq: i64,
         reason: &str,
     ) -> Result<Option<OutboxRow>>;
     /// The message reached the other device: its plaintext is dropped.

@@ -83,6 +83,7 @@ impl Bench {
 
 fn queued(id: &str) -> Queued {
     Queued {
+        seq: 7,
         class: "message",
         id: id.to_owned(),
         kind: None,
@@ -316,12 +317,26 @@ fn a_stanza_that_is_never_acknowledged_ends_the_session() {
 }
 
 #[test]
+fn what_is_refused_for_now_stays_in_flight() {
+    let mut bench = Bench::logged_in();
+    assert!(bench.session.send(queued("a"), bench.now));
+    for code in ["429", "500", "503"] {
+        bench.feed(ack("a").with("error", code));
+    }
+    assert_eq!(bench.events(), []);
+    assert!(bench.session.is_in_flight(&queued("a")));
+    bench.feed(ack("a"));
+    assert!(matches!(&bench.events()[..], [Event::Acked(acked)] if acked.seq == 7));
+}
+
+#[test]
 fn a_read_receipt_is_not_acknowledged_by_what_is_for_the_delivery() {
     let mut bench = Bench::logged_in_with(SessionOptions {
         ping_interval: 1_000_000,
         ..SessionOptions::default()
     });
     let read = Queued {
+        seq: 7,
         class: "receipt",
         id: "A1".to_owned(),
         kind: Some("read"),

@@ -115,7 +115,7 @@ proptest! {
                     bench.session.handle_timeout(bench.now);
                 }
                 Step::Send(id) => {
-                    let queued = Queued { class: "message", id: id.to_string(), kind: None, payload: vec![id] };
+                    let queued = Queued { seq: i64::from(id), class: "message", id: id.to_string(), kind: None, payload: vec![id] };
                     if bench.session.send(queued, bench.now) { asked += 1; }
                 }
                 Step::Request => {

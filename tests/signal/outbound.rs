@@ -98,6 +98,8 @@ async fn an_acknowledged_message_leaves_the_outbox_and_a_refused_one_is_told() {
     assert_eq!(answer.chat, None);
     assert_eq!(world.outbox().await.len(), 1);
 
+    world.acked(ack("A2").with("error", "503")).await;
+    assert_eq!(world.outbox().await.len(), 1, "refused for now");
     for _ in 0..2 {
         world.acked(ack("A2").with("error", "479")).await;
     }

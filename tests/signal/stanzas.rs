@@ -98,10 +98,16 @@ impl World {
         .await
     }
 
+    /// Takes an acknowledgement of the copy that is in the outbox now.
     pub(crate) async fn acked(&self, node: Node) -> Answer {
+        let rows = self.outbox().await;
+        let acked = rows
+            .iter()
+            .find(|row| node.attr("id").as_deref() == Some(outbound::wire_id(&row.row)));
+        let seq = acked.map_or(0, |row| row.seq);
         self.step(move |txn| {
             let node = node.clone();
-            Box::pin(async move { inbound::message_ack(txn, LOGIN, &node, NOW).await })
+            Box::pin(async move { inbound::message_ack(txn, LOGIN, &node, seq, NOW).await })
         })
         .await
     }

@@ -83,7 +83,8 @@ pub(crate) async fn deletes_a_login_with_all_that_is_its_own(place: Place) {
         txn.insert_prekeys(LOGIN, &[prekey], 2).await?;
         txn.ensure_portal(&key(), PORTAL).await?;
         txn.queue(&outgoing("sent")).await?;
-        txn.acknowledged(LOGIN, &stanza("sent"), NOW).await?;
+        let sent = txn.queued(LOGIN, 0, 1).await?.first().map_or(0, |row| row.seq);
+        txn.acknowledged(LOGIN, &stanza("sent"), sent, NOW).await?;
         txn.queue(&outgoing("waits")).await?;
         txn.put_remote_message(&incoming("in")).await
     });

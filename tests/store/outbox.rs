@@ -27,9 +27,10 @@ pub(crate) async fn queues_a_stanza_once_in_order(place: Place) {
 pub(crate) async fn an_acknowledged_message_is_linked_and_can_be_retried(place: Place) {
     let db = place.open().await;
     step!(db, txn => txn.queue(&outgoing("a")).await);
-    let row = step!(db, txn => txn.acknowledged(LOGIN, &stanza("a"), NOW).await).unwrap();
+    let seq = step!(db, txn => txn.queued(LOGIN, 0, 9).await)[0].seq;
+    let row = step!(db, txn => txn.acknowledged(LOGIN, &stanza("a"), seq, NOW).await).unwrap();
     assert_eq!(row.row.event_id.as_deref(), Some("$event-a"));
-    assert!(step!(db, txn => txn.acknowledged(LOGIN, &stanza("a"), NOW).await).is_none());
+    assert!(step!(db, txn => txn.acknowledged(LOGIN, &stanza("a"), seq, NOW).await).is_none());
     assert!(step!(db, txn => txn.queued(LOGIN, 0, 9).await).is_empty());
     assert!(!step!(db, txn => txn.queue(&outgoing("a")).await));
     let links = step!(db, txn => txn.links_by_event(PORTAL, "$event-a").await);
@@ -49,7 +50,8 @@ pub(crate) async fn an_acknowledged_message_is_linked_and_can_be_retried(place: 
 pub(crate) async fn a_retry_goes_behind_what_was_sent(place: Place) {
     let db = place.open().await;
     step!(db, txn => txn.queue(&outgoing("a")).await);
-    step!(db, txn => txn.acknowledged(LOGIN, &stanza("a"), NOW).await);
+    let seq = step!(db, txn => txn.queued(LOGIN, 0, 9).await)[0].seq;
+    step!(db, txn => txn.acknowledged(LOGIN, &stanza("a"), seq, NOW).await);
     step!(db, txn => txn.queue(&outgoing("b")).await);
     let sent = step!(db, txn => txn.queued(LOGIN, 0, 9).await)[0].seq;
     step!(db, txn => txn.requeue(LOGIN, &stanza("a"), b"again").await);
@@ -64,7 +66,8 @@ pub(crate) async fn a_retry_goes_behind_what_was_sent(place: Place) {
     );
     let (kept, answered) = step!(db, txn => txn.retryable(LOGIN, &stanza("a")).await).unwrap();
     assert_eq!((kept.row.plaintext.as_slice(), answered), (PLAINTEXT, 1));
-    step!(db, txn => txn.acknowledged(LOGIN, &stanza("a"), NOW).await);
+    let seq = next[0].seq;
+    step!(db, txn => txn.acknowledged(LOGIN, &stanza("a"), seq, NOW).await);
     assert_eq!(
         step!(db, txn => txn.links_by_event(PORTAL, "$event-a").await).len(),
         1
@@ -72,12 +75,36 @@ pub(crate) async fn a_retry_goes_behind_what_was_sent(place: Place) {
     db.close().await;
 }
 
+pub(crate) async fn an_answer_for_an_earlier_copy_changes_nothing(place: Place) {
+    let db = place.open().await;
+    step!(db, txn => txn.queue(&outgoing("a")).await);
+    let first = step!(db, txn => txn.queued(LOGIN, 0, 9).await)[0].seq;
+    let (acknowledged, refused) = step!(db, txn => {
+        txn.requeue(LOGIN, &stanza("a"), b"again").await?;
+        let acknowledged = txn.acknowledged(LOGIN, &stanza("a"), first, NOW).await?;
+        let refused = txn.refused(LOGIN, &stanza("a"), first, "no such user").await?;
+        Ok((acknowledged, refused))
+    });
+    assert!(acknowledged.is_none() && refused.is_none());
+    let queued = step!(db, txn => txn.queued(LOGIN, 0, 9).await);
+    assert_eq!(queued.len(), 1);
+    assert_eq!(queued[0].row.payload, b"again");
+    assert!(step!(db, txn => txn.links_by_event(PORTAL, "$event-a").await).is_empty());
+    assert!(step!(db, txn => txn.retryable(LOGIN, &stanza("a")).await).is_some());
+    let second = queued[0].seq;
+    assert_ne!(second, first);
+    assert!(step!(db, txn => txn.acknowledged(LOGIN, &stanza("a"), second, NOW).await).is_some());
+    db.close().await;
+}
+
 pub(crate) async fn a_refused_message_leaves_without_plaintext(place: Place) {
     let db = place.open().await;
     step!(db, txn => txn.queue(&outgoing("a")).await);
-    let row = step!(db, txn => txn.refused(LOGIN, &stanza("a"), "no such user").await).unwrap();
+    let seq = step!(db, txn => txn.queued(LOGIN, 0, 9).await)[0].seq;
+    let row =
+        step!(db, txn => txn.refused(LOGIN, &stanza("a"), seq, "no such user").await).unwrap();
     assert_eq!(row.row.event_id.as_deref(), Some("$event-a"));
-    assert!(step!(db, txn => txn.refused(LOGIN, &stanza("a"), "again").await).is_none());
+    assert!(step!(db, txn => txn.refused(LOGIN, &stanza("a"), seq, "again").await).is_none());
     assert!(step!(db, txn => txn.retryable(LOGIN, &stanza("a")).await).is_none());
     assert_eq!(step!(db, txn => txn.queue_length(LOGIN).await), 0);
     assert!(!step!(db, txn => txn.queue(&outgoing("a")).await));
@@ -97,7 +124,8 @@ pub(crate) async fn a_receipt_is_acknowledged_without_a_link(place: Place) {
     });
     let queued = step!(db, txn => txn.queued(LOGIN, 0, 9).await);
     assert_eq!(queued[0].row.kind, OutboxKind::Receipt);
-    let row = step!(db, txn => txn.acknowledged(LOGIN, &stanza("r"), NOW).await).unwrap();
+    let seq = queued[0].seq;
+    let row = step!(db, txn => txn.acknowledged(LOGIN, &stanza("r"), seq, NOW).await).unwrap();
     assert_eq!(row.row.kind, OutboxKind::Receipt);
     assert!(step!(db, txn => txn.retryable(LOGIN, &stanza("r")).await).is_none());
     assert!(step!(db, txn => txn.links_by_stanza(PORTAL, None, &stanza("r")).await).is_empty());
@@ -108,7 +136,8 @@ pub(crate) async fn forgets_what_was_sent_and_is_old(place: Place) {
     let db = place.open().await;
     step!(db, txn => txn.queue(&outgoing("sent")).await);
     step!(db, txn => txn.queue(&outgoing("waits")).await);
-    step!(db, txn => txn.acknowledged(LOGIN, &stanza("sent"), NOW).await);
+    let seq = step!(db, txn => txn.queued(LOGIN, 0, 9).await)[0].seq;
+    step!(db, txn => txn.acknowledged(LOGIN, &stanza("sent"), seq, NOW).await);
     assert_eq!(step!(db, txn => txn.prune_outbox(NOW).await), 0);
     assert_eq!(
         step!(db, txn => txn.prune_outbox(NOW.plus_millis(1)).await),

@@ -109,16 +109,18 @@ impl OutboxRepository for Txn {
         &mut self,
         login: LoginId,
         stanza_id: &StanzaId,
+        seq: i64,
         at: Timestamp,
     ) -> Result<Option<OutboxRow>> {
         let row = sqlx::query(
-            "UPDATE outbox SET state = $3, payload = $5 WHERE login = $1 AND stanza_id = $2 AND state = $4 RETURNING seq, login, stanza_id, chat, kind, payload, portal, event_id, part, created_at",
+            "UPDATE outbox SET state = $3, payload = $5 WHERE login = $1 AND stanza_id = $2 AND state = $4 AND seq = $6 RETURNING seq, login, stanza_id, chat, kind, payload, portal, event_id, part, created_at",
         )
         .bind(login.0)
         .bind(stanza_id.as_str())
         .bind(ACKNOWLEDGED)
         .bind(QUEUED)
         .bind(EMPTY)
+        .bind(seq)
         .fetch_optional(&mut *self.tx)
         .await?;
         let Some(row) = row else { return Ok(None) };
@@ -141,10 +143,11 @@ impl OutboxRepository for Txn {
         &mut self,
         login: LoginId,
         stanza_id: &StanzaId,
+        seq: i64,
         reason: &str,
     ) -> Result<Option<OutboxRow>> {
         let row = sqlx::query(
-            "UPDATE outbox SET state = $3, reason = $4, plaintext = NULL, payload = $6 WHERE login = $1 AND stanza_id = $2 AND state = $5 RETURNING seq, login, stanza_id, chat, kind, payload, portal, event_id, part, created_at",
+            "UPDATE outbox SET state = $3, reason = $4, plaintext = NULL, payload = $6 WHERE login = $1 AND stanza_id = $2 AND state = $5 AND seq = $7 RETURNING seq, login, stanza_id, chat, kind, payload, portal, event_id, part, created_at",
         )
         .bind(login.0)
         .bind(stanza_id.as_str())
@@ -152,6 +155,7 @@ impl OutboxRepository for Txn {
         .bind(reason)
         .bind(QUEUED)
         .bind(EMPTY)
+        .bind(seq)
         .fetch_optional(&mut *self.tx)
         .await?;
         row.as_ref().map(Self::outbox_row).transpose()

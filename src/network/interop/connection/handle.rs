@@ -37,7 +37,7 @@ pub(in crate::network::interop) enum AskError {
 impl From<AskError> for NetworkError {
     fn from(error: AskError) -> Self {
         match error {
-            AskError::Request(RequestError::Refused { .. }) => Self::Refused(error.to_string()),
+            AskError::Request(ref why) if !why.is_passing() => Self::Refused(error.to_string()),
             AskError::Request(_) | AskError::Unenlisted | AskError::Offline(_) => {
                 Self::Unreachable(error.to_string())
             }

@@ -23,7 +23,11 @@ enum Run {
         again: bool,
     },
     IdentityChanged(Node),
-    Ack(Node),
+    Ack {
+        node: Node,
+        /// The place in the outbox of the copy it is for.
+        seq: i64,
+    },
 }
 
 /// Keys that are to be fetched.
@@ -107,7 +111,10 @@ impl Intake {
             }
             Event::Receipt(node) => Run::Receipt { node, again: false },
             Event::IdentityChanged(node) => Run::IdentityChanged(node),
-            Event::Acked(acked) => Run::Ack(acked.node),
+            Event::Acked(acked) => Run::Ack {
+                node: acked.node,
+                seq: acked.seq,
+            },
             _ => return,
         };
         self.runs.push(run);
@@ -119,31 +126,36 @@ impl Intake {
     }
 
     /// Commits what waits in one step. If a stored row that a stanza needs is unreadable, the stanzas are committed one by one, and
-    /// the one is left out: it is not acknowledged and costs nobody else.
+    /// the one is left out: it is not acknowledged and costs nobody else. What was committed is told even if the store failed
+    /// after it; then the failure is the second of the two.
     pub(super) async fn commit(
         &mut self,
         context: &Context,
         login: LoginId,
-    ) -> Result<Taken, StoreError> {
+    ) -> (Taken, Option<StoreError>) {
         let runs = std::mem::take(&mut self.runs);
         if runs.is_empty() {
-            return Ok(Taken::default());
+            return (Taken::default(), None);
         }
         let now = context.now();
         let runs = Arc::new(runs);
         let messages = runs.iter().any(|run| matches!(run, Run::Messages(_)));
-        let acks = runs.iter().any(|run| matches!(run, Run::Ack(_)));
-        let taken = match step(context, login, runs.clone(), now).await {
-            Err(error) if is_of_one_item(&error) => singly(context, login, &runs, now).await?,
-            taken => taken?,
+        let acks = runs.iter().any(|run| matches!(run, Run::Ack { .. }));
+        let (taken, failure) = match step(context, login, runs.clone(), now).await {
+            Ok(taken) => (taken, None),
+            Err(error) if is_of_one_item(&error) => singly(context, login, &runs, now).await,
+            Err(error) => (Taken::default(), Some(error)),
         };
+        if failure.is_some() {
+            return (taken, failure);
+        }
         if messages {
             fail::fail_point!("decrypt.after_commit");
         }
         if acks {
             fail::fail_point!("ack.after_commit");
         }
-        Ok(taken)
+        (taken, None)
     }
 }
 
@@ -154,12 +166,13 @@ fn is_of_one_item(error: &StoreError) -> bool {
     )
 }
 
+/// Commits stanza by stanza up to the first failure that is not of the stanza alone.
 async fn singly(
     context: &Context,
     login: LoginId,
     runs: &[Run],
     now: Timestamp,
-) -> Result<Taken, StoreError> {
+) -> (Taken, Option<StoreError>) {
     let mut taken = Taken::default();
     for run in runs {
         let single: Vec<Run> = match run {
@@ -174,11 +187,12 @@ async fn singly(
                 Err(error) if is_of_one_item(&error) => {
                     tracing::error!(%login, %error, "a stanza needs a row that is unreadable and is left out");
                 }
-                one => taken.append(one?),
+                Err(error) => return (taken, Some(error)),
+                Ok(one) => taken.append(one),
             }
         }
     }
-    Ok(taken)
+    (taken, None)
 }
 
 async fn step(
@@ -214,6 +228,8 @@ async fn take(
         Run::Messages(messages) => inbound::receive(txn, login, messages, now).await,
         Run::Receipt { node, .. } => Ok(vec![inbound::receipt(txn, login, node, now).await?]),
         Run::IdentityChanged(node) => Ok(vec![inbound::identity_changed(txn, login, node).await?]),
-        Run::Ack(node) => Ok(vec![inbound::message_ack(txn, login, node, now).await?]),
+        Run::Ack { node, seq } => Ok(vec![
+            inbound::message_ack(txn, login, node, *seq, now).await?,
+        ]),
     }
 }

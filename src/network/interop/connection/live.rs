@@ -18,7 +18,7 @@ use super::{
 use crate::{
     domain::Timestamp,
     network::{
-        ConnectionState,
+        ConnectionState, NetworkError,
         interop::{
             keys,
             session::{Close, Event, RequestError, RequestId, Session, Transmit},
@@ -187,13 +187,22 @@ impl<'t> Live<'t> {
         let login = self.task.login;
         loop {
             let closed = self.handle_events().await?;
-            let taken = self.intake.commit(&self.task.context, login).await?;
+            let (taken, failure) = self.intake.commit(&self.task.context, login).await;
+            // What is committed waits, whatever fails from here on.
+            for chat in &taken.chats {
+                self.task.context.sink.waiting(login, chat);
+            }
             if taken.queued {
                 self.outflow.rewind();
             }
             let answered = !taken.answers.is_empty();
             for answer in taken.answers {
                 self.session.answer(answer);
+            }
+            if let Some(error) = failure {
+                // The store's failure ends the connection, whether or not what was committed before it can be acknowledged.
+                let _ = self.write(answered).await;
+                return Err(error.into());
             }
             for wanted in taken.wanted {
                 self.want_keys(wanted);
@@ -208,10 +217,6 @@ impl<'t> Live<'t> {
                 self.active = Instant::now();
             }
             let wrote = self.write(answered).await;
-            // What is committed waits, whether or not its acknowledgement could be written.
-            for chat in &taken.chats {
-                self.task.context.sink.waiting(login, chat);
-            }
             if let Some(ended) = closed {
                 return Ok(Some(ended));
             }
@@ -303,22 +308,27 @@ impl<'t> Live<'t> {
         self.askers.insert(request, Asker::Keys(wanted));
     }
 
-    /// Makes the session the keys were wanted for. Without keys the receipt is taken in once more anyway, and given up then.
+    /// Makes the session the keys were wanted for. Without keys the receipt is taken in once more anyway, and given up then;
+    /// unless there may be keys later: then it is not acknowledged and comes again on the next connection.
     async fn take_keys(
         &mut self,
         wanted: Wanted,
         outcome: Result<Node, RequestError>,
     ) -> Result<(), StoreError> {
         let login = self.task.login;
-        if let Err(error @ (RequestError::Closed | RequestError::Busy)) = outcome {
-            // The receipt was not acknowledged, so it comes again on the next connection.
-            tracing::debug!(%login, %error, "keys could not be fetched");
-            return Ok(());
-        }
         match outcome {
+            Err(error) if error.is_passing() => {
+                tracing::debug!(%login, %error, "keys could not be fetched for now");
+                return Ok(());
+            }
             Ok(answer) => {
                 let made = keys::establish(&self.task.context, login, &wanted.user, &answer);
-                if let Err(error) = made.await? {
+                let made = made.await?;
+                if let Err(error @ NetworkError::Unreachable(_)) = made {
+                    tracing::debug!(%login, %error, "keys could not be fetched for now");
+                    return Ok(());
+                }
+                if let Err(error) = made {
                     tracing::warn!(%login, %error, "no session could be made from the keys");
                 }
             }

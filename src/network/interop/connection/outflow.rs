@@ -84,6 +84,7 @@ fn queued(row: OutboxRow) -> Queued {
         OutboxKind::Receipt => ("receipt", Some("read")),
     };
     Queued {
+        seq: row.seq,
         class,
         id: outbound::wire_id(&row.row).to_owned(),
         kind,

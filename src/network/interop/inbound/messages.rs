@@ -128,7 +128,12 @@ impl Receiving<'_> {
             .remote_message_known(login, &envelope.chat, &envelope.sender, &envelope.id)
             .await?;
         if known == Some(true) {
-            return Ok(Answer::ack(node).before_ack(delivery_receipt(node, &envelope)));
+            let answer = Answer::ack(node).before_ack(delivery_receipt(node, &envelope));
+            // The step that kept it may have been committed and reported as failed; then nobody was told yet.
+            return Ok(Answer {
+                chat: Some(envelope.chat),
+                ..answer
+            });
         }
         let Some((kind, bytes)) = envelope.enc else {
             tracing::warn!(%login, id = %envelope.id, "a message has no encryption that is known and is refused");

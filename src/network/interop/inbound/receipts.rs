@@ -6,6 +6,7 @@ use crate::{
     network::interop::{
         notices,
         outbound::{self, Retried},
+        session::refused_for_now,
         wire::Node,
     },
     signal::{Device, Ratchets},
@@ -69,6 +70,8 @@ pub async fn receipt(
 }
 
 /// Takes an `<ack>` of a stanza of the outbox: it leaves the queue, linked to its event, or refused with a notice for the room.
+/// Refused only for now, it stays queued. `seq` is the place in the outbox of the copy that was sent: the acknowledgement of one
+/// that was encrypted again meanwhile changes nothing.
 ///
 /// # Errors
 /// The store's.
@@ -76,6 +79,7 @@ pub async fn message_ack(
     txn: &mut dyn StoreTxn,
     login: LoginId,
     ack: &Node,
+    seq: i64,
     now: Timestamp,
 ) -> Result<Answer, StoreError> {
     let (Some(class), Some(id)) = (ack.attr("class"), ack.attr("id")) else {
@@ -86,16 +90,20 @@ pub async fn message_ack(
     };
     let mut answer = Answer::default();
     if let Some(code) = ack.attr("error") {
+        if code.parse().is_ok_and(refused_for_now) {
+            tracing::warn!(%login, %id, %code, "the gatekeeper refused a stanza for now");
+            return Ok(answer);
+        }
         let reason = format!("the gatekeeper refused the message (code {code})");
         tracing::warn!(%login, %id, %code, "the gatekeeper refused a stanza");
-        if let Some(row) = txn.refused(login, &id, &reason).await?
+        if let Some(row) = txn.refused(login, &id, seq, &reason).await?
             && let Some(notice) = notices::send_failed(login, &row, reason, now)
         {
             txn.put_remote_message(&notice).await?;
             answer.chat = Some(notice.chat);
         }
     } else {
-        txn.acknowledged(login, &id, time(ack).unwrap_or(now))
+        txn.acknowledged(login, &id, seq, time(ack).unwrap_or(now))
             .await?;
     }
     fail::fail_point!("ack.before_commit");

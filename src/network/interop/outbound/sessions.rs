@@ -29,6 +29,11 @@ pub async fn establish_from_key_response(
 ) -> Result<Result<Option<ChatId>, NetworkError>, StoreError> {
     let no_keys = |why: String| Ok(Err(NetworkError::NoSuchUser(why)));
     if let Some(code) = iq::fetch_error(user) {
+        if iq::is_passing(code) {
+            return Ok(Err(NetworkError::Unreachable(format!(
+                "the gatekeeper cannot give this user's keys now (code {code})"
+            ))));
+        }
         return no_keys(format!(
             "the gatekeeper has no keys for this user (code {code}): they cannot be written to"
         ));

@@ -15,12 +15,15 @@ pub struct Acked {
     pub t: Option<i64>,
     /// The code with which it was refused (487 to 552 are known); `None` when it was taken.
     pub error: Option<u16>,
+    /// The place in the outbox of the copy that was sent first of those in flight.
+    pub seq: i64,
     /// The acknowledgement as it came.
     pub node: Node,
 }
 
 impl Acked {
-    /// Reads an `<ack>`; `None` if it names no stanza. An error that is no code counts as refused with 0.
+    /// Reads an `<ack>`; `None` if it names no stanza. An error that is no code counts as refused with 0. The place in the outbox
+    /// is the window's to fill in.
     pub(super) fn read(node: Node) -> Option<Self> {
         let text = |key| node.attr(key).map(std::borrow::Cow::into_owned);
         Some(Self {
@@ -29,9 +32,16 @@ impl Acked {
             kind: text("type"),
             t: node.number("t").and_then(|t| i64::try_from(t).ok()),
             error: text("error").map(|code| code.parse().unwrap_or(0)),
+            seq: 0,
             node,
         })
     }
+}
+
+/// Whether the code of a refusal says nothing about the stanza, only that the gatekeeper cannot take it now.
+#[must_use]
+pub fn refused_for_now(code: u16) -> bool {
+    matches!(code, 429 | 500..=503)
 }
 
 /// The acknowledgement a stanza of the gatekeeper gets: `<ack class id to [participant] [type]/>`, the type for everything

@@ -1,6 +1,6 @@
 //! What the session tells its owner.
 
-use super::{Acked, Close};
+use super::{Acked, Close, iq};
 use crate::network::interop::wire::{Jid, Node};
 
 /// A request on its way, for matching its answer; unique in one session.
@@ -27,6 +27,17 @@ pub enum RequestError {
     /// Too many requests wait for their answers.
     #[error("too many requests wait for an answer")]
     Busy,
+}
+
+impl RequestError {
+    /// Whether the same request may be answered later.
+    #[must_use]
+    pub fn is_passing(&self) -> bool {
+        match self {
+            Self::Refused { code, .. } => iq::is_passing(*code),
+            Self::Timeout | Self::Closed | Self::Busy => true,
+        }
+    }
 }
 
 /// What is to be written to the channel.

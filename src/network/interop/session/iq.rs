@@ -53,6 +53,12 @@ pub fn fetch_error(user: &Node) -> Option<u16> {
     }
 }
 
+/// Whether an error code of an answer says that the gatekeeper cannot serve now: 429 and 500 to 599.
+#[must_use]
+pub fn is_passing(code: u16) -> bool {
+    matches!(code, 429 | 500..=599)
+}
+
 /// `<iq type="get" xmlns="encrypt"><count/></iq>`: how many one-time prekeys the gatekeeper holds.
 #[must_use]
 pub fn prekey_count(server: &Jid) -> Node {

@@ -7,7 +7,7 @@ use rand::{RngExt, SeedableRng, rngs::StdRng};
 use super::{
     Acked, Close, Event, Queued, RequestError, RequestId, Transmit, acknowledgement,
     heartbeat::{Beat, Heartbeat},
-    iq,
+    iq, refused_for_now,
     requests::{Asker, Requests, outcome},
     window::Window,
 };
@@ -227,10 +227,20 @@ impl Session {
     }
 
     fn handle_ack(&mut self, node: Node) {
-        let Some(acked) = Acked::read(node) else {
+        let Some(mut acked) = Acked::read(node) else {
             return;
         };
-        if self.window.acked(&acked) {
+        if let Some(code) = acked.error.filter(|code| refused_for_now(*code)) {
+            // It stays in flight until its time is over, and goes again on the next connection.
+            tracing::warn!(
+                id = acked.id,
+                code,
+                "the gatekeeper cannot take a stanza now"
+            );
+            return;
+        }
+        if let Some(seq) = self.window.acked(&acked) {
+            acked.seq = seq;
             self.events.push_back(Event::Acked(acked));
         }
     }

@@ -19,7 +19,7 @@ mod machine;
 mod requests;
 mod window;
 
-pub use ack::{Acked, acknowledgement};
+pub use ack::{Acked, acknowledgement, refused_for_now};
 pub use event::{Event, RequestError, RequestId, Transmit};
 pub use failure::Close;
 pub use machine::{Session, SessionOptions};

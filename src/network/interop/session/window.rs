@@ -8,6 +8,8 @@ use crate::domain::Timestamp;
 /// A stanza of the outbox.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Queued {
+    /// Its place in the outbox, which tells the copies of one message apart.
+    pub seq: i64,
     /// Its tag, by which it is acknowledged: `message` or `receipt`.
     pub class: &'static str,
     /// Its id on the wire.
@@ -21,6 +23,7 @@ pub struct Queued {
 
 #[derive(Debug)]
 struct Entry {
+    seq: i64,
     class: &'static str,
     id: String,
     kind: Option<&'static str>,
@@ -52,13 +55,17 @@ impl Window {
 
     pub(super) fn holds(&self, queued: &Queued) -> bool {
         self.entries.iter().any(|entry| {
-            entry.class == queued.class && entry.id == queued.id && entry.kind == queued.kind
+            entry.seq == queued.seq
+                && entry.class == queued.class
+                && entry.id == queued.id
+                && entry.kind == queued.kind
         })
     }
 
     /// Takes in what is sent; gives its payload back.
     pub(super) fn push(&mut self, queued: Queued, deadline: Timestamp) -> Vec<u8> {
         self.entries.push_back(Entry {
+            seq: queued.seq,
             class: queued.class,
             id: queued.id,
             kind: queued.kind,
@@ -67,17 +74,14 @@ impl Window {
         queued.payload
     }
 
-    /// Takes out what is acknowledged; `false` if it is not in flight.
-    pub(super) fn acked(&mut self, acked: &Acked) -> bool {
+    /// Takes out what is acknowledged, the earliest copy first; its place in the outbox, `None` if it is not in flight.
+    pub(super) fn acked(&mut self, acked: &Acked) -> Option<i64> {
         let place = self.entries.iter().position(|entry| {
             entry.class == acked.class
                 && entry.id == acked.id
                 && (entry.kind.is_none() || entry.kind == acked.kind.as_deref())
         });
-        match place {
-            Some(place) => self.entries.remove(place).is_some(),
-            None => false,
-        }
+        self.entries.remove(place?).map(|entry| entry.seq)
     }
 
     /// Whether the acknowledgement of a message is overdue. A receipt whose acknowledgement is overdue is let go: it stays in
