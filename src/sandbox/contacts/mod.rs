@@ -94,11 +94,16 @@ impl Contacts {
             contacts.spawn(stored, keyring, log, outbox);
         }
         if with_cast {
-            for (flavour, number, name, script) in cast::CAST {
-                if !contacts.lock().contains_key(&cast::jid_of(flavour, number)) {
-                    contacts.make(flavour, number, name, script).await?;
-                }
-            }
+            let missing = cast::CAST.into_iter().filter(|(flavour, number, ..)| {
+                !contacts
+                    .lock()
+                    .contains_key(&cast::jid_of(*flavour, *number))
+            });
+            // Together, so that they share commits.
+            let made = missing.map(|(flavour, number, name, script)| {
+                contacts.make(flavour, number, name, script)
+            });
+            futures_util::future::try_join_all(made).await?;
         }
         Ok(contacts)
     }
