@@ -266,7 +266,7 @@ impl Sandbox {
         self.contacts.add(flavour, name, script).await
     }
 
-    /// All contacts, by address.
+    /// All contacts, by gatekeeper and number.
     #[must_use]
     pub fn contacts(&self) -> Vec<ContactHandle> {
         self.contacts.all()

@@ -152,7 +152,12 @@ async fn thirty_days_without_connecting_end_the_enlistment() {
         .await;
     stage.clock.advance(30 * DAY - 60_000);
     stage.sandbox.sweep().await;
-    assert!(stage.sandbox.partner_login("@alice:example.org").is_some());
+    assert!(
+        stage
+            .sandbox
+            .partner_login(Flavour::WhatsApp, "@alice:example.org")
+            .is_some()
+    );
     stage.clock.advance(DAY);
     stage.sandbox.sweep().await;
     let refusal = user.dial(&stage).await.next().await;

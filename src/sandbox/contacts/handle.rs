@@ -107,6 +107,11 @@ impl ContactHandle {
         }
     }
 
+    /// The number, without a sign before it.
+    pub(super) fn number(&self) -> u64 {
+        self.number
+    }
+
     /// The gatekeeper.
     #[must_use]
     pub fn flavour(&self) -> Flavour {

@@ -209,9 +209,11 @@ impl Contacts {
         self.lock().get(jid).cloned()
     }
 
-    /// All of them, by address.
+    /// All of them, by gatekeeper and number.
     pub(super) fn all(&self) -> Vec<ContactHandle> {
-        self.lock().values().cloned().collect()
+        let mut all: Vec<ContactHandle> = self.lock().values().cloned().collect();
+        all.sort_by_key(|contact| (contact.flavour(), contact.number()));
+        all
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<Jid, ContactHandle>> {
