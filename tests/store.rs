@@ -104,6 +104,7 @@ store_tests! {
         a_link_stays_as_it_is,
         reads_up_to_an_event_once,
         a_late_message_of_the_same_second_is_still_unread,
+        finds_the_newest_of_messages_of_one_second,
     }
     sealed {
         nothing_secret_can_be_read_at_rest,

@@ -74,15 +74,17 @@ CREATE TABLE portals (
 CREATE INDEX portals_of ON portals (login);
 -- An event can be several messages (a long text), a message several events (a text and a picture).
 CREATE TABLE links (
+    -- The order in the room; times are whole seconds.
+    seq BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     portal BIGINT NOT NULL, event_id TEXT NOT NULL, part BIGINT NOT NULL, stanza_id TEXT NOT NULL,
     -- Empty when the login wrote it.
     sender TEXT NOT NULL, sent_at BIGINT NOT NULL,
     -- Whether the sender was told that the message was read.
     read_sent BOOLEAN NOT NULL,
-    PRIMARY KEY (portal, event_id, part)
+    UNIQUE (portal, event_id, part)
 );
 CREATE INDEX links_stanza ON links (portal, stanza_id);
-CREATE INDEX links_unread ON links (portal, sent_at) WHERE sender <> '' AND NOT read_sent;
+CREATE INDEX links_unread ON links (portal, seq) WHERE sender <> '' AND NOT read_sent;
 CREATE TABLE ghosts (
     gatekeeper TEXT NOT NULL, remote_id TEXT NOT NULL, mxid TEXT NOT NULL UNIQUE, registered BOOLEAN NOT NULL, name TEXT,
     PRIMARY KEY (gatekeeper, remote_id)

@@ -24,7 +24,7 @@ class Page:
     def echo_contact(self):
         """The WhatsApp contact that answers every message with the same text."""
         for contact in self.get("contacts"):
-            if contact["gatekeeper"].lower() == "whatsapp" and contact["behaviour"] == "echo":
+            if contact["gatekeeper"].lower() == "whatsapp" and contact["script"] == "echo":
                 return contact
         raise Failure("the sandbox has no echo contact")
 
@@ -32,11 +32,11 @@ class Page:
         """Everything in the contact's chats, oldest first."""
         found = []
         for chat in self.get("contacts", contact["id"], "chats"):
-            found += self.get("contacts", contact["id"], "chats", chat["id"], "messages")
+            found += self.get("contacts", contact["id"], "chats", chat["jid"], "messages")
         return found
 
     def received(self, contact):
-        return [message["text"] for message in self.messages(contact) if not message["mine"]]
+        return [message["text"] for message in self.messages(contact) if not message["outgoing"] and not message["notice"]]
 
     def sent(self, contact):
-        return [message["text"] for message in self.messages(contact) if message["mine"]]
+        return [message["text"] for message in self.messages(contact) if message["outgoing"]]

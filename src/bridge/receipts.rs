@@ -80,15 +80,12 @@ impl Bridge {
                 let (event, chat, network) = (event.clone(), chat.clone(), sender.clone());
                 Box::pin(async move {
                     let unread = txn.unread_up_to(portal, &event).await?;
-                    let Some(newest) = unread.iter().map(|link| link.sent_at).max() else {
-                        return Ok(());
-                    };
                     for (sender, ids) in by_sender(&unread) {
                         network
                             .enqueue_read(txn, login, &chat, &sender, &ids, now)
                             .await?;
                     }
-                    txn.set_read_up_to(portal, newest).await
+                    txn.set_read_up_to(portal, &event).await
                 })
             })
             .await?;
@@ -105,20 +102,13 @@ impl Bridge {
         ids: &[StanzaId],
     ) -> Result<(), BridgeError> {
         let (portal, ids) = (route.portal.id, ids.to_vec());
-        let links = self
+        let newest = self
             .db
             .read(move |txn| {
                 let ids = ids.clone();
-                Box::pin(async move {
-                    let mut links = Vec::new();
-                    for id in &ids {
-                        links.extend(txn.links_by_stanza(portal, None, id).await?);
-                    }
-                    Ok(links)
-                })
+                Box::pin(async move { txn.newest_own(portal, &ids).await })
             })
             .await?;
-        let newest = links.iter().max_by_key(|link| (link.sent_at, link.part));
         let Some(event_id) = newest.and_then(|link| event_id(&link.event_id)) else {
             return Ok(());
         };

@@ -266,7 +266,7 @@ impl Sandbox {
         self.contacts.add(flavour, name, script).await
     }
 
-    /// All contacts, by address.
+    /// All contacts, by gatekeeper and number.
     #[must_use]
     pub fn contacts(&self) -> Vec<ContactHandle> {
         self.contacts.all()
@@ -283,10 +283,10 @@ impl Sandbox {
 
     /// The login of the Partner user with an identifier people see, such as `1-10853634039893@interop`.
     #[must_use]
-    pub fn partner_login(&self, visible_id: &str) -> Option<String> {
+    pub fn partner_login(&self, flavour: Flavour, visible_id: &str) -> Option<String> {
         let directory = self.office.directory();
         directory
-            .partner_by_visible_id(visible_id)
+            .partner_by_visible_id(flavour, visible_id)
             .map(|account| account.jid.to_string())
     }
 

@@ -296,10 +296,16 @@ pub trait LinkRepository {
         sender: Option<&RemoteUserId>,
         stanza_id: &StanzaId,
     ) -> Result<Vec<MessageLink>>;
+    /// The latest in the room of these messages of the login itself.
+    async fn newest_own(
+        &mut self,
+        portal: PortalId,
+        stanza_ids: &[StanzaId],
+    ) -> Result<Option<MessageLink>>;
     /// The messages of the other side up to and including an event that have no read receipt sent yet, oldest first.
     async fn unread_up_to(&mut self, portal: PortalId, event_id: &str) -> Result<Vec<MessageLink>>;
-    /// Remembers that the messages up to `sent_at` have been reported as read.
-    async fn set_read_up_to(&mut self, portal: PortalId, sent_at: Timestamp) -> Result<()>;
+    /// Remembers that the messages up to and including an event have been reported as read.
+    async fn set_read_up_to(&mut self, portal: PortalId, event_id: &str) -> Result<()>;
 }
 
 /// Matrix users and their management rooms.

@@ -1,11 +1,16 @@
 //! Every named crash point: the process aborts there, once, with traffic on the way, and is started again.
 
+use std::time::{Duration, Instant};
+
 use super::{
     SETTLE, START,
     oracle::{self, Verdict},
     support::stage::{Engine, Stage},
     traffic::Traffic,
 };
+
+/// How long the bridge has for each message of the traffic.
+const PAUSE: Duration = Duration::from_millis(30);
 
 /// Each commit boundary of the two data flows, in their order.
 pub(crate) const POINTS: &[&str] = &[
@@ -41,13 +46,12 @@ pub(crate) async fn every_point(engine: Engine, seed: u64) -> Verdict {
     let mut kills = 0;
     for (index, point) in POINTS.iter().enumerate() {
         bridge.kill();
-        // Past the first passage, so that it is not always the very first message; a portal is made once.
-        let makes_portal = point.starts_with("portal.");
-        let passages = if makes_portal { 0 } else { index % 3 };
-        let action = format!("{point}={passages}*off->panic");
-        let mut dying = stage.spawn(Some(&action));
+        let makes_a_room = point.starts_with("portal.");
+        // Past the first passage, so that it is not always the very first message; but a room is made only once.
+        let passed = if makes_a_room { 0 } else { index % 3 };
+        let mut dying = stage.spawn(Some(&format!("{point}={passed}*off->panic")));
         dying.listening(START).await;
-        if makes_portal {
+        if makes_a_room {
             // A chat that has no room yet.
             stage.add_stranger().await;
             counts.0.push(0);
@@ -56,18 +60,21 @@ pub(crate) async fn every_point(engine: Engine, seed: u64) -> Verdict {
         let mut traffic = Traffic::new(&stage, seed);
         (traffic.to_network, traffic.to_matrix) = counts;
         let last = stage.chats.len() - 1;
-        for _ in 0..6 {
+        let end = Instant::now() + START;
+        // What waits together is committed together, so the passages take traffic that comes in time after time.
+        while !dying.ended(PAUSE).await {
+            assert!(
+                Instant::now() < end,
+                "the bridge never came to the crash point {point}: see {}",
+                stage.log()
+            );
             traffic.contact_says(last).await;
-            if !makes_portal {
+            if !makes_a_room {
                 traffic.matrix_says(0);
                 traffic.contact_says(0).await;
             }
         }
         counts = (traffic.to_network, traffic.to_matrix);
-        assert!(
-            dying.ended(START).await,
-            "the bridge never came to the crash point {point}"
-        );
         kills += 1;
         bridge = stage.spawn(None);
         assert!(

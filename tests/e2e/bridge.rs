@@ -32,7 +32,10 @@ impl Bridge {
         fs::write(&path, config.to_string()).expect("the configuration");
         Self {
             log: folder.join("bridge.log"),
-            appservice: config["appservice"]["listen"].as_str().expect("an address").to_owned(),
+            appservice: config["appservice"]["listen"]
+                .as_str()
+                .expect("an address")
+                .to_owned(),
             config: path,
             process: None,
         }
@@ -52,7 +55,11 @@ impl Bridge {
 
     /// Runs a subcommand to its end; what it printed.
     pub(crate) async fn run(&self, arguments: &[&str]) -> String {
-        let output = self.command(arguments).output().await.expect("the program runs");
+        let output = self
+            .command(arguments)
+            .output()
+            .await
+            .expect("the program runs");
         let (out, err) = (text(&output.stdout), text(&output.stderr));
         assert!(output.status.success(), "{arguments:?}: {out}{err}");
         out
@@ -73,9 +80,13 @@ impl Bridge {
             .expect("the bridge starts");
         self.process = Some(process);
         let process = self.process.as_mut().expect("just started");
-        until("the bridge to listen", Duration::from_secs(60), async || {
+        until("the bridge to listen", Duration::from_mins(1), async || {
             let exited = process.try_wait().expect("its state");
-            assert!(exited.is_none(), "the bridge exited: {}", self.log.display());
+            assert!(
+                exited.is_none(),
+                "the bridge exited: {}",
+                self.log.display()
+            );
             TcpStream::connect(&self.appservice).await.ok().map(drop)
         })
         .await;

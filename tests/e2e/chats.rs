@@ -1,6 +1,6 @@
 //! How chats begin, and what kinds of rooms and gatekeepers they can be in.
 
-use drawbridge::{domain::RemoteUserId, matrix::GhostNaming};
+use drawbridge::{domain::RemoteUserId, matrix::GhostNaming, sandbox::Flavour};
 
 use super::{
     contact::Contact,
@@ -15,9 +15,9 @@ async fn a_first_message_from_the_other_side_makes_the_room() {
     let mut alice = world.user("alice").await;
     let mut desk = Desk::open(&mut alice).await;
     desk.log_in(&mut alice, "whatsapp").await;
-    let contact = Contact::live(&world, 0);
+    let contact = Contact::of(&world, &alice, Flavour::WhatsApp).await;
     for text in ["first", "second", "third"] {
-        contact.say(&alice, text).await;
+        contact.say(text).await;
     }
     let room = join_new_room(&mut alice).await;
     let ghost = ghost_of(&alice, &room).await;
@@ -34,7 +34,7 @@ async fn a_first_message_from_the_other_side_makes_the_room() {
         .expect("the user's membership");
     assert!(invitation["sender"] == BOT || invitation["content"]["membership"] == "join");
     alice.say(&room, "answer").await;
-    contact.has_received(&["answer"]).await;
+    contact.receives_exactly(&["answer"]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -43,7 +43,7 @@ async fn inviting_a_ghost_starts_a_chat() {
     let mut alice = world.user("alice").await;
     let mut desk = Desk::open(&mut alice).await;
     desk.log_in(&mut alice, "whatsapp").await;
-    let contact = Contact::live(&world, 0);
+    let contact = Contact::of(&world, &alice, Flavour::WhatsApp).await;
     let naming = GhostNaming::new("_drawbridge_", DOMAIN);
     let remote = RemoteUserId::parse(contact.jid()).expect("a user's id");
     let gatekeeper = "whatsapp".to_owned().try_into().expect("an id");
@@ -58,8 +58,8 @@ async fn inviting_a_ghost_starts_a_chat() {
         })
         .await;
     alice.say(&room, "hello").await;
-    contact.has_received(&["hello"]).await;
-    contact.say(&alice, "hello back").await;
+    contact.receives_exactly(&["hello"]).await;
+    contact.say("hello back").await;
     alice.hear(&room, &ghost, |body| body == "hello back").await;
 }
 
@@ -75,12 +75,18 @@ async fn chats_of_both_gatekeepers_in_rooms_of_version_10() {
     desk.log_in(&mut alice, "whatsapp").await;
     desk.log_in(&mut alice, "messenger").await;
     let contacts = [
-        ("whatsapp", Contact::live(&world, 0)),
-        ("messenger", Contact::messenger(&world, 0)),
+        (
+            "whatsapp",
+            Contact::of(&world, &alice, Flavour::WhatsApp).await,
+        ),
+        (
+            "messenger",
+            Contact::of(&world, &alice, Flavour::Messenger).await,
+        ),
     ];
     let mut rooms = Vec::new();
     for (gatekeeper, contact) in &contacts {
-        let whom = format!("{gatekeeper} {}", contact.phone());
+        let whom = format!("{gatekeeper} {}", contact.number());
         let room = desk.start_chat(&mut alice, &whom).await;
         let created = alice.state(&room, "m.room.create", "").await;
         assert_eq!(created.expect("a creation event")["room_version"], "10");
@@ -89,8 +95,8 @@ async fn chats_of_both_gatekeepers_in_rooms_of_version_10() {
     for ((gatekeeper, contact), room) in contacts.iter().zip(&rooms) {
         let (there, back) = (format!("to {gatekeeper}"), format!("from {gatekeeper}"));
         alice.say(room, &there).await;
-        contact.has_received(&[there.as_str()]).await;
-        contact.say(&alice, &back).await;
+        contact.receives_exactly(&[there.as_str()]).await;
+        contact.say(&back).await;
         let ghost = ghost_of(&alice, room).await;
         alice.hear(room, &ghost, |body| body == back).await;
     }
@@ -102,18 +108,22 @@ async fn a_changed_identity_is_told_and_the_chat_goes_on() {
     let mut alice = world.user("alice").await;
     let mut desk = Desk::open(&mut alice).await;
     desk.log_in(&mut alice, "whatsapp").await;
-    let contact = Contact::live(&world, 0);
-    let whom = format!("whatsapp {}", contact.phone());
+    let contact = Contact::of(&world, &alice, Flavour::WhatsApp).await;
+    let whom = format!("whatsapp {}", contact.number());
     let room = desk.start_chat(&mut alice, &whom).await;
     let ghost = ghost_of(&alice, &room).await;
     alice.say(&room, "before").await;
-    contact.has_received(&["before"]).await;
+    contact.receives_exactly(&["before"]).await;
     contact.reinstall().await;
-    contact.say(&alice, "a new phone").await;
-    alice.hear(&room, &ghost, |body| body == "a new phone").await;
+    contact.say("a new phone").await;
     alice
-        .hear(&room, &ghost, |body| body.contains("security code") || body.contains("identity"))
+        .hear(&room, &ghost, |body| body == "a new phone")
+        .await;
+    alice
+        .hear(&room, &ghost, |body| {
+            body.contains("security code") || body.contains("identity")
+        })
         .await;
     alice.say(&room, "after").await;
-    contact.received_text("after").await;
+    contact.receives("after").await;
 }

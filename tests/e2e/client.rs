@@ -9,7 +9,7 @@ use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
 /// How long anything may take that a person waits for; generous, because the machine may be busy.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 
 /// An HTTP client that trusts no proxy of the environment.
 pub(crate) fn http() -> reqwest::Client {
@@ -17,7 +17,7 @@ pub(crate) fn http() -> reqwest::Client {
     let _ = rustls::crypto::ring::default_provider().install_default();
     reqwest::Client::builder()
         .no_proxy()
-        .timeout(Duration::from_secs(60))
+        .timeout(Duration::from_mins(1))
         .build()
         .expect("an HTTP client")
 }
@@ -28,26 +28,12 @@ pub(crate) struct Seen {
     timelines: HashMap<String, Vec<Value>>,
     invites: HashMap<String, Vec<Value>>,
     reads: HashMap<String, HashSet<(String, String)>>,
-    account_data: HashMap<String, Value>,
 }
 
 impl Seen {
     /// The events of a room that came by `/sync`, oldest first.
     pub(crate) fn timeline(&self, room: &str) -> &[Value] {
         self.timelines.get(room).map_or(&[], Vec::as_slice)
-    }
-
-    /// The rooms the user is invited to by this user.
-    pub(crate) fn invited_by(&self, sender: &str) -> Option<String> {
-        let of_me = |event: &&Value| {
-            event["type"] == "m.room.member"
-                && event["sender"] == sender
-                && event["content"]["membership"] == "invite"
-        };
-        self.invites
-            .iter()
-            .find(|(_, state)| state.iter().any(|event| of_me(&event)))
-            .map(|(room, _)| room.clone())
     }
 
     /// Every invitation, as room and inviter.
@@ -72,18 +58,7 @@ impl Seen {
             .is_some_and(|reads| reads.contains(&key))
     }
 
-    /// The user's own global account data of a type.
-    pub(crate) fn account_data(&self, kind: &str) -> Option<&Value> {
-        self.account_data.get(kind)
-    }
-
     fn take(&mut self, answer: &Value) {
-        for event in list(&answer["account_data"]["events"]) {
-            if let Some(kind) = event["type"].as_str() {
-                self.account_data
-                    .insert(kind.to_owned(), event["content"].clone());
-            }
-        }
         for (room, joined) in fields(&answer["rooms"]["join"]) {
             self.invites.remove(room);
             let timeline = self.timelines.entry(room.clone()).or_default();
@@ -244,7 +219,10 @@ impl User {
         list(&answer["chunk"])
             .filter_map(|event| {
                 let membership = event["content"]["membership"].as_str()?;
-                Some((event["state_key"].as_str()?.to_owned(), membership.to_owned()))
+                Some((
+                    event["state_key"].as_str()?.to_owned(),
+                    membership.to_owned(),
+                ))
             })
             .collect()
     }
@@ -299,7 +277,7 @@ impl User {
             }
             assert!(
                 Instant::now() < deadline,
-                "{} waited for {what} in vain; seen: {:#?}",
+                "{} waited for {what} in vain; seen: {:?}",
                 self.mxid,
                 self.seen
             );

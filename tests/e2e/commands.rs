@@ -1,5 +1,7 @@
 //! The bot's commands, and who may use them.
 
+use drawbridge::sandbox::Flavour;
+
 use super::{
     contact::Contact,
     management::Desk,
@@ -13,7 +15,14 @@ async fn the_bot_answers_its_commands() {
     let mut desk = Desk::open(&mut alice).await;
 
     let help = desk.command(&mut alice, "help").await;
-    for command in ["login", "logout", "list-logins", "start-chat", "ping", "version"] {
+    for command in [
+        "login",
+        "logout",
+        "list-logins",
+        "start-chat",
+        "ping",
+        "version",
+    ] {
         assert!(help.contains(command), "{help}");
     }
     let version = desk.command(&mut alice, "version").await;
@@ -27,10 +36,15 @@ async fn the_bot_answers_its_commands() {
 
     desk.log_in(&mut alice, "whatsapp").await;
     let list = desk.command(&mut alice, "list-logins").await;
-    assert!(list.contains("WhatsApp") && !list.contains("Messenger"), "{list}");
+    assert!(
+        list.contains("WhatsApp") && !list.contains("Messenger"),
+        "{list}"
+    );
     let ping = desk.command(&mut alice, "ping").await;
     assert!(ping.contains("WhatsApp: connect"), "{ping}");
-    let unknown = desk.command(&mut alice, "start-chat whatsapp +49 100 1").await;
+    let unknown = desk
+        .command(&mut alice, "start-chat whatsapp +49 100 1")
+        .await;
     assert!(unknown.starts_with("No chat was started"), "{unknown}");
 
     // A user of their own at the gatekeeper ends with the logout, and can begin again.
@@ -39,11 +53,11 @@ async fn the_bot_answers_its_commands() {
     let list = desk.command(&mut alice, "list-logins").await;
     assert!(list.contains("not logged in"), "{list}");
     desk.log_in(&mut alice, "whatsapp").await;
-    let contact = Contact::live(&world, 0);
-    let whom = format!("whatsapp {}", contact.phone());
+    let contact = Contact::of(&world, &alice, Flavour::WhatsApp).await;
+    let whom = format!("whatsapp {}", contact.number());
     let room = desk.start_chat(&mut alice, &whom).await;
     alice.say(&room, "here again").await;
-    contact.received_text("here again").await;
+    contact.receives("here again").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

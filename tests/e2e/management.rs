@@ -20,7 +20,8 @@ impl Desk {
     /// Writes a command; the bot's answer.
     pub(crate) async fn command(&mut self, user: &mut User, text: &str) -> String {
         user.say(&self.room, text).await;
-        self.next_answer(user, &format!("an answer to {text}")).await
+        self.next_answer(user, &format!("an answer to {text}"))
+            .await
     }
 
     async fn next_answer(&mut self, user: &mut User, what: &str) -> String {
@@ -79,8 +80,7 @@ pub(crate) async fn join_new_room(user: &mut User) -> String {
 pub(crate) async fn ghost_of(user: &User, room: &str) -> String {
     let members = user.members(room).await;
     members
-        .into_iter()
-        .map(|(member, _)| member)
+        .into_keys()
         .find(|member| *member != user.mxid && member != BOT)
         .expect("a ghost in the room")
 }

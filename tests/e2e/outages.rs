@@ -1,18 +1,20 @@
 //! What fails, comes back, and must have lost nothing: the homeserver, the bridge, the other side.
 
-use std::time::Duration;
+use std::time::Instant;
+
+use drawbridge::sandbox::Flavour;
 
 use super::{
     client::{PATIENCE, User},
     contact::Contact,
     management::{Desk, ghost_of},
-    wait::until,
     world::{Plan, World},
 };
 
 /// A user with an open chat.
 struct Chat {
     alice: User,
+    desk: Desk,
     contact: Contact,
     room: String,
     ghost: String,
@@ -23,15 +25,28 @@ impl Chat {
         let mut alice = world.user("alice").await;
         let mut desk = Desk::open(&mut alice).await;
         desk.log_in(&mut alice, "whatsapp").await;
-        let contact = Contact::live(world, 0);
-        let whom = format!("whatsapp {}", contact.phone());
+        let contact = Contact::of(world, &alice, Flavour::WhatsApp).await;
+        let whom = format!("whatsapp {}", contact.number());
         let room = desk.start_chat(&mut alice, &whom).await;
         let ghost = ghost_of(&alice, &room).await;
         Self {
             alice,
+            desk,
             contact,
             room,
             ghost,
+        }
+    }
+
+    /// Waits until the login's connection is closed for want of work.
+    async fn is_idle(&mut self) {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let logins = self.desk.command(&mut self.alice, "list-logins").await;
+            if logins.contains("connects when there is something to do") {
+                return;
+            }
+            assert!(Instant::now() < deadline, "still not idle: {logins}");
         }
     }
 
@@ -55,7 +70,7 @@ async fn a_homeserver_killed_with_events_queued_loses_none() {
     let mut world = World::start(Plan::default()).await;
     let mut chat = Chat::open(&world).await;
     chat.alice.say(&chat.room, "before").await;
-    chat.contact.received_text("before").await;
+    chat.contact.receives("before").await;
 
     // The bridge does not answer, so the homeserver queues.
     world.bridge.kill().await;
@@ -69,7 +84,7 @@ async fn a_homeserver_killed_with_events_queued_loses_none() {
 
     let mut expected = vec!["before".to_owned()];
     expected.extend(texts);
-    chat.contact.has_received(&expected).await;
+    chat.contact.receives_exactly(&expected).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -79,7 +94,7 @@ async fn a_homeserver_away_while_messages_arrive_gets_them_later() {
     world.homeserver.kill().await;
     let texts = numbered("while away", 10);
     for text in &texts {
-        chat.contact.say(&chat.alice, text).await;
+        chat.contact.say(text).await;
     }
     world.homeserver.restart().await;
     chat.has_heard(&texts).await;
@@ -96,34 +111,38 @@ async fn a_killed_bridge_loses_and_doubles_nothing() {
             chat.alice.say(&chat.room, &text).await;
             there.push(text);
             let text = format!("back {round}.{n}");
-            chat.contact.say(&chat.alice, &text).await;
+            chat.contact.say(&text).await;
             back.push(text);
         }
         // In the middle of carrying them.
         world.bridge.kill().await;
         world.bridge.start().await;
     }
-    chat.contact.has_received(&there).await;
+    chat.contact.receives_exactly(&there).await;
     chat.has_heard(&back).await;
     assert_eq!(chat.contact.undecryptable(), 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_contact_that_was_away_gets_its_messages_when_it_is_back() {
-    let world = World::start(Plan::default()).await;
+    let mut world = World::start(Plan::default()).await;
     let mut chat = Chat::open(&world).await;
-    chat.contact.go_away().await;
+    chat.contact.set_online(false);
     let texts = numbered("while you were away", 5);
     for text in &texts {
         chat.alice.say(&chat.room, text).await;
     }
-    // What the gatekeeper has acknowledged is in its mailbox, not with the contact.
-    until("the gatekeeper to have them", PATIENCE, async || {
-        (chat.contact.waiting_in_mailbox() == texts.len()).then_some(())
-    })
-    .await;
-    chat.contact.come_back().await;
-    chat.contact.has_received(&texts).await;
+    // A login's messages leave in order: when a later one is there, these are in the gatekeeper's mailbox.
+    let witness = Contact::of(&world, &chat.alice, Flavour::WhatsApp).await;
+    let whom = format!("whatsapp {}", witness.number());
+    let other = chat.desk.start_chat(&mut chat.alice, &whom).await;
+    chat.alice.say(&other, "after them").await;
+    witness.receives("after them").await;
+    assert_eq!(chat.contact.received_count(), 0);
+
+    world.bridge.kill().await;
+    chat.contact.set_online(true);
+    chat.contact.receives_exactly(&texts).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -135,11 +154,11 @@ async fn on_demand_a_push_brings_what_waits() {
     .await;
     let mut chat = Chat::open(&world).await;
     chat.alice.say(&chat.room, "hello").await;
-    chat.contact.received_text("hello").await;
-    until("the connection to be closed for want of work", Duration::from_secs(30), async || {
-        (!chat.contact.peer_is_connected(&chat.alice)).then_some(())
-    })
-    .await;
-    chat.contact.say(&chat.alice, "wake up").await;
+    chat.contact.receives("hello").await;
+    chat.is_idle().await;
+    chat.contact.say("wake up").await;
     chat.has_heard(&["wake up".to_owned()]).await;
+    chat.is_idle().await;
+    chat.alice.say(&chat.room, "awake").await;
+    chat.contact.receives("awake").await;
 }

@@ -1,10 +1,10 @@
 //! The main story, on each engine: log in, start a chat, write both ways, answer, read.
 
+use drawbridge::sandbox::Flavour;
+
 use super::{
-    client::PATIENCE,
     contact::Contact,
     management::{Desk, ghost_of},
-    wait::until,
     world::{Engine, Plan, World},
 };
 
@@ -28,9 +28,9 @@ async fn story(engine: Engine) {
     let mut alice = world.user("alice").await;
     let mut desk = Desk::open(&mut alice).await;
     desk.log_in(&mut alice, "whatsapp").await;
-    let contact = Contact::live(&world, 0);
+    let contact = Contact::of(&world, &alice, Flavour::WhatsApp).await;
     let room = desk
-        .start_chat(&mut alice, &format!("whatsapp {}", contact.phone()))
+        .start_chat(&mut alice, &format!("whatsapp {}", contact.number()))
         .await;
     let ghost = ghost_of(&alice, &room).await;
     let name = alice.display_name(&ghost).await;
@@ -41,11 +41,11 @@ async fn story(engine: Engine) {
     for text in TEXTS {
         events.push(alice.say(&room, text).await);
     }
-    contact.has_received(TEXTS).await;
+    contact.receives_exactly(TEXTS).await;
 
     // The gatekeeper to Matrix.
     for text in TEXTS {
-        contact.say(&alice, text).await;
+        contact.say(text).await;
     }
     alice
         .hear(&room, &ghost, |body| body == TEXTS[TEXTS.len() - 1])
@@ -55,10 +55,12 @@ async fn story(engine: Engine) {
     // Answers, both ways.
     let theirs = alice.hear(&room, &ghost, |body| body == "plain").await;
     let theirs = theirs["event_id"].as_str().expect("an id").to_owned();
-    alice.reply(&room, &theirs, "an answer").await;
-    let answer = contact.received_text("an answer").await;
-    assert_eq!(answer.quotes.as_deref(), Some(contact.id_of_sent("plain").as_str()));
-    contact.reply(&alice, "plain", "and an answer back").await;
+    events.push(alice.reply(&room, &theirs, "an answer").await);
+    let answer = contact.receives("an answer").await;
+    let quoted = answer.quotes.expect("it quotes");
+    assert_eq!(quoted.id.as_str(), contact.wrote("plain").id);
+    assert_eq!(quoted.sender.map(String::from), Some(contact.jid()));
+    contact.reply("plain", "and an answer back").await;
     let back = alice
         .hear(&room, &ghost, |body| body == "and an answer back")
         .await;
@@ -69,18 +71,16 @@ async fn story(engine: Engine) {
 
     // Read receipts, both ways.
     let last = events.last().expect("an event").clone();
-    contact.read_everything().await;
+    contact.read();
     alice
         .watch("the contact's read receipt", |seen| {
             seen.has_read(&room, &last, &ghost).then_some(())
         })
         .await;
-    let back = back["event_id"].as_str().expect("an id");
-    alice.read(&room, back).await;
-    until("the user's read receipt", PATIENCE, async || {
-        contact.was_read("and an answer back").then_some(())
-    })
-    .await;
+    alice
+        .read(&room, back["event_id"].as_str().expect("an id"))
+        .await;
+    contact.sees_read("and an answer back").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,6 +1,6 @@
 //! A homeserver, the bridge and a gatekeeper, put together for one test.
 
-use std::{path::PathBuf, sync::Arc};
+use std::sync::Arc;
 
 use drawbridge::{
     clock::SystemClock,
@@ -78,15 +78,18 @@ impl World {
         let mut config = base_config(&format!("http://127.0.0.1:{port}"), &partner);
         config["database"] = database(plan.engine).await;
         config["sandbox"] = json!({"enabled": false});
-        config["gatekeepers"] = [("whatsapp", "WhatsApp", Flavour::WhatsApp), ("messenger", "Messenger", Flavour::Messenger)]
-            .into_iter()
-            .map(|(id, name, flavour)| {
-                let layer = folder.path().join(format!("{id}.yaml"));
-                std::fs::write(&layer, sandbox.profile_layer(flavour).to_string()).expect("a profile");
-                json!({"id": id, "name": name, "profiles": [id, "sandbox", layer],
+        config["gatekeepers"] = [
+            ("whatsapp", "WhatsApp", Flavour::WhatsApp),
+            ("messenger", "Messenger", Flavour::Messenger),
+        ]
+        .into_iter()
+        .map(|(id, name, flavour)| {
+            let layer = folder.path().join(format!("{id}.yaml"));
+            std::fs::write(&layer, sandbox.profile_layer(flavour).to_string()).expect("a profile");
+            json!({"id": id, "name": name, "profiles": [id, "sandbox", layer],
                     "connection": plan.connection, "idle_seconds": 1})
-            })
-            .collect();
+        })
+        .collect();
         let mut bridge = Bridge::configure(&folder.path().join("bridge"), &config);
         let registration = folder.path().join("bridge/registration.yaml");
         bridge
@@ -116,13 +119,42 @@ impl World {
 
 impl Drop for World {
     fn drop(&mut self) {
+        let log = self.bridge.logged();
         if std::thread::panicking() {
             self.folder.disable_cleanup(true);
-            let log = self.bridge.logged();
             let lines: Vec<&str> = log.lines().collect();
             let tail = &lines[lines.len().saturating_sub(60)..];
-            eprintln!("kept {}; the bridge's log ends:\n{}", self.folder.path().display(), tail.join("\n"));
+            eprintln!(
+                "kept {}; the bridge's log ends:\n{}",
+                self.folder.path().display(),
+                tail.join("\n")
+            );
+            return;
         }
+        for secret in self.secrets() {
+            let line = log.lines().find(|line| line.contains(&secret));
+            assert!(line.is_none(), "the log tells {secret:?}: {line:?}");
+        }
+    }
+}
+
+impl World {
+    /// What no log may contain: tokens, keys, phone numbers (those of the contacts have this beginning), and what was written.
+    fn secrets(&self) -> Vec<String> {
+        let files = ["as_token", "hs_token", "sealing_key"].iter().map(|name| {
+            let path = self.folder.path().join("bridge").join(name);
+            let text = std::fs::read_to_string(path).expect("a secret's file");
+            text.trim().to_owned()
+        });
+        let texts = [
+            "4477009",
+            "two\\nlines",
+            "漢字",
+            "queued 1",
+            "while away",
+            "wake up",
+        ];
+        files.chain(texts.map(str::to_owned)).collect()
     }
 }
 
@@ -147,6 +179,6 @@ pub(crate) fn base_config(homeserver: &str, partner: &str) -> Value {
         "appservice": {"address": format!("http://{appservice}"), "listen": appservice},
         "bridge": {"permissions": {"*": "block", DOMAIN: "user", "@mallory:drawbridge.test": "block"}},
         "partner": {"listen": partner, "address": format!("http://{partner}"), "signing_key_file": "signing.pem"},
-        "logging": {"level": "debug"},
+        "logging": {"level": "info,drawbridge=debug"},
     })
 }

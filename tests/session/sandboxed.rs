@@ -53,7 +53,9 @@ impl Town {
         let contact = sandbox.add_contact(Flavour::WhatsApp, "Joe").await.unwrap();
         let login = stage.gatekeeper.log_in(MXID).await.unwrap();
         let found = stage.gatekeeper.resolve(login, &contact.phone()).await;
-        let remote = sandbox.partner_login(MXID).expect("it is enlisted");
+        let remote = sandbox
+            .partner_login(Flavour::WhatsApp, MXID)
+            .expect("it is enlisted");
         Self {
             sandbox,
             stage,
@@ -161,7 +163,11 @@ async fn a_login_the_sandbox_forgot_enlists_again_and_goes_on() {
     let town = Town::new(ConnectionPolicy::Always).await;
     town.sandbox.unenlist(&town.remote).await.unwrap();
     within("another enlistment", async {
-        while town.sandbox.partner_login(MXID).is_none() {
+        while town
+            .sandbox
+            .partner_login(Flavour::WhatsApp, MXID)
+            .is_none()
+        {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     })
@@ -176,7 +182,7 @@ async fn a_login_the_sandbox_forgot_enlists_again_and_goes_on() {
 async fn logging_out_ends_the_enlistment() {
     let town = Town::new(ConnectionPolicy::Always).await;
     town.stage.gatekeeper.log_out(town.login).await.unwrap();
-    assert_eq!(town.sandbox.partner_login(MXID), None);
+    assert_eq!(town.sandbox.partner_login(Flavour::WhatsApp, MXID), None);
     town.end().await;
 }
 

@@ -25,8 +25,8 @@ struct Identity {
     known: HashMap<ProtocolAddress, IdentityKey>,
 }
 
-#[derive(Default)]
-struct Sessions(HashMap<ProtocolAddress, SessionRecord>);
+#[derive(Default, Clone)]
+pub(crate) struct Sessions(HashMap<ProtocolAddress, SessionRecord>);
 
 #[derive(Default)]
 struct PreKeys(HashMap<PreKeyId, PreKeyRecord>);
@@ -124,7 +124,8 @@ pub(crate) struct Peer {
     pub(crate) jid: Jid,
     us: ProtocolAddress,
     identity: Identity,
-    sessions: Sessions,
+    /// Public, so that a test can put an old state back.
+    pub(crate) sessions: Sessions,
     prekeys: PreKeys,
     signed_prekeys: SignedPreKeys,
     next_prekey: u32,

@@ -51,14 +51,17 @@ pub(crate) async fn reads_up_to_an_event_once(place: Place) {
     let db = place.open().await;
     step!(db, txn => {
         for n in 1..=4 {
-            txn.put_link(&link(&format!("$e{n}"), &format!("m{n}"), 0, n * 1000)).await?;
+            if n == 3 {
+                txn.put_link(&MessageLink { sender: None, ..link("$own", "own", 0, 0) }).await?;
+            }
+            txn.put_link(&link(&format!("$e{n}"), &format!("m{n}"), 0, 0)).await?;
         }
-        txn.put_link(&MessageLink { sender: None, ..link("$own", "own", 0, 2500) }).await
+        Ok(())
     });
     let unread = step!(db, txn => txn.unread_up_to(PORTAL, "$own").await);
     let ids: Vec<_> = unread.iter().map(|link| link.stanza_id.as_str()).collect();
     assert_eq!(ids, ["m1", "m2"]);
-    step!(db, txn => txn.set_read_up_to(PORTAL, Timestamp(NOW.0 + 2000)).await);
+    step!(db, txn => txn.set_read_up_to(PORTAL, "$own").await);
     assert!(step!(db, txn => txn.unread_up_to(PORTAL, "$own").await).is_empty());
     let rest = step!(db, txn => txn.unread_up_to(PORTAL, "$e4").await);
     assert_eq!(rest.len(), 2);
@@ -69,10 +72,28 @@ pub(crate) async fn reads_up_to_an_event_once(place: Place) {
 pub(crate) async fn a_late_message_of_the_same_second_is_still_unread(place: Place) {
     let db = place.open().await;
     step!(db, txn => txn.put_link(&link("$1", "m1", 0, 0)).await);
-    step!(db, txn => txn.set_read_up_to(PORTAL, NOW).await);
+    step!(db, txn => txn.set_read_up_to(PORTAL, "$1").await);
     step!(db, txn => txn.put_link(&link("$2", "m2", 0, 0)).await);
     let unread = step!(db, txn => txn.unread_up_to(PORTAL, "$2").await);
     assert_eq!(unread.len(), 1);
     assert_eq!(unread[0].stanza_id, stanza("m2"));
+    db.close().await;
+}
+
+pub(crate) async fn finds_the_newest_of_messages_of_one_second(place: Place) {
+    let db = place.open().await;
+    step!(db, txn => {
+        for n in 1..=3 {
+            txn.put_link(&MessageLink { sender: None, ..link(&format!("$e{n}"), &format!("m{n}"), 0, 0) }).await?;
+        }
+        txn.put_link(&link("$theirs", "m4", 0, 0)).await
+    });
+    // In the order a receipt may name them.
+    let newest = step!(db, txn => {
+        let ids = ["m3", "m1", "m2", "m4", "unknown"].map(stanza);
+        txn.newest_own(PORTAL, &ids).await
+    });
+    assert_eq!(newest.map(|link| link.event_id).as_deref(), Some("$e3"));
+    assert!(step!(db, txn => txn.newest_own(PORTAL, &[]).await).is_none());
     db.close().await;
 }

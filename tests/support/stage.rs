@@ -93,6 +93,27 @@ impl Chat {
     }
 }
 
+/// The run's files: kept for whoever looks into a failure, removed otherwise.
+struct Folder(tempfile::TempDir);
+
+impl Folder {
+    fn keep(&mut self) {
+        self.0.disable_cleanup(true);
+        eprintln!(
+            "the files of this run are kept in {}",
+            self.0.path().display()
+        );
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.keep();
+        }
+    }
+}
+
 /// The stage.
 pub(crate) struct Stage {
     pub(crate) engine: Engine,
@@ -100,14 +121,14 @@ pub(crate) struct Stage {
     pub(crate) chats: Vec<Chat>,
     sandbox: Sandbox,
     setup: BridgeSetup,
-    dir: tempfile::TempDir,
+    dir: Folder,
     login: Arc<Mutex<String>>,
 }
 
 impl Stage {
     /// Makes everything but the bridge, with this many contacts.
     pub(crate) async fn prepare(engine: Engine, contacts: usize) -> Self {
-        let dir = tempfile::tempdir().unwrap();
+        let dir = Folder(tempfile::tempdir().unwrap());
         let tokens = (
             "as-token-of-the-crash-test-0123456789".to_owned(),
             "hs-token-of-the-crash-test-0123456789".to_owned(),
@@ -116,7 +137,7 @@ impl Stage {
         let listen = (free_address(), free_address());
         let sandbox = Sandbox::start(
             SandboxOptions {
-                data_dir: dir.path().join("sandbox"),
+                data_dir: dir.0.path().join("sandbox"),
                 chat_listen: "127.0.0.1:0".to_owned(),
                 http_listen: "127.0.0.1:0".to_owned(),
                 integrators: vec![Integrator {
@@ -132,11 +153,11 @@ impl Stage {
         .await
         .expect("the sandbox starts");
         let database = match engine {
-            Engine::Sqlite => format!("sqlite:{}", dir.path().join("bridge.db").display()),
+            Engine::Sqlite => format!("sqlite:{}", dir.0.path().join("bridge.db").display()),
             Engine::Postgres => fresh_postgres().await,
         };
         let setup = BridgeSetup {
-            dir: dir.path().to_owned(),
+            dir: dir.0.path().to_owned(),
             database,
             homeserver: (homeserver.url(), SERVER.to_owned()),
             tokens,
@@ -192,7 +213,7 @@ impl Stage {
 
     /// Where the bridge's log is.
     pub(crate) fn log(&self) -> String {
-        self.dir.path().join("bridge.log").display().to_string()
+        self.dir.0.path().join("bridge.log").display().to_string()
     }
 
     /// The user logs in by the management room, opens half of the chats, and is written to by the other half's contacts.
@@ -204,7 +225,7 @@ impl Stage {
         self.answer(&management, Some("login"), "logged in").await;
         let login = self
             .sandbox
-            .partner_login(USER)
+            .partner_login(Flavour::WhatsApp, USER)
             .expect("the gatekeeper knows the login");
         *self.login.lock().unwrap() = login.clone();
         for index in 0..self.chats.len() {
@@ -336,14 +357,11 @@ impl Stage {
     }
 
     /// Ends the stage; its files are kept if `keep`.
-    pub(crate) async fn finish(self, keep: bool) {
+    pub(crate) async fn finish(mut self, keep: bool) {
         self.homeserver.stop();
         self.sandbox.shutdown().await;
         if keep {
-            eprintln!(
-                "the files of this run are kept in {}",
-                self.dir.keep().display()
-            );
+            self.dir.keep();
         }
     }
 }

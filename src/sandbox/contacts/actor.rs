@@ -9,6 +9,7 @@ use tokio::{
 
 use super::{link::Link, phone::Phone};
 use crate::{
+    domain::Quote,
     network::interop::wire::{Jid, Node},
     sandbox::{chat, error::LineError, error::SandboxError, office::Office},
 };
@@ -23,8 +24,13 @@ const DIAL: Duration = Duration::from_secs(10);
 
 /// What a phone is told by the person or the test that holds it.
 pub(super) enum Command {
-    /// Write a text; the id is told when the message is stored.
-    Write(Jid, String, oneshot::Sender<Result<String, SandboxError>>),
+    /// Write a text, perhaps as an answer to a message; the id is told when the message is stored.
+    Write(
+        Jid,
+        String,
+        Option<Quote>,
+        oneshot::Sender<Result<String, SandboxError>>,
+    ),
     /// Read a chat.
     Read(Jid),
     /// Say that the contact writes, or stopped.
@@ -158,8 +164,8 @@ impl Actor {
 
     fn command(&mut self, command: Command) {
         match command {
-            Command::Write(chat, text, done) => {
-                let id = self.phone.write(&chat, &text);
+            Command::Write(chat, text, quotes, done) => {
+                let id = self.phone.write(&chat, &text, quotes);
                 self.dones.push((done, id));
             }
             Command::Read(chat) => self.phone.read_chat(&chat),
@@ -209,7 +215,7 @@ impl Actor {
         let now = Instant::now();
         for (chat, line) in std::mem::take(&mut self.phone.lines) {
             if line.after.is_zero() {
-                self.phone.write(&chat, &line.text);
+                self.phone.write(&chat, &line.text, None);
             } else {
                 self.due.push((now + line.after, chat, line.text));
             }
@@ -220,7 +226,7 @@ impl Actor {
         self.due = later;
         let due: Vec<(Instant, Jid, String)> = due;
         for (_, chat, text) in due {
-            self.phone.write(&chat, &text);
+            self.phone.write(&chat, &text, None);
         }
     }
 

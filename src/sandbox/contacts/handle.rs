@@ -9,6 +9,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use super::{Counters, Log, Message, Received, Script, Stored, Surroundings, actor::Command};
 use crate::{
+    domain::Quote,
     network::interop::wire::Jid,
     sandbox::{error::SandboxError, flavour::Flavour},
 };
@@ -106,6 +107,11 @@ impl ContactHandle {
         }
     }
 
+    /// The number, without a sign before it.
+    pub(super) fn number(&self) -> u64 {
+        self.number
+    }
+
     /// The gatekeeper.
     #[must_use]
     pub fn flavour(&self) -> Flavour {
@@ -129,9 +135,31 @@ impl ContactHandle {
     /// # Errors
     /// [`SandboxError::Recipient`] for what is no user's address, [`SandboxError::Closed`] after the sandbox's end.
     pub async fn send_text(&self, to: &str, text: &str) -> Result<String, SandboxError> {
+        self.write(to, text, None).await
+    }
+
+    /// Writes a message that answers another; otherwise as [`send_text`](Self::send_text).
+    ///
+    /// # Errors
+    /// As [`send_text`](Self::send_text).
+    pub async fn send_reply(
+        &self,
+        to: &str,
+        text: &str,
+        quotes: Quote,
+    ) -> Result<String, SandboxError> {
+        self.write(to, text, Some(quotes)).await
+    }
+
+    async fn write(
+        &self,
+        to: &str,
+        text: &str,
+        quotes: Option<Quote>,
+    ) -> Result<String, SandboxError> {
         let to = recipient(to)?;
         let (done, wait) = oneshot::channel();
-        self.command(Command::Write(to, text.to_owned(), done))?;
+        self.command(Command::Write(to, text.to_owned(), quotes, done))?;
         wait.await.map_err(|_| SandboxError::Closed)?
     }
 

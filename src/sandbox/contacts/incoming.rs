@@ -8,6 +8,7 @@ use super::{
     phone::Phone,
 };
 use crate::{
+    domain::Quote,
     network::interop::wire::{Jid, Node},
     sandbox::directory::{DeviceKeys, key_id, key_value, prekey_node},
 };
@@ -100,7 +101,7 @@ impl Phone {
                 if opened.identity_changed {
                     self.identity_changed(&chat);
                 }
-                self.keep(&chat, &id, &Self::text_of(&opened.plaintext), fingerprint);
+                self.keep(&chat, &id, Self::text_of(&opened.plaintext), fingerprint);
             }
             Err(SignalProtocolError::DuplicatedMessage(..)) => {
                 self.shared.log().counters.duplicates += 1;
@@ -113,13 +114,20 @@ impl Phone {
         self.ack(node);
     }
 
-    fn keep(&mut self, chat: &Jid, id: &str, text: &str, fingerprint: Fingerprint) {
+    fn keep(
+        &mut self,
+        chat: &Jid,
+        id: &str,
+        (text, quotes): (String, Option<Quote>),
+        fingerprint: Fingerprint,
+    ) {
         let message = Message {
             id: id.to_owned(),
             chat: chat.clone(),
             outgoing: false,
             notice: false,
-            text: text.to_owned(),
+            text: text.clone(),
+            quotes,
             at: self.now,
             status: Status::Delivered,
             fingerprint: Some(fingerprint),
@@ -128,7 +136,7 @@ impl Phone {
         self.changes.push(row);
         self.shared.set_typing(chat, false);
         self.delivered(chat, id);
-        self.react(chat, text);
+        self.react(chat, &text);
     }
 
     fn delivered(&mut self, chat: &Jid, id: &str) {
@@ -206,12 +214,8 @@ impl Phone {
             .unwrap_or_default()
             .into_owned();
         let count = retry.number("count").unwrap_or(1).max(1);
-        let text = self
-            .shared
-            .log()
-            .find(chat, true, &id)
-            .map(|message| message.text.clone());
-        let Some(text) = text.filter(|_| count <= MOST_RETRIES) else {
+        let message = self.shared.log().find(chat, true, &id).cloned();
+        let Some(message) = message.filter(|_| count <= MOST_RETRIES) else {
             return;
         };
         // A receipt that came twice is answered once.
@@ -231,7 +235,7 @@ impl Phone {
         }
         if self.keyring.has_session(chat) {
             self.shared.log().counters.retries_answered += 1;
-            self.encrypt(chat, &id, &text, Some(count));
+            self.encrypt(&message, Some(count));
         }
     }
 

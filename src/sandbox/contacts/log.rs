@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::keyring::Fingerprint;
 use crate::{
+    domain::Quote,
     network::interop::wire::Jid,
     sandbox::disk::{self, Change, DiskError, Table},
 };
@@ -40,6 +41,9 @@ pub struct Message {
     pub notice: bool,
     /// The text, decrypted.
     pub text: String,
+    /// The message it answers.
+    #[serde(default)]
+    pub quotes: Option<Quote>,
     /// When it was written or came, in milliseconds since the Unix epoch.
     pub at: i64,
     /// How far it has come.
@@ -57,6 +61,8 @@ pub struct Received {
     pub sender: Jid,
     /// The text, decrypted.
     pub text: String,
+    /// The message it answers.
+    pub quotes: Option<Quote>,
     /// When it came, in milliseconds since the Unix epoch.
     pub at: i64,
 }
@@ -194,6 +200,7 @@ impl Log {
                 id: message.id.clone(),
                 sender: message.chat.clone(),
                 text: message.text.clone(),
+                quotes: message.quotes.clone(),
                 at: message.at,
             })
             .collect()

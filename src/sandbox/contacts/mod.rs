@@ -94,11 +94,16 @@ impl Contacts {
             contacts.spawn(stored, keyring, log, outbox);
         }
         if with_cast {
-            for (flavour, number, name, script) in cast::CAST {
-                if !contacts.lock().contains_key(&cast::jid_of(flavour, number)) {
-                    contacts.make(flavour, number, name, script).await?;
-                }
-            }
+            let missing = cast::CAST.into_iter().filter(|(flavour, number, ..)| {
+                !contacts
+                    .lock()
+                    .contains_key(&cast::jid_of(*flavour, *number))
+            });
+            // Together, so that they share commits.
+            let made = missing.map(|(flavour, number, name, script)| {
+                contacts.make(flavour, number, name, script)
+            });
+            futures_util::future::try_join_all(made).await?;
         }
         Ok(contacts)
     }
@@ -204,9 +209,11 @@ impl Contacts {
         self.lock().get(jid).cloned()
     }
 
-    /// All of them, by address.
+    /// All of them, by gatekeeper and number.
     pub(super) fn all(&self) -> Vec<ContactHandle> {
-        self.lock().values().cloned().collect()
+        let mut all: Vec<ContactHandle> = self.lock().values().cloned().collect();
+        all.sort_by_key(|contact| (contact.flavour(), contact.number()));
+        all
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<Jid, ContactHandle>> {

@@ -18,7 +18,7 @@ use super::{
     log::{Message, Status},
 };
 use crate::{
-    domain::IncomingContent,
+    domain::{IncomingContent, Quote},
     network::interop::wire::{self, Jid, Node},
     sandbox::{
         directory::prekey_node,
@@ -161,7 +161,7 @@ impl Phone {
     }
 
     /// Writes a message; the id it has.
-    pub(super) fn write(&mut self, chat: &Jid, text: &str) -> String {
+    pub(super) fn write(&mut self, chat: &Jid, text: &str, quotes: Option<Quote>) -> String {
         let id = new_id();
         let message = Message {
             id: id.clone(),
@@ -169,6 +169,7 @@ impl Phone {
             outgoing: true,
             notice: false,
             text: text.to_owned(),
+            quotes,
             at: self.now,
             status: Status::Queued,
             fingerprint: None,
@@ -192,20 +193,18 @@ impl Phone {
             return;
         }
         for id in self.waiting.remove(chat).unwrap_or_default() {
-            let text = self
-                .shared
-                .log()
-                .find(chat, true, &id)
-                .map(|m| m.text.clone());
-            if let Some(text) = text {
-                self.encrypt(chat, &id, &text, None);
+            let message = self.shared.log().find(chat, true, &id).cloned();
+            if let Some(message) = message {
+                self.encrypt(&message, None);
             }
         }
     }
 
     /// Encrypts a message into the outbox.
-    pub(super) fn encrypt(&mut self, chat: &Jid, id: &str, text: &str, count: Option<u64>) {
-        let plaintext = wire::message::text(text, None, None);
+    pub(super) fn encrypt(&mut self, message: &Message, count: Option<u64>) {
+        let (chat, id) = (&message.chat, message.id.as_str());
+        let own = self.stored.jid.to_string();
+        let plaintext = wire::message::text(&message.text, message.quotes.as_ref(), Some(&own));
         let padded = wire::message::pad(plaintext, rand::random_range(1..=16));
         match self.keyring.encrypt(chat, &padded) {
             Ok((kind, bytes)) => {
@@ -404,6 +403,7 @@ impl Phone {
             outgoing: false,
             notice: true,
             text: "The security code with this contact changed.".to_owned(),
+            quotes: None,
             at: self.now,
             status: Status::Read,
             fingerprint: None,
@@ -484,12 +484,12 @@ impl Phone {
     }
 
     /// What a decrypted message says, as text.
-    pub(super) fn text_of(plaintext: &[u8]) -> String {
+    pub(super) fn text_of(plaintext: &[u8]) -> (String, Option<Quote>) {
         match wire::message::unpad(plaintext).map(wire::message::read) {
-            Ok(IncomingContent::Text { body, .. }) => body,
-            Ok(IncomingContent::Unsupported { kind }) => format!("[{kind}]"),
+            Ok(IncomingContent::Text { body, quote }) => (body, quote),
+            Ok(IncomingContent::Unsupported { kind }) => (format!("[{kind}]"), None),
             Ok(IncomingContent::Undecryptable | IncomingContent::IdentityChanged) | Err(_) => {
-                "[malformed]".to_owned()
+                ("[malformed]".to_owned(), None)
             }
         }
     }

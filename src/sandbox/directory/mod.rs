@@ -13,7 +13,10 @@ use tokio::sync::mpsc;
 pub(super) use account::{Account, DeviceKeys, Kind, SignedKey, key_id, key_value, prekey_node};
 pub(super) use mailbox::{Entry, KEPT_MS, Mailbox};
 
-use super::disk::{self, Change, DiskError, Snapshot, Table};
+use super::{
+    disk::{self, Change, DiskError, Snapshot, Table},
+    flavour::Flavour,
+};
 use crate::network::interop::wire::{Jid, Node};
 
 /// What goes to a client.
@@ -252,9 +255,14 @@ impl Directory {
     }
 
     /// The Partner user with an identifier people see.
-    pub(super) fn partner_by_visible_id(&self, visible_id: &str) -> Option<&Account> {
+    pub(super) fn partner_by_visible_id(
+        &self,
+        flavour: Flavour,
+        visible_id: &str,
+    ) -> Option<&Account> {
         self.accounts.values().find(|account| {
-            matches!(&account.kind, Kind::Partner { visible_id: id, .. } if id == visible_id)
+            account.flavour == flavour
+                && matches!(&account.kind, Kind::Partner { visible_id: id, .. } if id == visible_id)
         })
     }
 }

@@ -78,11 +78,34 @@ impl LinkRepository for Txn {
         rows.iter().map(link).collect()
     }
 
+    async fn newest_own(
+        &mut self,
+        portal: PortalId,
+        stanza_ids: &[StanzaId],
+    ) -> Result<Option<MessageLink>> {
+        let mut newest: Option<(i64, MessageLink)> = None;
+        for stanza_id in stanza_ids {
+            let row = sqlx::query(
+                "SELECT * FROM links WHERE portal = $1 AND stanza_id = $2 AND sender = '' ORDER BY seq DESC LIMIT 1",
+            )
+            .bind(portal.0)
+            .bind(stanza_id.as_str())
+            .fetch_optional(&mut *self.tx)
+            .await?;
+            let Some(row) = row else { continue };
+            let seq = row.try_get("seq")?;
+            if newest.as_ref().is_none_or(|(known, _)| *known < seq) {
+                newest = Some((seq, link(&row)?));
+            }
+        }
+        Ok(newest.map(|(_, link)| link))
+    }
+
     async fn unread_up_to(&mut self, portal: PortalId, event_id: &str) -> Result<Vec<MessageLink>> {
         let rows = sqlx::query(
             "SELECT * FROM links WHERE portal = $1 AND sender <> '' AND NOT read_sent \
-             AND sent_at <= (SELECT MAX(sent_at) FROM links WHERE portal = $1 AND event_id = $2) \
-             ORDER BY sent_at, part",
+             AND seq <= (SELECT MAX(seq) FROM links WHERE portal = $1 AND event_id = $2) \
+             ORDER BY seq",
         )
         .bind(portal.0)
         .bind(event_id)
@@ -91,12 +114,13 @@ impl LinkRepository for Txn {
         rows.iter().map(link).collect()
     }
 
-    async fn set_read_up_to(&mut self, portal: PortalId, sent_at: Timestamp) -> Result<()> {
+    async fn set_read_up_to(&mut self, portal: PortalId, event_id: &str) -> Result<()> {
         sqlx::query(
-            "UPDATE links SET read_sent = TRUE WHERE portal = $1 AND sender <> '' AND NOT read_sent AND sent_at <= $2",
+            "UPDATE links SET read_sent = TRUE WHERE portal = $1 AND sender <> '' AND NOT read_sent \
+             AND seq <= (SELECT MAX(seq) FROM links WHERE portal = $1 AND event_id = $2)",
         )
         .bind(portal.0)
-        .bind(sent_at.0)
+        .bind(event_id)
         .execute(&mut *self.tx)
         .await?;
         Ok(())
