@@ -58,24 +58,39 @@ pub(super) async fn take(
             events,
             mark: None,
         };
-        let now = Timestamp(state.0.clock.now_ms());
-        match inbox::take(&state.0.db, batch, now).await {
-            Ok(accepted) if accepted.rooms.is_empty() => {}
-            Ok(accepted) => state.0.sink.rooms_waiting(&accepted.rooms),
-            Err(error) => {
-                tracing::error!(%error, "a transaction could not be stored, the homeserver has to send it again");
-                return answer::error(
-                    StatusCode::INTERNAL_SERVER_ERROR,
-                    ErrorKind::Unknown,
-                    "the events could not be stored, send them again",
-                );
-            }
+        // This handler is dropped when the homeserver closes the connection; what is stored has to be announced all the same.
+        let stored = tokio::spawn(store(state.clone(), batch)).await;
+        if !stored.unwrap_or_else(|error| failed(&error)) {
+            return answer::error(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                ErrorKind::Unknown,
+                "the events could not be stored, send them again",
+            );
         }
     }
     if !ephemeral.is_empty() {
         state.0.sink.ephemeral(ephemeral);
     }
     answer::done()
+}
+
+/// Stores a batch and announces its rooms; whether it is stored.
+async fn store(state: AppserviceState, batch: Batch) -> bool {
+    let now = Timestamp(state.0.clock.now_ms());
+    match inbox::take(&state.0.db, batch, now).await {
+        Ok(accepted) => {
+            if !accepted.rooms.is_empty() {
+                state.0.sink.rooms_waiting(&accepted.rooms);
+            }
+            true
+        }
+        Err(error) => failed(&error),
+    }
+}
+
+fn failed(error: &dyn std::error::Error) -> bool {
+    tracing::error!(%error, "a transaction could not be stored, the homeserver has to send it again");
+    false
 }
 
 fn read(body: &[u8]) -> (Vec<MatrixEventRow>, Vec<Value>) {
