@@ -23,7 +23,7 @@ use super::{
 pub(crate) const USER: &str = "@alice:test.example";
 const BOT: &str = "@drawbridgebot:test.example";
 /// How long one step of the preparation may take.
-const STEP: Duration = Duration::from_secs(60);
+const STEP: Duration = Duration::from_mins(1);
 
 /// A database engine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -227,9 +227,9 @@ impl Stage {
             .sandbox
             .partner_login(Flavour::WhatsApp, USER)
             .expect("the gatekeeper knows the login");
-        *self.login.lock().unwrap() = login.clone();
+        self.login.lock().unwrap().clone_from(&login);
         for index in 0..self.chats.len() {
-            self.chats[index].login = login.clone();
+            self.chats[index].login.clone_from(&login);
             if index % 2 == 0 {
                 let who = self.chats[index].contact.jid().to_string();
                 self.homeserver
