@@ -181,7 +181,7 @@ async fn send(stage: &Stage, direction: Direction, pauses: &[Duration]) -> Vec<D
         let body = format!("{run} {number}");
         sent.push(SystemTime::now());
         match direction {
-            Direction::ToMatrix => chat.say(&body).await,
+            Direction::ToMatrix => chat.say_at_once(&body),
             Direction::ToGatekeeper => {
                 stage.homeserver.send_text(&chat.room_id(), USER, &body);
             }
