@@ -144,14 +144,14 @@ async fn run(
     let cpu_before = cpu_time(bridge.id());
     let began = Instant::now();
     send(stage, direction, &vec![Duration::ZERO; options.messages]).await;
-    let rate = options.messages as f64 / began.elapsed().as_secs_f64();
+    let rate = count(options.messages) / began.elapsed().as_secs_f64();
     let cpu = cpu_time(bridge.id()).saturating_sub(cpu_before);
     let rss = resident_kilobytes(bridge.id());
     let pause = Duration::from_secs_f64(10.0 / rate);
     let mut latencies = send(stage, direction, &vec![pause; options.messages / 10]).await;
     latencies.sort();
     let (p50, p99) = (percentile(&latencies, 50), percentile(&latencies, 99));
-    let cpu_each = millis(cpu) / options.messages as f64;
+    let cpu_each = millis(cpu) / count(options.messages);
     if options.json {
         println!(
             "{}",
@@ -185,7 +185,7 @@ async fn send(stage: &Stage, direction: Direction, pauses: &[Duration]) -> Vec<D
         let body = format!("{run} {number}");
         sent.push(SystemTime::now());
         match direction {
-            Direction::ToMatrix => chat.say(&body).await,
+            Direction::ToMatrix => chat.say_at_once(&body),
             Direction::ToGatekeeper => {
                 stage.homeserver.send_text(&chat.room_id(), USER, &body);
             }
@@ -210,10 +210,15 @@ fn percentile(sorted: &[Duration], percent: usize) -> Duration {
     sorted.get(at).copied().unwrap_or_default()
 }
 
+/// A number of messages to reckon with.
+fn count(messages: usize) -> f64 {
+    f64::from(u32::try_from(messages).unwrap_or(u32::MAX))
+}
+
 fn millis(duration: Duration) -> f64 {
     duration.as_secs_f64() * 1000.0
 }
 
 fn megabytes(kilobytes: u64) -> f64 {
-    kilobytes as f64 / 1024.0
+    f64::from(u32::try_from(kilobytes).unwrap_or(u32::MAX)) / 1024.0
 }

@@ -8,11 +8,15 @@ use proptest::prelude::*;
 use ruma::{OwnedEventId, events::AnyTimelineEvent};
 use serde_json::{Value, json};
 
-fn message(content: &Value) -> AnyTimelineEvent {
+fn message(content: Value) -> AnyTimelineEvent {
     event("m.room.message", content)
 }
 
-fn event(kind: &str, content: &Value) -> AnyTimelineEvent {
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "called with what `json!` makes"
+)]
+fn event(kind: &str, content: Value) -> AnyTimelineEvent {
     serde_json::from_value(json!({
         "type": kind,
         "event_id": "$event",
@@ -21,7 +25,7 @@ fn event(kind: &str, content: &Value) -> AnyTimelineEvent {
         "origin_server_ts": 1_700_000_000_000_u64,
         "content": content,
     }))
-    .expect("an event")
+    .expect("a well-formed event")
 }
 
 fn out(event: &AnyTimelineEvent, quote: Option<Quote>) -> Value {
@@ -52,13 +56,13 @@ fn quote() -> Quote {
 
 #[test]
 fn matrix_to_network() {
-    let text = |body: &str| message(&json!({ "msgtype": "m.text", "body": body }));
-    let reply = message(&json!({
+    let text = |body: &str| message(json!({ "msgtype": "m.text", "body": body }));
+    let reply = message(json!({
         "msgtype": "m.text",
         "body": "> <@eve:example.org> stolen words\n\nyes",
         "m.relates_to": { "m.in_reply_to": { "event_id": "$earlier" } },
     }));
-    let edit = message(&json!({
+    let edit = message(json!({
         "msgtype": "m.text",
         "body": "* fixed",
         "m.new_content": { "msgtype": "m.text", "body": "fixed" },
@@ -70,16 +74,16 @@ fn matrix_to_network() {
         "control characters go": out(&text("a\u{0}b\u{7}c\u{1b}"), None),
         "too long is split at a blank": out(&text("one two three four five six seven eight nine ten eleven"), None),
         "only blanks": out(&text("  \n "), None),
-        "emote": out(&message(&json!({ "msgtype": "m.emote", "body": "waves" })), None),
-        "notice": out(&message(&json!({ "msgtype": "m.notice", "body": "beep" })), None),
+        "emote": out(&message(json!({ "msgtype": "m.emote", "body": "waves" })), None),
+        "notice": out(&message(json!({ "msgtype": "m.notice", "body": "beep" })), None),
         "reply with a quote, its fallback dropped": out(&reply, Some(quote())),
         "reply to what the other side never saw": out(&reply, None),
         "edit": out(&edit, None),
-        "picture": out(&message(&json!({ "msgtype": "m.image", "body": "a.png", "url": "mxc://example.org/a" })), None),
-        "unknown message type": out(&message(&json!({ "msgtype": "org.example.new", "body": "?" })), None),
-        "encrypted": out(&event("m.room.encrypted", &json!({ "algorithm": "m.megolm.v1.aes-sha2", "ciphertext": "x", "session_id": "s" })), None),
-        "reaction": out(&event("m.reaction", &json!({ "m.relates_to": { "rel_type": "m.annotation", "event_id": "$e", "key": "👍" } })), None),
-        "an event the bridge has no name for": out(&event("org.example.thing", &json!({})), None),
+        "picture": out(&message(json!({ "msgtype": "m.image", "body": "a.png", "url": "mxc://example.org/a" })), None),
+        "unknown message type": out(&message(json!({ "msgtype": "org.example.new", "body": "?" })), None),
+        "encrypted": out(&event("m.room.encrypted", json!({ "algorithm": "m.megolm.v1.aes-sha2", "ciphertext": "x", "session_id": "s" })), None),
+        "reaction": out(&event("m.reaction", json!({ "m.relates_to": { "rel_type": "m.annotation", "event_id": "$e", "key": "👍" } })), None),
+        "an event the bridge has no name for": out(&event("org.example.thing", json!({})), None),
     });
     insta::assert_json_snapshot!("matrix_to_network", cases);
 }
@@ -113,7 +117,7 @@ fn network_to_matrix() {
 
 #[test]
 fn a_thread_becomes_a_reply() {
-    let threaded = message(&json!({
+    let threaded = message(json!({
         "msgtype": "m.text",
         "body": "x",
         "m.relates_to": { "rel_type": "m.thread", "event_id": "$root", "is_falling_back": true, "m.in_reply_to": { "event_id": "$last" } },

@@ -77,6 +77,13 @@ impl Chat {
             .expect("the contact can write");
     }
 
+    /// The contact writes to the user; nobody waits until the contact has stored it.
+    pub(crate) fn say_at_once(&self, body: &str) {
+        self.contact
+            .post_text(&self.login, body)
+            .expect("the contact can write");
+    }
+
     /// The texts the contact was shown, in order.
     pub(crate) fn received(&self) -> Vec<String> {
         self.contact
