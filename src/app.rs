@@ -65,6 +65,9 @@ pub enum AppError {
     /// The homeserver's address or the HTTP client is unusable.
     #[error("{0}")]
     Client(String),
+    /// Another process opened the same database.
+    #[error("another drawbridge has taken over this database, this one stops: run only one")]
+    TakenOver,
     /// The homeserver refuses the bridge for a reason that will not pass.
     #[error("the homeserver refuses the bridge: {0}")]
     Homeserver(MatrixError),
@@ -236,6 +239,7 @@ impl App {
             () = shutdown.cancelled() => None,
             () = self.cancel.cancelled() => None,
             refused = homeserver => refused.ok().and_then(Result::err),
+            () = self.db.fenced() => Some(AppError::TakenOver),
         };
         tracing::info!("stopping");
         self.cancel.cancel();

@@ -53,7 +53,6 @@ impl Bridge {
                 Outcome::Done
             }
             Err(error) => {
-                self.stop_if_fenced(&error);
                 tracing::warn!(%login, %error, "messages of a chat have to wait");
                 Outcome::Retry
             }

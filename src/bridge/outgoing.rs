@@ -49,7 +49,6 @@ impl Bridge {
                 Outcome::Done
             }
             Err(error) => {
-                self.stop_if_fenced(&error);
                 tracing::warn!(room = %room_id, %error, "events of a room have to wait");
                 Outcome::Retry
             }

@@ -5,10 +5,7 @@ use std::{sync::atomic::Ordering, time::Duration};
 use ruma::OwnedRoomId;
 
 use super::context::{Bridge, BridgeError, lock};
-use crate::{
-    domain::Timestamp,
-    store::{Lane, StoreError},
-};
+use crate::{domain::Timestamp, store::Lane};
 
 /// How long the ids of what was handled are remembered: the gatekeeper's mailbox keeps 30 days, and a restored homeserver may
 /// bring old events again.
@@ -100,14 +97,6 @@ impl Bridge {
                 () = tokio::time::sleep(PRUNE_EVERY) => {}
                 () = self.cancel.cancelled() => {}
             }
-        }
-    }
-
-    /// Another process that took over the database is the bridge now: this one must not send anything any more.
-    pub(super) fn stop_if_fenced(&self, error: &BridgeError) {
-        if let BridgeError::Store(StoreError::Fenced { .. }) = error {
-            tracing::error!(%error, "stopping");
-            self.cancel.cancel();
         }
     }
 

@@ -78,6 +78,8 @@ struct Inner {
     guard_task: TaskTracker,
     closing: CancellationToken,
     guard_closing: CancellationToken,
+    /// Cancelled once another process has taken over.
+    fenced: CancellationToken,
 }
 
 impl Drop for Inner {
@@ -112,6 +114,7 @@ impl Database {
                 guard_task,
                 closing,
                 guard_closing,
+                fenced: CancellationToken::new(),
             }),
         }
     }
@@ -134,7 +137,16 @@ impl Database {
             .send(job)
             .await
             .map_err(|_| StoreError::Closed)?;
-        answered.await.map_err(|_| StoreError::Closed)?
+        let outcome = answered.await.map_err(|_| StoreError::Closed)?;
+        if let Err(StoreError::Fenced { .. }) = outcome {
+            self.inner.fenced.cancel();
+        }
+        outcome
+    }
+
+    /// Resolves when a step was refused because another process has taken over the database: that one is the bridge now.
+    pub async fn fenced(&self) {
+        self.inner.fenced.cancelled().await;
     }
 
     /// Reads, waiting for no writer.
