@@ -236,10 +236,11 @@ impl App {
             tasks.spawn(async move { meet_homeserver(bridge, client, syncer, cancel).await });
 
         let refused = tokio::select! {
+            biased;
+            () = self.db.fenced() => Some(AppError::TakenOver),
             () = shutdown.cancelled() => None,
             () = self.cancel.cancelled() => None,
             refused = homeserver => refused.ok().and_then(Result::err),
-            () = self.db.fenced() => Some(AppError::TakenOver),
         };
         tracing::info!("stopping");
         self.cancel.cancel();

@@ -30,9 +30,9 @@ class Transcript:
     def line(self, who, text):
         elapsed = time.monotonic() - self.started
         first, *rest = text.strip().split("\n")
-        print(f"{elapsed:6.1f} s  {who:>12} │ {first}", flush=True)
+        print(f"{elapsed:6.1f} s  {who:>22} │ {first}", flush=True)
         for more in rest:
-            print(f"{'':24} │ {more}", flush=True)
+            print(f"{'':32} │ {more}", flush=True)
 
 
 class Conversation:
@@ -56,7 +56,7 @@ class Conversation:
                     continue
                 self.known.add(event["event_id"])
                 body = event["content"].get("body", "")
-                self.transcript.line(self.name, body)
+                self.transcript.line(self.name or self.user.display_name(self.other), body)
                 return body
             time.sleep(0.2)
         raise Failure(f"{what} did not come in {PATIENCE} s; see the logs in .demo/")
@@ -155,9 +155,9 @@ def open_chat(user, desk, contact, transcript):
     room = found[1]
     user.join(room)
     (ghost,) = [member for member in user.members(room) if member not in (user.mxid, BOT)]
-    name = user.display_name(ghost)
-    transcript.line("", f"{USER} joins the room; in it is {name}, {ghost}")
-    return Conversation(user, room, ghost, name, transcript)
+    transcript.line("", f"{USER} joins the room; in it is {ghost}")
+    # Asked for anew at each line: a contact tells its name with its first message.
+    return Conversation(user, room, ghost, None, transcript)
 
 
 def converse(chat, lines):
@@ -197,7 +197,8 @@ def main():
     parser.add_argument("--bridge", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
 
-    # A SIGTERM ends the demo as a Ctrl-C does.
+    # A SIGTERM ends the demo as a Ctrl-C does, and a Ctrl-C ends it even if it was started where that is ignored.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     folder = arguments.folder.resolve()
     folder.mkdir(parents=True, exist_ok=True)

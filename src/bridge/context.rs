@@ -18,7 +18,7 @@ use super::workers::{Outcome, Workers};
 use crate::{
     clock::Clock,
     config::{Level, Permissions},
-    domain::{ChatId, GatekeeperId, LoginId, StanzaId, Timestamp},
+    domain::{ChatId, GatekeeperId, LoginId, PortalId, StanzaId, Timestamp},
     matrix::{Client, GhostNaming, Intent, MatrixError},
     network::{Network, NetworkError},
     store::{Database, LoginRow, PortalRow, StoreError},
@@ -73,6 +73,9 @@ pub enum BridgeError {
     /// The gatekeeper failed or refused.
     #[error(transparent)]
     Network(#[from] NetworkError),
+    /// The portal's room lets its ghost in no more.
+    #[error("the portal's room cannot be used any more: {0}")]
+    RoomLost(MatrixError),
     /// Something in the configuration or the store does not fit together.
     #[error("{0}")]
     Inconsistent(String),
@@ -86,7 +89,7 @@ impl BridgeError {
             Self::Store(_) => true,
             Self::Matrix(error) => error.is_transient(),
             Self::Network(error) => error.is_transient(),
-            Self::Inconsistent(_) => false,
+            Self::RoomLost(_) | Self::Inconsistent(_) => false,
         }
     }
 }
@@ -143,6 +146,10 @@ pub struct Bridge {
     pub(super) routes: Mutex<HashMap<OwnedRoomId, Route>>,
     pub(super) open_portals: Mutex<HashMap<(LoginId, ChatId), Arc<PortalRoute>>>,
     pub(super) ghosts: Mutex<HashMap<OwnedUserId, Option<String>>>,
+    /// One lock a chat, held while its room is made or taken.
+    pub(super) opening: Mutex<HashMap<(LoginId, ChatId), Arc<tokio::sync::Mutex<()>>>>,
+    /// Portals that were given a new room since the start: once is enough to get over a room that was lost.
+    pub(super) abandoned: Mutex<HashSet<PortalId>>,
     /// Chats whose last sends have an unknown outcome: before the next send their rooms are searched.
     pub(super) uncertain: Mutex<HashSet<(LoginId, ChatId)>>,
     pub(super) receipts: tokio::sync::mpsc::Sender<super::receipts::ReadUpTo>,
@@ -202,6 +209,8 @@ impl Bridge {
                 routes: Mutex::default(),
                 open_portals: Mutex::default(),
                 ghosts: Mutex::default(),
+                opening: Mutex::default(),
+                abandoned: Mutex::default(),
                 uncertain: Mutex::default(),
                 receipts,
                 connection_states: Mutex::default(),
@@ -344,6 +353,12 @@ impl Bridge {
         if let Some(chat) = chat {
             lock(&self.open_portals).remove(chat);
         }
+    }
+
+    /// Forgets which room was somebody's management room.
+    pub(super) fn forget_management(&self, of: &UserId) {
+        lock(&self.routes)
+            .retain(|_, route| !matches!(route, Route::Management(owner) if owner == of));
     }
 
     /// Forgets everything remembered of a login.

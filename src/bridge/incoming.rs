@@ -107,7 +107,10 @@ impl Bridge {
                 // The failed send may have arrived all the same.
                 self.mark_uncertain(key);
                 stored?;
-                self.after_refusal(&route, &error).await?;
+                if matches!(error, BridgeError::RoomLost(_)) {
+                    tracing::warn!(portal = %route.portal.id, %error, "a new room is made");
+                    self.abandon_room(&route).await?;
+                }
                 Err(error)
             }
             (None, Err(error)) => {
@@ -161,7 +164,7 @@ impl Bridge {
                 &row.revision.to_string(),
             ]);
             let event_id = match sent_before.get(&txn_id) {
-                Some(event_id) => event_id.clone(),
+                Some(event_id) => Some(event_id.clone()),
                 None => {
                     self.send_as(
                         &ghost,
@@ -175,6 +178,7 @@ impl Bridge {
                     .await?
                 }
             };
+            let Some(event_id) = event_id else { continue };
             // An edit of a placeholder leaves the placeholder's link: replies and receipts go to the event it edits.
             if context.replaces.is_none() || part > 0 {
                 links.push(MessageLink {
@@ -190,7 +194,11 @@ impl Bridge {
         Ok(links)
     }
 
-    async fn send_as(&self, ghost: &Intent, send: Send<'_>) -> Result<OwnedEventId, BridgeError> {
+    async fn send_as(
+        &self,
+        ghost: &Intent,
+        send: Send<'_>,
+    ) -> Result<Option<OwnedEventId>, BridgeError> {
         let mut content = send.content;
         content[format!("{}.source", self.settings.namespace)] = json!({ "id": send.txn_id });
         fail::fail_point!("matrix_send.before");
@@ -200,8 +208,8 @@ impl Bridge {
             .send(send.room_id, kind, &send.txn_id, &content, at)
             .await;
         let sent = match sent {
-            Err(error) if error.errcode() == Some("M_FORBIDDEN") => {
-                // Somebody removed the ghost: the bot brings it back.
+            Err(error) if is_kept_out(&error) => {
+                // Somebody removed the ghost, or the homeserver forgot it: it is brought back.
                 self.bring_back(ghost, send.room_id).await?;
                 ghost
                     .send(send.room_id, kind, &send.txn_id, &content, at)
@@ -210,45 +218,39 @@ impl Bridge {
             other => other,
         };
         fail::fail_point!("matrix_send.after");
-        match sent {
-            Ok(event_id) => Ok(event_id),
-            Err(error) if is_content_refused(&error) => {
-                tracing::warn!(room = %send.room_id, message = %send.row.message.stanza_id, %error, "the homeserver refuses a message");
-                let notice = bridge_notice(
-                    "A message arrived that this homeserver refuses to take. Open the app on the other side to see it.",
-                    None,
-                );
-                let txn_id = self.effect_id(&["refused", &send.txn_id]);
-                Ok(ghost.send(send.room_id, kind, &txn_id, &notice, at).await?)
+        let refusal = match sent {
+            Ok(event_id) => return Ok(Some(event_id)),
+            Err(error) if error.is_transient() => return Err(error.into()),
+            Err(error) => error,
+        };
+        tracing::warn!(room = %send.room_id, message = %send.row.message.stanza_id, error = %refusal, "the homeserver refuses a message");
+        let notice = bridge_notice(
+            "A message arrived that this homeserver refuses to take. Open the app on the other side to see it.",
+            None,
+        );
+        let txn_id = self.effect_id(&["refused", &send.txn_id]);
+        match ghost.send(send.room_id, kind, &txn_id, &notice, at).await {
+            Ok(event_id) => Ok(Some(event_id)),
+            Err(error) if error.is_transient() => Err(error.into()),
+            Err(error) => {
+                tracing::error!(room = %send.room_id, message = %send.row.message.stanza_id, %error, "the homeserver refuses even the notice of a message");
+                Ok(None)
             }
-            Err(error) => Err(error.into()),
         }
     }
 
     async fn bring_back(&self, ghost: &Intent, room_id: &OwnedRoomId) -> Result<(), BridgeError> {
+        ghost.ensure_registered().await?;
         if let Err(error) = self.bot().invite(room_id, ghost.user_id()).await
             && error.is_transient()
         {
             return Err(error.into());
         }
-        ghost.join(room_id).await?;
-        Ok(())
-    }
-
-    /// A room nobody of ours can send to any more is given up; its chat gets a new one at the next try.
-    async fn after_refusal(
-        &self,
-        route: &PortalRoute,
-        error: &BridgeError,
-    ) -> Result<(), BridgeError> {
-        let BridgeError::Matrix(refusal) = error else {
-            return Ok(());
-        };
-        if matches!(refusal.errcode(), Some("M_FORBIDDEN" | "M_NOT_FOUND")) {
-            tracing::warn!(portal = %route.portal.id, %error, "the portal's room cannot be used any more, a new one is made");
-            self.abandon_room(route).await?;
+        match ghost.join(room_id).await {
+            Err(error) if error.is_transient() => Err(error.into()),
+            Err(error) => Err(BridgeError::RoomLost(error)),
+            Ok(()) => Ok(()),
         }
-        Ok(())
     }
 
     /// What the room already shows of what may have been sent: transaction id to event.
@@ -351,10 +353,7 @@ impl Bridge {
     }
 }
 
-/// Whether the homeserver refuses this content and will refuse it again.
-fn is_content_refused(error: &MatrixError) -> bool {
-    matches!(
-        error.errcode(),
-        Some("M_TOO_LARGE" | "M_BAD_JSON" | "M_INVALID_PARAM" | "M_NOT_JSON")
-    )
+/// Whether the sender may not be in the room, as far as the code tells.
+fn is_kept_out(error: &MatrixError) -> bool {
+    matches!(error.errcode(), Some("M_FORBIDDEN" | "M_NOT_FOUND"))
 }

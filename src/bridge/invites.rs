@@ -71,7 +71,7 @@ impl Bridge {
                 Box::pin(async move { txn.set_management_room(&mxid, Some(&room)).await })
             })
             .await?;
-        self.forget_route(Some(room_id), None);
+        self.forget_management(&change.by);
         self.say(
             room_id,
             &self.effect_id(&["welcome", room_id.as_str()]),

@@ -25,7 +25,7 @@ impl Bridge {
         owner: &UserId,
         parsed: &AnyTimelineEvent,
     ) -> Result<(), BridgeError> {
-        if self.leave_if_alone(room_id, parsed).await? {
+        if self.leave_with_owner(room_id, owner, parsed).await? {
             return Ok(());
         }
         if parsed.sender() != owner {
@@ -49,15 +49,16 @@ impl Bridge {
     }
 
     /// When its user leaves a management room, the bot leaves too and the room is forgotten.
-    async fn leave_if_alone(
+    async fn leave_with_owner(
         &self,
         room_id: &OwnedRoomId,
+        owner: &UserId,
         event: &AnyTimelineEvent,
     ) -> Result<bool, BridgeError> {
         let Some(change) = member_change(event) else {
             return Ok(false);
         };
-        if change.membership != MembershipState::Leave || self.is_ours(&change.of) {
+        if change.membership != MembershipState::Leave || change.of != owner {
             return Ok(true);
         }
         let mxid = change.of.to_string();

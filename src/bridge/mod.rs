@@ -11,6 +11,7 @@ mod incoming;
 mod invites;
 mod management;
 mod outgoing;
+mod owners;
 mod receipts;
 mod recover;
 mod rooms;

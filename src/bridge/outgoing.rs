@@ -70,7 +70,14 @@ impl Bridge {
             let parsed: AnyTimelineEvent = match serde_json::from_str(&event.json) {
                 Ok(parsed) => parsed,
                 Err(error) => {
-                    self.quarantine(&event, &error.to_string()).await?;
+                    // The library's own words quote the event.
+                    let reason = format!(
+                        "not readable as an event: {:?} error at line {} column {}",
+                        error.classify(),
+                        error.line(),
+                        error.column()
+                    );
+                    self.quarantine(&event, &reason).await?;
                     continue;
                 }
             };
@@ -92,7 +99,14 @@ impl Bridge {
                     return Ok(count);
                 }
                 Route::Unknown => {
-                    self.take_invite(room_id, &parsed).await?;
+                    match self.take_invite(room_id, &parsed).await {
+                        Err(error) if error.is_transient() => return Err(error),
+                        // An invitation that was withdrawn, a room that lets nobody in: trying again would change nothing.
+                        Err(error) => {
+                            tracing::info!(room = %room_id, %error, "an invitation came to nothing");
+                        }
+                        Ok(()) => {}
+                    }
                     self.finish(&event).await?;
                 }
             }
@@ -112,6 +126,7 @@ impl Bridge {
     ) -> Result<(), BridgeError> {
         let gatekeeper = &portal.portal.key.gatekeeper;
         let network = self.network(gatekeeper)?;
+        self.note_owner_left(portal, parsed).await?;
         let context = NetworkContext {
             capabilities: network.capabilities(),
             gatekeeper: self.gatekeeper_name(gatekeeper),
@@ -240,10 +255,10 @@ impl Bridge {
                 return self.finish_all(room_id, &rest).await;
             };
             let network = self.network(&portal.portal.key.gatekeeper)?.clone();
-            let stopped = self
-                .queue_items(&network, portal.login, rest.clone())
-                .await?;
+            let stopped = self.queue_items(&network, portal.login, rest.clone()).await;
+            // A commit can succeed although its caller sees an error.
             network.flush(portal.login);
+            let stopped = stopped?;
             let at = match stopped {
                 Stopped::Nowhere => return Ok(()),
                 Stopped::NoSession(at) if prepared => {
@@ -325,11 +340,16 @@ impl Bridge {
         Ok(())
     }
 
+    /// Ends events of a room that is no portal any more, telling their senders.
     async fn finish_all(
         &self,
         room_id: &OwnedRoomId,
         items: &[Arc<Item>],
     ) -> Result<(), BridgeError> {
+        for item in items.iter().filter(|item| !item.messages.is_empty()) {
+            let notice = "Not sent: this room is not connected to the chat any more.";
+            self.explain(room_id, &item.event_id, notice).await?;
+        }
         let seqs: Vec<i64> = items.iter().map(|item| item.seq).collect();
         self.db
             .step(Lane::room(room_id.as_str()), move |txn| {

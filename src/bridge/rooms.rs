@@ -27,15 +27,44 @@ impl Bridge {
         if let Some(open) = lock(&self.open_portals).get(&key) {
             return Ok(open.clone());
         }
+        let opening = self.opening(&key);
+        let _alone = opening.lock().await;
         let (portal, login_row) = self.portal_row(login, chat, None).await?;
         let portal = if portal.ready {
+            self.bring_owner_back(&portal, &login_row).await?;
             portal
         } else {
-            self.make_room(portal, &login_row).await?
+            self.make_or_give_up(portal, &login_row).await?
         };
         let route = Arc::new(portal_route(portal, &login_row)?);
         lock(&self.open_portals).insert(key, route.clone());
         Ok(route)
+    }
+
+    fn opening(&self, chat: &(LoginId, ChatId)) -> Arc<tokio::sync::Mutex<()>> {
+        lock(&self.opening).entry(chat.clone()).or_default().clone()
+    }
+
+    /// Makes the room; one that was begun and cannot be finished is given up, once, for a new one.
+    async fn make_or_give_up(
+        &self,
+        portal: PortalRow,
+        login: &LoginRow,
+    ) -> Result<PortalRow, BridgeError> {
+        let begun = portal.room_id.is_some();
+        match self.make_room(portal.clone(), login).await {
+            Err(error) if begun && !error.is_transient() => {
+                self.abandon_room(&portal_route(portal.clone(), login)?)
+                    .await?;
+                let portal = PortalRow {
+                    room_id: None,
+                    ..portal
+                };
+                tracing::warn!(portal = %portal.id, %error, "a room could not be finished, another is made");
+                self.make_room(portal, login).await
+            }
+            made => made,
+        }
     }
 
     /// Starts a chat with somebody: the room that mirrors it.
@@ -83,7 +112,14 @@ impl Bridge {
             })
             .await?;
         for (login, chat) in unfinished {
-            let open = self.open_portal(login, &chat).await?;
+            let open = match self.open_portal(login, &chat).await {
+                Ok(open) => open,
+                Err(error) if error.is_transient() => return Err(error),
+                Err(error) => {
+                    tracing::warn!(%login, %error, "an unfinished portal stays unfinished");
+                    continue;
+                }
+            };
             if open.portal.room_id.as_deref() == Some(room_id.as_str()) {
                 return Ok(true);
             }
@@ -98,6 +134,8 @@ impl Bridge {
         chat: &ChatId,
         room_id: &OwnedRoomId,
     ) -> Result<Option<OwnedRoomId>, BridgeError> {
+        let opening = self.opening(&(login, chat.clone()));
+        let _alone = opening.lock().await;
         let (portal, login_row) = self.portal_row(login, chat, Some(room_id)).await?;
         let its = portal
             .room_id
@@ -115,6 +153,18 @@ impl Bridge {
     /// Gives up a room that cannot be used any more: the next message makes a new one.
     pub(super) async fn abandon_room(&self, route: &PortalRoute) -> Result<(), BridgeError> {
         let id = route.portal.id;
+        if !lock(&self.abandoned).insert(id) {
+            return Err(BridgeError::Inconsistent(format!(
+                "portal {id} lost two rooms in a row, no third one is made before the bridge is started again"
+            )));
+        }
+        if let Ok(room_id) = open_room(route) {
+            self.take_leave(
+                &room_id,
+                "This room cannot be used any more. The chat goes on in a new one.",
+            )
+            .await?;
+        }
         let alias = self.portal_alias(id);
         self.bot().delete_alias(&alias).await?;
         self.db
@@ -268,8 +318,19 @@ impl Bridge {
         let ghost = self.ghost(&portal.key.gatekeeper, &other, None).await?;
         ghost.join(room_id).await?;
         if adopted {
-            ghost.invite(room_id, self.client.bot_id()).await?;
-            self.bot().join(room_id).await?;
+            let entered = match ghost.invite(room_id, self.client.bot_id()).await {
+                Ok(()) => self.bot().join(room_id).await,
+                refused => refused,
+            };
+            match entered {
+                Err(error) if error.is_transient() => return Err(error.into()),
+                // The chat works without the bot; only its notices and the repair of gaps do not reach the room.
+                Err(error) => {
+                    tracing::warn!(room = %room_id, %error, "the bot may not enter a room that was made for a chat");
+                    return Ok(());
+                }
+                Ok(()) => {}
+            }
             for (kind, key, content) in self.portal_state(portal) {
                 // The room's owner may not have given the bot the power; the room works without.
                 if let Err(error) = self.bot().send_state(room_id, &kind, &key, &content).await {

@@ -50,15 +50,17 @@ pub(super) async fn log_out(bridge: &Bridge, user: &UserId, name: &str) -> Resul
     let Some(network) = network_of(bridge, &chosen_id) else {
         return Err(format!("{gatekeeper} is not configured any more."));
     };
+    let rooms = bridge.rooms_of(login.id).await.unwrap_or_default();
     match network.log_out(login.id).await {
         Ok(()) => {
             bridge.forget_login(login.id);
+            bridge.close_rooms(&rooms).await;
             Ok(format!(
-                "You are logged out of {gatekeeper}: your account there and your keys are deleted. Your rooms stay as they are, but carry nothing any more; leave them when you like."
+                "You are logged out of {gatekeeper}: your account there and your keys are deleted. The rooms of your chats stay with you, but carry nothing any more."
             ))
         }
         Err(error) => Err(format!(
-            "{gatekeeper} did not confirm the deletion: {error}. You are still logged in; write `logout {chosen_id}` to try again."
+            "{gatekeeper} did not confirm the deletion: {error}. Nothing is carried any more; write `logout {chosen_id}` to finish it."
         )),
     }
 }

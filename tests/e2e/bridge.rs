@@ -80,19 +80,15 @@ impl Bridge {
             .expect("the bridge starts");
         self.process = Some(process);
         let process = self.process.as_mut().expect("just started");
-        until(
-            "the bridge to listen",
-            Duration::from_secs(60),
-            async || {
-                let exited = process.try_wait().expect("its state");
-                assert!(
-                    exited.is_none(),
-                    "the bridge exited: {}",
-                    self.log.display()
-                );
-                TcpStream::connect(&self.appservice).await.ok().map(drop)
-            },
-        )
+        until("the bridge to listen", Duration::from_mins(1), async || {
+            let exited = process.try_wait().expect("its state");
+            assert!(
+                exited.is_none(),
+                "the bridge exited: {}",
+                self.log.display()
+            );
+            TcpStream::connect(&self.appservice).await.ok().map(drop)
+        })
         .await;
     }
 

@@ -111,9 +111,8 @@ impl Contact {
 
     /// A message the contact wrote.
     pub(crate) fn wrote(&self, text: &str) -> Message {
-        let sent = self.phone.sent().into_iter();
-        sent.filter(|message| message.text == text)
-            .next_back()
+        let mut sent = self.phone.sent().into_iter();
+        sent.rfind(|message| message.text == text)
             .expect("the contact wrote this")
     }
 

@@ -80,8 +80,7 @@ pub(crate) async fn join_new_room(user: &mut User) -> String {
 pub(crate) async fn ghost_of(user: &User, room: &str) -> String {
     let members = user.members(room).await;
     members
-        .into_iter()
-        .map(|(member, _)| member)
+        .into_keys()
         .find(|member| *member != user.mxid && member != BOT)
         .expect("a ghost in the room")
 }

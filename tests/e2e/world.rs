@@ -119,9 +119,9 @@ impl World {
 
 impl Drop for World {
     fn drop(&mut self) {
+        let log = self.bridge.logged();
         if std::thread::panicking() {
             self.folder.disable_cleanup(true);
-            let log = self.bridge.logged();
             let lines: Vec<&str> = log.lines().collect();
             let tail = &lines[lines.len().saturating_sub(60)..];
             eprintln!(
@@ -129,7 +129,32 @@ impl Drop for World {
                 self.folder.path().display(),
                 tail.join("\n")
             );
+            return;
         }
+        for secret in self.secrets() {
+            let line = log.lines().find(|line| line.contains(&secret));
+            assert!(line.is_none(), "the log tells {secret:?}: {line:?}");
+        }
+    }
+}
+
+impl World {
+    /// What no log may contain: tokens, keys, phone numbers (those of the contacts have this beginning), and what was written.
+    fn secrets(&self) -> Vec<String> {
+        let files = ["as_token", "hs_token", "sealing_key"].iter().map(|name| {
+            let path = self.folder.path().join("bridge").join(name);
+            let text = std::fs::read_to_string(path).expect("a secret's file");
+            text.trim().to_owned()
+        });
+        let texts = [
+            "4477009",
+            "two\\nlines",
+            "漢字",
+            "queued 1",
+            "while away",
+            "wake up",
+        ];
+        files.chain(texts.map(str::to_owned)).collect()
     }
 }
 
