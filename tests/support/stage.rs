@@ -129,6 +129,8 @@ pub(crate) struct Stage {
     sandbox: Sandbox,
     setup: BridgeSetup,
     dir: Folder,
+    /// The gatekeeper's files.
+    _far_end: tempfile::TempDir,
     login: Arc<Mutex<String>>,
 }
 
@@ -136,6 +138,10 @@ impl Stage {
     /// Makes everything but the bridge, with this many contacts.
     pub(crate) async fn prepare(engine: Engine, contacts: usize) -> Self {
         let dir = Folder(tempfile::tempdir().unwrap());
+        // In memory, so that the far end does not compete with the bridge for the disk.
+        let far_end = tempfile::tempdir_in("/dev/shm")
+            .or_else(|_| tempfile::tempdir())
+            .unwrap();
         let tokens = (
             "as-token-of-the-crash-test-0123456789".to_owned(),
             "hs-token-of-the-crash-test-0123456789".to_owned(),
@@ -144,7 +150,7 @@ impl Stage {
         let listen = (free_address(), free_address());
         let sandbox = Sandbox::start(
             SandboxOptions {
-                data_dir: dir.0.path().join("sandbox"),
+                data_dir: far_end.path().to_owned(),
                 chat_listen: "127.0.0.1:0".to_owned(),
                 http_listen: "127.0.0.1:0".to_owned(),
                 integrators: vec![Integrator {
@@ -185,6 +191,7 @@ impl Stage {
             sandbox,
             setup,
             dir,
+            _far_end: far_end,
             login: Arc::default(),
         };
         for _ in 0..contacts {
