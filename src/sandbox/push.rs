@@ -3,7 +3,7 @@
 //! `POST {base}/push`, `{"to": <the user-visible identifier>}`, `Authorization: Bearer <RS256 token of the gatekeeper>`.
 
 use std::{
-    collections::HashSet,
+    collections::HashMap,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -39,47 +39,53 @@ impl PushQueue {
     }
 }
 
+/// Users with a call under way, and whether something more came for them meanwhile.
+type Busy = Arc<Mutex<HashMap<Jid, bool>>>;
+
 /// Takes users from the queue until the sandbox ends; one call a user at a time.
 pub(super) async fn run(office: Arc<Office>, mut queue: mpsc::UnboundedReceiver<Jid>) {
-    let busy = Arc::new(Mutex::new(HashSet::new()));
-    let lock = |busy: &Mutex<HashSet<Jid>>, user: &Jid, add: bool| {
-        let mut busy = busy.lock().unwrap_or_else(PoisonError::into_inner);
-        if add {
-            busy.insert(user.clone())
-        } else {
-            busy.remove(user)
-        }
-    };
+    let busy = Busy::default();
     loop {
         let user = tokio::select! {
             user = queue.recv() => user,
             () = office.cancel.cancelled() => None,
         };
         let Some(user) = user else { return };
-        if !lock(&busy, &user, true) {
-            continue;
+        let mut all = busy.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(more) = all.get_mut(&user) {
+            *more = true;
+        } else {
+            all.insert(user.clone(), false);
+            let work = attend(office.clone(), busy.clone(), user);
+            office.tasks.spawn(work);
         }
-        let (office, busy) = (office.clone(), busy.clone());
-        office.tasks.clone().spawn(async move {
-            let calls = async {
-                call(&office, &user).await;
-                tokio::time::sleep(SPACING).await;
-            };
-            tokio::select! {
-                () = calls => {}
-                () = office.cancel.cancelled() => return,
-            }
-            lock(&busy, &user, false);
-            // What came in the meantime, after a call that was answered, still needs one.
-            if unseen(&office, &user) {
-                office.pushes.wanted(user);
-            }
-        });
     }
 }
 
-/// Whether a message waits for a user who is not connected, and was never sent to a client.
-fn unseen(office: &Office, user: &Jid) -> bool {
+/// Calls about one user, as long as something new comes for them.
+async fn attend(office: Arc<Office>, busy: Busy, user: Jid) {
+    loop {
+        let calls = async {
+            call(&office, &user).await;
+            tokio::time::sleep(SPACING).await;
+        };
+        tokio::select! {
+            () = calls => {}
+            () = office.cancel.cancelled() => return,
+        }
+        let mut all = busy.lock().unwrap_or_else(PoisonError::into_inner);
+        match all.get_mut(&user) {
+            Some(more) if *more => *more = false,
+            _ => {
+                all.remove(&user);
+                return;
+            }
+        }
+    }
+}
+
+/// Whether a message waits for a user who is not connected.
+fn absent(office: &Office, user: &Jid) -> bool {
     let directory = office.directory();
     !directory.lines.contains_key(user)
         && directory.accounts.contains_key(user)
@@ -111,7 +117,7 @@ async fn call(office: &Office, user: &Jid) {
     };
     let mut pause = BACK_OFF;
     for _ in 0..TRIES {
-        if !unseen(office, user) {
+        if !absent(office, user) {
             return;
         }
         if send(office, flavour, integrator, &visible_id).await {

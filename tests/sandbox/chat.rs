@@ -1,9 +1,12 @@
 //! Stanzas between a Partner's user and the contacts.
 
+use bytes::BytesMut;
 use drawbridge::{
-    network::interop::wire::{Jid, Node},
+    network::interop::wire::{Jid, Node, frame, noise},
     sandbox::{Flavour, Status},
 };
+
+use futures_util::{SinkExt, StreamExt};
 
 use super::{
     partner::{DEADLINE, Stage},
@@ -418,4 +421,32 @@ async fn what_cannot_be_decrypted_is_asked_for_again_and_answered() {
     assert_eq!(again.attr("id").as_deref(), Some(id.as_str()));
     assert_eq!(again.find("enc").unwrap().number("count"), Some(1));
     assert_eq!(user.read(&again), "once more");
+}
+
+#[tokio::test]
+async fn the_chat_channel_is_there_by_websocket_too() {
+    let stage = Stage::start().await;
+    let url = format!("ws://{}/chat", stage.sandbox.http_address());
+    let (mut socket, _) = tokio_tungstenite::connect_async(url).await.unwrap();
+    let (initiator, hello) = noise::Initiator::new([7; 32], [9; 32]);
+    let mut out = BytesMut::from(&frame::WA_HEADER[..]);
+    frame::put_frame(&mut out, &hello).unwrap();
+    // The pieces of the stream need not be frames.
+    for piece in out.chunks(11) {
+        socket.send(piece.to_vec().into()).await.unwrap();
+    }
+    let mut buffer = BytesMut::new();
+    let answer = loop {
+        if let Some(answer) = frame::take_frame(&mut buffer) {
+            break answer;
+        }
+        let message = socket.next().await.unwrap().unwrap();
+        buffer.extend_from_slice(&message.into_data());
+    };
+    let root_key = stage.sandbox.root_key();
+    assert!(
+        initiator
+            .read_server_hello(&answer, &root_key, stage.now(), b"")
+            .is_ok()
+    );
 }

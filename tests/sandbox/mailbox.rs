@@ -4,7 +4,7 @@ use std::sync::{Arc, atomic::Ordering};
 
 use drawbridge::{
     network::interop::wire::Jid,
-    sandbox::{Flavour, Sandbox},
+    sandbox::{Flavour, Sandbox, Status},
 };
 use serde_json::json;
 
@@ -35,8 +35,9 @@ async fn absent(stage: &Stage, messages: usize) -> User {
     }
     let login = user.login.to_string();
     stage
-        .until("the messages wait", || {
-            stage.sandbox.waiting(&login) == messages
+        .until("the messages wait, and the contact knows", || {
+            contact.sent().iter().all(|m| m.status == Status::Sent)
+                && stage.sandbox.waiting(&login) == messages
         })
         .await;
     user
@@ -169,6 +170,13 @@ async fn the_partner_of_an_absent_user_is_called_until_it_answers() {
     let mut rules = jsonwebtoken::Validation::new(jsonwebtoken::Algorithm::RS256);
     rules.set_issuer(&["WHATSAPP"]);
     rules.set_audience(&[&stage.base_url]);
+    let calls = stage.pushes().len();
+    tokio::time::sleep(std::time::Duration::from_secs(3)).await;
+    assert_eq!(
+        stage.pushes().len(),
+        calls,
+        "a call that was answered is not repeated"
+    );
     let claims = jsonwebtoken::decode::<serde_json::Value>(token, &key, &rules)
         .unwrap()
         .claims;

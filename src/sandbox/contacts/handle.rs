@@ -1,6 +1,7 @@
 //! A handle on a contact, for the page, the scripts and the tests.
 
 use std::{
+    collections::{BTreeMap, HashMap},
     sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::AtomicBool, atomic::Ordering},
     time::Duration,
 };
@@ -23,10 +24,13 @@ pub(in crate::sandbox) struct Shared {
 }
 
 impl Shared {
-    pub(super) fn new(log: Log) -> Self {
+    pub(super) fn new(log: Log, names: &BTreeMap<Jid, String>) -> Self {
         Self {
             log: Mutex::new(log),
-            around: Mutex::default(),
+            around: Mutex::new(Surroundings {
+                names: names.clone(),
+                typing: HashMap::new(),
+            }),
             connected: AtomicBool::new(false),
             version: watch::Sender::new(0),
         }

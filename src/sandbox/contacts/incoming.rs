@@ -79,7 +79,12 @@ impl Phone {
         };
         let (chat, id) = (from.bare(), id.into_owned());
         if let Some(name) = node.attr("notify") {
-            self.shared.set_name(&chat, &name);
+            let name: String = name.chars().take(100).collect();
+            if self.stored.names.get(&chat) != Some(&name) {
+                self.shared.set_name(&chat, &name);
+                self.stored.names.insert(chat.clone(), name);
+                self.changes.push(self.stored.change());
+            }
         }
         let enc = node.find("enc");
         let parsed = enc.and_then(|enc| keyring::parse(&enc.attr("type")?, enc.content_bytes()?));

@@ -141,6 +141,7 @@ impl Contacts {
             online: script.starts_online(),
             registered: false,
             uploaded: false,
+            names: BTreeMap::new(),
         };
         let keyring = Keyring::new(stored.jid.clone(), &stored.keys)?;
         self.world.office.disk.commit(vec![stored.change()]).await?;
@@ -191,7 +192,7 @@ impl Contacts {
         outbox: BTreeMap<u64, Node>,
     ) -> ContactHandle {
         let (commands, receiver) = mpsc::unbounded_channel::<Command>();
-        let shared = Arc::new(Shared::new(log));
+        let shared = Arc::new(Shared::new(log, &stored.names));
         let handle = ContactHandle::new(&stored, shared.clone(), commands);
         let phone = Phone::new(stored, keyring, shared, outbox, self.late_by);
         let world = self.world.clone();
@@ -237,6 +238,6 @@ fn rows_of<'s>(
 /// Who is typing to a contact, and what those who wrote call themselves.
 #[derive(Debug, Default)]
 pub(super) struct Surroundings {
-    pub(super) names: HashMap<Jid, String>,
+    pub(super) names: BTreeMap<Jid, String>,
     pub(super) typing: HashMap<Jid, bool>,
 }

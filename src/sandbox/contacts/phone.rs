@@ -46,6 +46,9 @@ pub(super) struct Stored {
     pub(super) registered: bool,
     /// Whether the gatekeeper has the phone's prekeys.
     pub(super) uploaded: bool,
+    /// What those who wrote call themselves.
+    #[serde(default)]
+    pub(super) names: BTreeMap<Jid, String>,
 }
 
 impl Stored {
