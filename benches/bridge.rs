@@ -7,7 +7,11 @@
 //! idle, and the 99th percentile of the time a transaction waits for its answer.
 
 #[path = "../tests/support/mod.rs"]
-#[expect(dead_code, reason = "each program uses its part of it")]
+#[expect(
+    dead_code,
+    clippy::unwrap_used,
+    reason = "each program uses its part, and panics where it cannot go on"
+)]
 mod support;
 
 use std::time::{Duration, Instant, SystemTime};
