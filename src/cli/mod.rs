@@ -3,6 +3,7 @@
 mod config;
 mod database;
 mod doctor;
+mod partner;
 mod registration;
 mod run;
 mod sandbox;
@@ -45,6 +46,11 @@ enum Command {
     Database {
         #[command(subcommand)]
         action: database::Action,
+    },
+    /// Look after what the gatekeepers know of the bridge.
+    Partner {
+        #[command(subcommand)]
+        action: partner::Action,
     },
     /// Walk the whole way and say what does not work and what to do about it.
     Doctor,
@@ -107,6 +113,7 @@ impl Cli {
             Command::Database { action } => {
                 block_on(database::execute(load(&self.config)?, action))
             }
+            Command::Partner { action } => partner::execute(&load(&self.config)?, action),
             Command::Doctor => block_on(doctor::execute(self.config)),
             Command::Sandbox => block_on(sandbox::execute(load(&self.config)?)),
         }

@@ -57,6 +57,7 @@ pub(crate) const TABLE: &[(&str, &[&str])] = &[
             "config",
             "domain",
             "matrix",
+            "network",
             "sandbox",
             "store",
             "telemetry",
