@@ -12,6 +12,10 @@ fn message(content: Value) -> AnyTimelineEvent {
     event("m.room.message", content)
 }
 
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "called with what `json!` makes"
+)]
 fn event(kind: &str, content: Value) -> AnyTimelineEvent {
     serde_json::from_value(json!({
         "type": kind,
@@ -21,7 +25,7 @@ fn event(kind: &str, content: Value) -> AnyTimelineEvent {
         "origin_server_ts": 1_700_000_000_000_u64,
         "content": content,
     }))
-    .unwrap()
+    .expect("a well-formed event")
 }
 
 fn out(event: &AnyTimelineEvent, quote: Option<Quote>) -> Value {
@@ -45,8 +49,8 @@ fn out(event: &AnyTimelineEvent, quote: Option<Quote>) -> Value {
 
 fn quote() -> Quote {
     Quote {
-        id: StanzaId::parse("3EB0AA").unwrap(),
-        sender: Some(RemoteUserId::parse("4915555550001@s.whatsapp.net").unwrap()),
+        id: StanzaId::parse("3EB0AA").expect("an id"),
+        sender: Some(RemoteUserId::parse("4915555550001@s.whatsapp.net").expect("an id")),
     }
 }
 

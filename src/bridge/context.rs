@@ -131,6 +131,9 @@ pub(super) struct PortalRoute {
     pub(super) owner: OwnedUserId,
 }
 
+/// Held while a chat's room is made or taken.
+pub(super) type RoomLock = Arc<tokio::sync::Mutex<()>>;
+
 /// The bridge between the homeserver and the gatekeepers.
 pub struct Bridge {
     pub(super) db: Database,
@@ -147,7 +150,7 @@ pub struct Bridge {
     pub(super) open_portals: Mutex<HashMap<(LoginId, ChatId), Arc<PortalRoute>>>,
     pub(super) ghosts: Mutex<HashMap<OwnedUserId, Option<String>>>,
     /// One lock a chat, held while its room is made or taken.
-    pub(super) opening: Mutex<HashMap<(LoginId, ChatId), Arc<tokio::sync::Mutex<()>>>>,
+    pub(super) opening: Mutex<HashMap<(LoginId, ChatId), RoomLock>>,
     /// Portals that were given a new room since the start: once is enough to get over a room that was lost.
     pub(super) abandoned: Mutex<HashSet<PortalId>>,
     /// Chats whose last sends have an unknown outcome: before the next send their rooms are searched.

@@ -47,9 +47,10 @@ impl Bridge {
             return Outcome::Retry;
         }
         match self.carry_in_batch(login, chat).await {
-            Ok(0) => Outcome::Done,
-            Ok(_) => {
-                self.chats.wake((login, chat.clone()));
+            Ok(more) => {
+                if more {
+                    self.chats.wake((login, chat.clone()));
+                }
                 Outcome::Done
             }
             Err(error) => {
@@ -59,7 +60,8 @@ impl Bridge {
         }
     }
 
-    async fn carry_in_batch(&self, login: LoginId, chat: &ChatId) -> Result<usize, BridgeError> {
+    /// Carries the oldest that wait; whether there may be more, which nobody would wake for.
+    async fn carry_in_batch(&self, login: LoginId, chat: &ChatId) -> Result<bool, BridgeError> {
         let of = chat.clone();
         let rows = self
             .db
@@ -69,7 +71,7 @@ impl Bridge {
             })
             .await?;
         if rows.is_empty() {
-            return Ok(0);
+            return Ok(false);
         }
         let count = rows.len();
         let route = self.open_portal(login, chat).await?;
@@ -102,7 +104,7 @@ impl Bridge {
         }
         let stored = self.store_shown(login, shown).await;
         match (failure, stored) {
-            (None, Ok(())) => Ok(count),
+            (None, Ok(())) => Ok(i64::try_from(count).is_ok_and(|count| count == BATCH)),
             (Some(error), stored) => {
                 // The failed send may have arrived all the same.
                 self.mark_uncertain(key);

@@ -43,9 +43,10 @@ impl Bridge {
             return Outcome::Retry;
         }
         match self.carry_out_batch(room_id).await {
-            Ok(0) => Outcome::Done,
-            Ok(_) => {
-                self.rooms.wake(room_id.clone());
+            Ok(more) => {
+                if more {
+                    self.rooms.wake(room_id.clone());
+                }
                 Outcome::Done
             }
             Err(error) => {
@@ -55,7 +56,8 @@ impl Bridge {
         }
     }
 
-    async fn carry_out_batch(&self, room_id: &OwnedRoomId) -> Result<usize, BridgeError> {
+    /// Carries the oldest that wait; whether there may be more, which nobody would wake for.
+    async fn carry_out_batch(&self, room_id: &OwnedRoomId) -> Result<bool, BridgeError> {
         let room = room_id.to_string();
         let events = self
             .db
@@ -96,7 +98,7 @@ impl Bridge {
                 }
                 Route::Unknown if self.finish_opening(room_id, parsed.sender()).await? => {
                     // The room turned out to be a portal whose creation was interrupted: the event is taken again as its.
-                    return Ok(count);
+                    return Ok(true);
                 }
                 Route::Unknown => {
                     match self.take_invite(room_id, &parsed).await {
@@ -114,7 +116,7 @@ impl Bridge {
         if !batch.is_empty() {
             self.commit_items(room_id, batch).await?;
         }
-        Ok(count)
+        Ok(i64::try_from(count).is_ok_and(|count| count == BATCH))
     }
 
     async fn take_portal_event(

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use ruma::{OwnedRoomId, OwnedUserId, UserId};
 use serde_json::json;
 
-use super::context::{Bridge, BridgeError, PortalRoute, lock, portal_route};
+use super::context::{Bridge, BridgeError, PortalRoute, RoomLock, lock, portal_route};
 use crate::{
     domain::{ChatId, GatekeeperId, LoginId, PortalId, PortalKey, RemoteUserId},
     matrix::NewRoom,
@@ -41,7 +41,7 @@ impl Bridge {
         Ok(route)
     }
 
-    fn opening(&self, chat: &(LoginId, ChatId)) -> Arc<tokio::sync::Mutex<()>> {
+    fn opening(&self, chat: &(LoginId, ChatId)) -> RoomLock {
         lock(&self.opening).entry(chat.clone()).or_default().clone()
     }
 

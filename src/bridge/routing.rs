@@ -13,6 +13,10 @@ use crate::{
 
 #[async_trait]
 impl AppserviceSink for Bridge {
+    fn is_own(&self, user: &str) -> bool {
+        UserId::parse(user).is_ok_and(|user| self.is_ours(&user))
+    }
+
     fn rooms_waiting(&self, rooms: &[String]) {
         for room in rooms {
             if let Ok(room) = OwnedRoomId::try_from(room.as_str()) {

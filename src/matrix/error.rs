@@ -17,7 +17,7 @@ pub enum MatrixError {
         status: u16,
         /// The Matrix error code; empty if the answer had none.
         errcode: String,
-        /// The homeserver's own words.
+        /// The homeserver's own words, without user ids.
         message: String,
         /// When to try again, if it said so.
         retry_after: Option<Duration>,
@@ -98,10 +98,25 @@ impl MatrixError {
         Self::Refused {
             status: answer.status().as_u16(),
             errcode: body.errcode,
-            message: body.error,
+            message: without_user_ids(&body.error),
             retry_after: body.retry_after_ms.map(Duration::from_millis).or(header),
         }
     }
+}
+
+/// A text with `@…` for every user id: those of ghosts hold phone numbers, and errors are logged.
+fn without_user_ids(text: &str) -> String {
+    let ends = |c: char| c.is_whitespace() || "()<>{}\"'`,;".contains(c);
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find('@') {
+        let (before, id) = rest.split_at(at);
+        let (id, after) = id.split_at(id.find(ends).unwrap_or(id.len()));
+        out.push_str(before);
+        out.push_str(if id.contains(':') { "@…" } else { id });
+        rest = after;
+    }
+    out + rest
 }
 
 impl From<reqwest::Error> for MatrixError {
@@ -116,5 +131,35 @@ impl From<reqwest::Error> for MatrixError {
             source = cause.source();
         }
         Self::Unreachable(text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::MatrixError;
+
+    #[test]
+    fn user_ids_are_left_out_of_the_homeservers_words() {
+        for (said, kept) in [
+            (
+                "Application service has not registered this user (@_drawbridge_whatsapp_4915155550001=40s.whatsapp.net:example.org)",
+                "Application service has not registered this user (@…)",
+            ),
+            (
+                "@a_49151:example.org, '@b_49152:[::1]:8448' and @c:d",
+                "@…, '@…' and @…",
+            ),
+            ("no id: a@b, @ and @x", "no id: a@b, @ and @x"),
+        ] {
+            let body = json!({ "errcode": "M_FORBIDDEN", "error": said }).to_string();
+            let mut answer = http::Response::new(body);
+            *answer.status_mut() = http::StatusCode::FORBIDDEN;
+            assert_eq!(
+                MatrixError::from_answer(&answer).to_string(),
+                format!("the homeserver refused (403 M_FORBIDDEN): {kept}")
+            );
+        }
     }
 }

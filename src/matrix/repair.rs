@@ -139,7 +139,8 @@ impl Syncer {
     }
 
     /// Asks once for what happened since the last time, waiting up to `wait` for something to happen, and puts it into the inbox; how
-    /// many events had not been delivered. The first time there is no "since": only open invitations are taken.
+    /// many events had not been delivered. The first time there is no "since": only open invitations are taken. Where the homeserver
+    /// has forgotten the place, the timelines it begins anew with are taken as they are.
     ///
     /// # Errors
     /// Why it could not be asked or stored; nothing is lost, the next time begins at the same place.
@@ -148,8 +149,9 @@ impl Syncer {
             .db
             .read(|txn| Box::pin(async move { txn.value(SINCE).await }))
             .await?;
+        let first = known.is_none();
         let (since, answer) = self.ask(known, wait).await?;
-        let events = collect::events(&self.client.bot(), &answer, since.as_deref()).await?;
+        let events = collect::events(&self.client.bot(), &answer, since.as_deref(), first).await?;
         let ephemeral = collect::ephemeral(&answer);
         let events_new = self.store(since, &answer, events).await?;
         if !ephemeral.is_empty() {
@@ -168,7 +170,7 @@ impl Syncer {
         match bot.sync(since.as_deref(), wait, filter()).await {
             Ok(answer) => Ok((since, answer)),
             // A homeserver that was set up anew does not know the place any more.
-            Err(error) if since.is_some() && error.status() == Some(400) => {
+            Err(error) if since.is_some() && forgot_place(&error) => {
                 tracing::warn!(%error, "the homeserver does not know where the last sync ended, it begins anew");
                 let answer = bot.sync(None, Duration::ZERO, filter()).await?;
                 Ok((None, answer))
@@ -204,6 +206,30 @@ impl Syncer {
             self.sink.rooms_waiting(&accepted.rooms);
         }
         Ok(accepted.new_events)
+    }
+}
+
+/// Whether a homeserver refused the token of the last sync, and not something else about the request.
+fn forgot_place(error: &MatrixError) -> bool {
+    let MatrixError::Refused {
+        status: 400,
+        errcode,
+        message,
+        ..
+    } = error
+    else {
+        return false;
+    };
+    match errcode.as_str() {
+        "M_UNKNOWN_POS" | "M_INVALID_PARAM" => true,
+        // Synapse has no code of its own for an "Invalid stream token".
+        "M_UNKNOWN" => {
+            let message = message.to_lowercase();
+            ["stream token", "sync token", "since token"]
+                .iter()
+                .any(|token| message.contains(token))
+        }
+        _ => false,
     }
 }
 

@@ -23,7 +23,8 @@ pub struct MatrixEventRow {
 /// What taking a transaction changed.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Accepted {
-    /// The rooms that have new events waiting, each once.
+    /// The rooms in which events of the transaction wait, new or known, each once: whoever took them before may not have got round
+    /// to announcing them.
     pub rooms: Vec<String>,
     /// How many events were new.
     pub new_events: usize,

@@ -57,7 +57,8 @@ pub trait StoreTxn:
 #[async_trait]
 pub trait MatrixInboxRepository {
     /// Takes a transaction: nothing if the pair of id and content hash is known (ids alone are reused by homeservers), else
-    /// every event whose id is new. Events with `quarantine` set go to the quarantine.
+    /// every event whose id is new. Events with `quarantine` set go to the quarantine. Known or not, the rooms of those of its
+    /// events that still wait are returned.
     async fn accept_transaction(
         &mut self,
         txn_id: &str,

@@ -71,7 +71,12 @@ pub(super) async fn connect(
         .idle_timeout(None)
         .max_lifetime(None)
         .test_before_acquire(false)
-        .connect_lazy_with(options.pragma("query_only", "ON"));
+        // What is read is small and recent: half a megabyte of pages each is plenty.
+        .connect_lazy_with(
+            options
+                .pragma("query_only", "ON")
+                .pragma("cache_size", "-500"),
+        );
     Ok(Arc::new(
         queries::Engine::start(writers, readers, sealer).await?,
     ))

@@ -257,6 +257,7 @@ async fn an_alias_that_leads_nowhere_does_not_block_the_portal() {
                 json!({ "room_id": "!dead:example.org", "servers": [] }),
             ),
             what if what.ends_with("/join") => refusal(403, "M_FORBIDDEN"),
+            what if what.contains("/state/") => refusal(403, "M_FORBIDDEN"),
             _ => (200, json!({})),
         }
     })
@@ -271,6 +272,32 @@ async fn an_alias_that_leads_nowhere_does_not_block_the_portal() {
             .iter()
             .any(|what| what.starts_with("DELETE directory/room/"))
     );
+}
+
+#[tokio::test]
+async fn a_room_that_is_being_made_keeps_its_alias() {
+    for (join, readable) in [("M_UNKNOWN", false), ("M_FORBIDDEN", true)] {
+        let server = Homeserver::start(move |asked| {
+            let what = asked.what.replace("/_matrix/client/v3/", "");
+            match what.as_str() {
+                "POST createRoom" => refusal(400, "M_ROOM_IN_USE"),
+                what if what.starts_with("GET directory") => (
+                    200,
+                    json!({ "room_id": "!young:example.org", "servers": [] }),
+                ),
+                what if what.ends_with("/join") => refusal(403, join),
+                what if what.contains("/state/") && !readable => refusal(403, "M_FORBIDDEN"),
+                _ => (200, json!({})),
+            }
+        })
+        .await;
+        let mut room = portal();
+        room.room_version = Some("11".to_owned());
+        let error = server.client().bot().create_room(room).await.unwrap_err();
+        assert_eq!(error.errcode(), Some(join));
+        let asked = server.asked_for();
+        assert!(!asked.iter().any(|what| what.starts_with("DELETE")));
+    }
 }
 
 #[tokio::test]

@@ -1,5 +1,6 @@
 //! Transactions: taken once, taken whole, never a reason for the homeserver to stop.
 
+use drawbridge::store::Lane;
 use proptest::{prelude::*, strategy::ValueTree as _, test_runner::TestRunner};
 use serde_json::{Value, json};
 
@@ -27,6 +28,26 @@ async fn a_transaction_that_comes_again_changes_nothing() {
     let legacy = json!({ "events": a });
     assert_eq!(bridge.call("PUT", "/transactions/1", &legacy).await.0, 200);
     assert_eq!(bridge.waiting(ROOM).await, ["$a", "$b"]);
+}
+
+#[tokio::test]
+async fn a_transaction_that_comes_again_wakes_the_rooms_that_still_wait() {
+    let bridge = Bridge::start().await;
+    let events = [message("$a", ROOM)];
+    bridge.hand_over("1", &events).await;
+    bridge.hand_over("1", &events).await;
+    assert_eq!(*bridge.sink.rooms.lock().unwrap(), [ROOM, ROOM]);
+    let finish = bridge.db.step(Lane::room(ROOM), |txn| {
+        Box::pin(async move {
+            for event in txn.waiting_events(ROOM, 9).await? {
+                txn.finish_event(event.seq).await?;
+            }
+            Ok(())
+        })
+    });
+    finish.await.unwrap();
+    bridge.hand_over("1", &events).await;
+    assert_eq!(*bridge.sink.rooms.lock().unwrap(), [ROOM, ROOM]);
 }
 
 #[tokio::test]

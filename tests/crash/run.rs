@@ -8,7 +8,11 @@
 mod oracle;
 mod points;
 #[path = "../support/mod.rs"]
-#[expect(dead_code, reason = "each program uses its part of it")]
+#[expect(
+    dead_code,
+    clippy::unwrap_used,
+    reason = "each program uses its part, and panics where it cannot go on"
+)]
 mod support;
 mod traffic;
 
@@ -23,7 +27,7 @@ use traffic::Traffic;
 /// How long a bridge may take to listen.
 const START: Duration = Duration::from_secs(30);
 /// How long everything may take to arrive after the last kill.
-const SETTLE: Duration = Duration::from_secs(120);
+const SETTLE: Duration = Duration::from_mins(2);
 
 struct Options {
     engines: Vec<Engine>,

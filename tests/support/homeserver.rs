@@ -104,7 +104,9 @@ impl Homeserver {
 
     /// Tells it where the application service is.
     pub(crate) fn set_appservice(&self, url: &str) {
-        *self.as_url.lock().unwrap_or_else(PoisonError::into_inner) = url.to_owned();
+        let mut known = self.as_url.lock().unwrap_or_else(PoisonError::into_inner);
+        url.clone_into(&mut known);
+        drop(known);
         self.changed.notify_waiters();
     }
 
@@ -207,8 +209,9 @@ impl World {
         let event_id = format!("$event{}", self.serial);
         let mut event = json!({
             "type": kind, "event_id": event_id, "room_id": room_id, "sender": sender,
-            "origin_server_ts": ts.unwrap_or(1_700_000_000_000 + self.serial), "content": content, "unsigned": {},
+            "origin_server_ts": ts.unwrap_or(1_700_000_000_000 + self.serial), "content": null, "unsigned": {},
         });
+        event["content"] = content;
         let room = self.rooms.get_mut(room_id).expect("the room exists");
         if let Some(key) = state_key {
             event["state_key"] = json!(key);

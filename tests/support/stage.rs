@@ -23,7 +23,7 @@ use super::{
 pub(crate) const USER: &str = "@alice:test.example";
 const BOT: &str = "@drawbridgebot:test.example";
 /// How long one step of the preparation may take.
-const STEP: Duration = Duration::from_secs(60);
+const STEP: Duration = Duration::from_mins(1);
 
 /// A database engine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -77,6 +77,13 @@ impl Chat {
             .expect("the contact can write");
     }
 
+    /// The contact writes to the user; nobody waits until the contact has stored it.
+    pub(crate) fn say_at_once(&self, body: &str) {
+        self.contact
+            .post_text(&self.login, body)
+            .expect("the contact can write");
+    }
+
     /// The texts the contact was shown, in order.
     pub(crate) fn received(&self) -> Vec<String> {
         self.contact
@@ -122,6 +129,8 @@ pub(crate) struct Stage {
     sandbox: Sandbox,
     setup: BridgeSetup,
     dir: Folder,
+    /// The gatekeeper's files.
+    _far_end: tempfile::TempDir,
     login: Arc<Mutex<String>>,
 }
 
@@ -129,6 +138,10 @@ impl Stage {
     /// Makes everything but the bridge, with this many contacts.
     pub(crate) async fn prepare(engine: Engine, contacts: usize) -> Self {
         let dir = Folder(tempfile::tempdir().unwrap());
+        // In memory, so that the far end does not compete with the bridge for the disk.
+        let far_end = tempfile::tempdir_in("/dev/shm")
+            .or_else(|_| tempfile::tempdir())
+            .unwrap();
         let tokens = (
             "as-token-of-the-crash-test-0123456789".to_owned(),
             "hs-token-of-the-crash-test-0123456789".to_owned(),
@@ -137,7 +150,7 @@ impl Stage {
         let listen = (free_address(), free_address());
         let sandbox = Sandbox::start(
             SandboxOptions {
-                data_dir: dir.0.path().join("sandbox"),
+                data_dir: far_end.path().to_owned(),
                 chat_listen: "127.0.0.1:0".to_owned(),
                 http_listen: "127.0.0.1:0".to_owned(),
                 integrators: vec![Integrator {
@@ -178,6 +191,7 @@ impl Stage {
             sandbox,
             setup,
             dir,
+            _far_end: far_end,
             login: Arc::default(),
         };
         for _ in 0..contacts {
@@ -227,9 +241,9 @@ impl Stage {
             .sandbox
             .partner_login(Flavour::WhatsApp, USER)
             .expect("the gatekeeper knows the login");
-        *self.login.lock().unwrap() = login.clone();
+        self.login.lock().unwrap().clone_from(&login);
         for index in 0..self.chats.len() {
-            self.chats[index].login = login.clone();
+            self.chats[index].login.clone_from(&login);
             if index % 2 == 0 {
                 let who = self.chats[index].contact.jid().to_string();
                 self.homeserver

@@ -30,6 +30,11 @@ use crate::{clock::Clock, domain::GatekeeperId, store::Database};
 /// What is told about what the homeserver handed over. What is announced is in the store.
 #[async_trait]
 pub trait AppserviceSink: Send + Sync + 'static {
+    /// Whether a user is the bridge itself, which learns nothing from its own events: they are not taken.
+    fn is_own(&self, user: &str) -> bool {
+        let _ = user;
+        false
+    }
     /// Events of these rooms wait in the store.
     fn rooms_waiting(&self, rooms: &[String]);
     /// Receipts and typing, each with its `room_id`; they are not stored.

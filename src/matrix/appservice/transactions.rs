@@ -5,7 +5,7 @@
 //! Only the envelope of each event is read. What cannot be read, an event or the whole body, goes to the quarantine and is answered
 //! with success: the homeserver would send it again for ever, and everything behind it would wait.
 
-use std::collections::HashMap;
+use std::{borrow::Cow, collections::HashMap};
 
 use axum::{
     body::Body,
@@ -14,10 +14,11 @@ use axum::{
     response::Response,
 };
 use ruma::api::error::ErrorKind;
+use serde::Deserialize;
 use serde_json::{Value, value::RawValue};
 use sha2::{Digest as _, Sha256};
 
-use super::{AppserviceState, answer};
+use super::{AppserviceSink, AppserviceState, answer};
 use crate::{
     domain::Timestamp,
     matrix::inbox::{self, Batch},
@@ -43,7 +44,7 @@ pub(super) async fn take(
         Ok(body) => body,
         Err(refusal) => return refusal,
     };
-    let (events, ephemeral) = read(&body);
+    let (events, ephemeral) = read(&body, &*state.0.sink);
     if !events.is_empty() {
         let quarantined = events.iter().filter(|row| row.quarantine.is_some()).count();
         if quarantined > 0 {
@@ -58,18 +59,14 @@ pub(super) async fn take(
             events,
             mark: None,
         };
-        let now = Timestamp(state.0.clock.now_ms());
-        match inbox::take(&state.0.db, batch, now).await {
-            Ok(accepted) if accepted.rooms.is_empty() => {}
-            Ok(accepted) => state.0.sink.rooms_waiting(&accepted.rooms),
-            Err(error) => {
-                tracing::error!(%error, "a transaction could not be stored, the homeserver has to send it again");
-                return answer::error(
-                    StatusCode::INTERNAL_SERVER_ERROR,
-                    ErrorKind::Unknown,
-                    "the events could not be stored, send them again",
-                );
-            }
+        // This handler is dropped when the homeserver closes the connection; what is stored has to be announced all the same.
+        let stored = tokio::spawn(store(state.clone(), batch)).await;
+        if !stored.unwrap_or_else(|error| failed(&error)) {
+            return answer::error(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                ErrorKind::Unknown,
+                "the events could not be stored, send them again",
+            );
         }
     }
     if !ephemeral.is_empty() {
@@ -78,7 +75,26 @@ pub(super) async fn take(
     answer::done()
 }
 
-fn read(body: &[u8]) -> (Vec<MatrixEventRow>, Vec<Value>) {
+/// Stores a batch and announces its rooms; whether it is stored.
+async fn store(state: AppserviceState, batch: Batch) -> bool {
+    let now = Timestamp(state.0.clock.now_ms());
+    match inbox::take(&state.0.db, batch, now).await {
+        Ok(accepted) => {
+            if !accepted.rooms.is_empty() {
+                state.0.sink.rooms_waiting(&accepted.rooms);
+            }
+            true
+        }
+        Err(error) => failed(&error),
+    }
+}
+
+fn failed(error: &dyn std::error::Error) -> bool {
+    tracing::error!(%error, "a transaction could not be stored, the homeserver has to send it again");
+    false
+}
+
+fn read(body: &[u8], sink: &dyn AppserviceSink) -> (Vec<MatrixEventRow>, Vec<Value>) {
     let aside = |fault: String| (vec![inbox::body_row(body, fault)], Vec::new());
     let parts: HashMap<String, &RawValue> = match serde_json::from_slice(body) {
         Ok(parts) => parts,
@@ -87,7 +103,11 @@ fn read(body: &[u8]) -> (Vec<MatrixEventRow>, Vec<Value>) {
     let events = match parts.get("events").map(|events| events.get()) {
         None | Some("null") => Vec::new(),
         Some(events) => match serde_json::from_str::<Vec<&RawValue>>(events) {
-            Ok(events) => events.iter().map(|event| inbox::row(event.get())).collect(),
+            Ok(events) => events
+                .iter()
+                .filter(|event| !is_own(event, sink))
+                .map(|event| inbox::row(event.get()))
+                .collect(),
             Err(error) => return aside(format!("the transaction's events are no list: {error}")),
         },
     };
@@ -96,6 +116,16 @@ fn read(body: &[u8]) -> (Vec<MatrixEventRow>, Vec<Value>) {
         .find_map(|key| serde_json::from_str(parts.get(*key)?.get()).ok())
         .unwrap_or_default();
     (events, ephemeral)
+}
+
+/// Whether an event is one of the bridge's own coming back, as every one of them does.
+fn is_own(event: &RawValue, sink: &dyn AppserviceSink) -> bool {
+    #[derive(Deserialize)]
+    struct Sent<'a> {
+        #[serde(borrow)]
+        sender: Cow<'a, str>,
+    }
+    serde_json::from_str::<Sent<'_>>(event.get()).is_ok_and(|sent| sink.is_own(&sent.sender))
 }
 
 /// A transaction id a database takes; any text may come percent-encoded.

@@ -15,19 +15,23 @@ const PAGE: u32 = 100;
 /// Requests for the history of one room; what lies further back is given up.
 const PAGES: usize = 100;
 
-/// The JSON of every event, each room's in order. Without a `since` nothing is missing yet, so only invitations are taken.
+/// The JSON of every event, each room's in order. The first time nothing is missing yet, so only invitations are taken. Without a
+/// `since` gaps before the timelines have no end, so they are not filled.
 pub(super) async fn events(
     bot: &Intent,
     answer: &Response,
     since: Option<&str>,
+    first: bool,
 ) -> Result<Vec<String>, MatrixError> {
     let mut found = Vec::new();
     let rooms = &answer.rooms;
-    if let Some(since) = since {
+    if !first {
         let left = rooms.leave.iter().map(|(id, room)| (id, &room.timeline));
         let joined = rooms.join.iter().map(|(id, room)| (id, &room.timeline));
         for (room, timeline) in joined.chain(left) {
-            found.extend(missed(bot, room, timeline, since).await?);
+            if let Some(since) = since {
+                found.extend(missed(bot, room, timeline, since).await?);
+            }
             found.extend(timeline.events.iter().map(|event| in_room(event, room)));
         }
     }
@@ -68,11 +72,11 @@ async fn missed(
         pages += 1;
         let page = match bot.before(room, &token, Some(since), PAGE).await {
             Ok(page) => page,
-            Err(error) if error.is_transient() => return Err(error),
-            Err(error) => {
-                tracing::warn!(room = %room, %error, "what a room is missing cannot be asked for");
+            Err(error) if matches!(error.errcode(), Some("M_FORBIDDEN" | "M_NOT_FOUND")) => {
+                tracing::warn!(room = %room, %error, "what a room is missing is not shown");
                 break;
             }
+            Err(error) => return Err(error),
         };
         found.extend(page.chunk.iter().map(|event| in_room(event, room)));
         from = page.end.filter(|_| !page.chunk.is_empty());

@@ -142,6 +142,16 @@ impl ContactHandle {
         self.write(to, text, None).await
     }
 
+    /// Writes a message without waiting until it is stored: many written in a row share a commit and keep their order.
+    ///
+    /// # Errors
+    /// As [`send_text`](Self::send_text).
+    pub fn post_text(&self, to: &str, text: &str) -> Result<(), SandboxError> {
+        // Nobody waits at the other end.
+        let (done, _) = oneshot::channel();
+        self.command(Command::Write(recipient(to)?, text.to_owned(), None, done))
+    }
+
     /// Writes a message that answers another; otherwise as [`send_text`](Self::send_text).
     ///
     /// # Errors

@@ -32,12 +32,9 @@ impl MatrixInboxRepository for Txn {
         .rows_affected()
             == 0;
         let mut accepted = Accepted::default();
-        if known {
-            return Ok(accepted);
-        }
         for event in events {
             let state = if event.quarantine.is_some() { 2_i64 } else { 0 };
-            let new = sqlx::query(
+            let new = !known && sqlx::query(
                 "INSERT INTO matrix_events (event_id, room_id, json, state, reason, received_at) VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (event_id) DO NOTHING",
             )
             .bind(&event.event_id)
@@ -50,12 +47,20 @@ impl MatrixInboxRepository for Txn {
             .await?
             .rows_affected()
                 > 0;
-            if new {
+            let waiting_in = if new {
                 accepted.new_events += 1;
-                if state == 0 && !accepted.rooms.contains(&event.room_id) {
-                    accepted.rooms.push(event.room_id.clone());
-                }
-            }
+                (state == 0).then(|| event.room_id.clone())
+            } else {
+                sqlx::query_scalar(
+                    "SELECT room_id FROM matrix_events WHERE event_id = $1 AND state = 0",
+                )
+                .bind(&event.event_id)
+                .fetch_optional(&mut *self.tx)
+                .await?
+            };
+            accepted
+                .rooms
+                .extend(waiting_in.filter(|room| !accepted.rooms.contains(room)));
         }
         Ok(accepted)
     }
