@@ -63,7 +63,11 @@ async fn what_comes_again_is_answered_and_not_kept_twice() {
     let again = world.receive(vec![node.clone(), node]).await;
     for answer in &again {
         assert_eq!(kinds(answer), ["receipt", "ack"]);
-        assert_eq!(answer.chat, None);
+        assert_eq!(
+            answer.chat,
+            Some(chat(&peer.jid)),
+            "its worker is woken again"
+        );
     }
     assert_eq!(world.waiting(&peer.jid).await.len(), 1);
 }
