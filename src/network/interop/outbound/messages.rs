@@ -8,7 +8,7 @@ use crate::{
         interop::wire::{self, Jid, Node},
     },
     signal::{Device, Ratchets, SignalError},
-    store::{NewOutboxRow, OutboxKind, StoreError, StoreTxn},
+    store::{LoginState, NewOutboxRow, OutboxKind, StoreError, StoreTxn},
 };
 
 /// Encrypts a message into the outbox.
@@ -28,6 +28,10 @@ pub async fn enqueue(
     let Some((row, device)) = Device::load(txn, login).await? else {
         return Ok(Err(NetworkError::NoSuchLogin));
     };
+    // A logout that the gatekeeper has not confirmed yet: nothing would send the stanza any more.
+    if row.state == LoginState::LoggedOut {
+        return Ok(Err(NetworkError::NoSuchLogin));
+    }
     let recipient = match recipient(&message.chat) {
         Ok(recipient) => recipient,
         Err(error) => return Ok(Err(error)),
