@@ -109,6 +109,16 @@ async fn kills(engine: Engine, kills: usize, seed: u64) -> Verdict {
                 stage.log()
             );
         }
+        // A kill with no traffic under way would show nothing: the bridge has to carry something first.
+        let carried_by = tokio::time::Instant::now() + START;
+        while traffic.is_full() {
+            assert!(
+                tokio::time::Instant::now() < carried_by,
+                "the bridge carries nothing: see {}",
+                stage.log()
+            );
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
         // Counted from where it listens, so that a slow machine has as much traffic to lose.
         let end = tokio::time::Instant::now() + alive;
         while tokio::time::Instant::now() < end {

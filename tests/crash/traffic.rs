@@ -33,10 +33,15 @@ impl<'a> Traffic<'a> {
         self.to_network.iter().sum::<usize>() + self.to_matrix.iter().sum::<usize>()
     }
 
+    /// Whether so much is under way that nothing more is sent.
+    pub(crate) fn is_full(&self) -> bool {
+        self.sent() > self.stage.arrived() + IN_FLIGHT
+    }
+
     /// Sends a message or waits a moment.
     pub(crate) async fn some(&mut self) {
         tokio::time::sleep(Duration::from_millis(self.rng.random_range(1..12))).await;
-        if self.sent() > self.stage.arrived() + IN_FLIGHT {
+        if self.is_full() {
             return;
         }
         let chat = self.rng.random_range(0..self.stage.chats.len());
