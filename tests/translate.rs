@@ -1,8 +1,13 @@
 //! Translation as snapshots: one case a row, each direction.
 
 use drawbridge::{
-    domain::{Capabilities, IncomingContent, OutgoingContent, Quote, RemoteUserId, StanzaId},
-    translate::{MatrixContext, NetworkContext, reply_target, to_matrix, to_network},
+    domain::{
+        Capabilities, IncomingContent, IncomingMessage, MessageContext, MessageRef,
+        OutgoingContent, RemoteUserId, StanzaId,
+    },
+    translate::{
+        MatrixContext, NetworkContext, PartContent, Reply, Target, targets, to_matrix, to_network,
+    },
 };
 use proptest::prelude::*;
 use ruma::{OwnedEventId, events::AnyTimelineEvent};
@@ -28,7 +33,7 @@ fn event(kind: &str, content: Value) -> AnyTimelineEvent {
     .expect("a well-formed event")
 }
 
-fn out(event: &AnyTimelineEvent, quote: Option<Quote>) -> Value {
+fn out(event: &AnyTimelineEvent, quote: Option<MessageRef>) -> Value {
     let capabilities = Capabilities {
         max_text_chars: 40,
         ..Capabilities::default()
@@ -36,19 +41,39 @@ fn out(event: &AnyTimelineEvent, quote: Option<Quote>) -> Value {
     let context = NetworkContext {
         capabilities: &capabilities,
         gatekeeper: "WhatsApp",
-        quote,
+        reply: quote.map_or(Reply::None, Reply::Known),
+        target: Target::Unknown,
+        poll: None,
+        people: &|_| None,
+        random: [7; 32],
     };
     match to_network(event, &context) {
         Ok(parts) => parts
             .into_iter()
-            .map(|OutgoingContent::Text { body, quote }| json!({ "body": body, "quote": quote }))
+            .map(|part| match part.content {
+                PartContent::Ready(OutgoingContent::Text { body, .. }) => {
+                    json!({ "body": body, "quote": part.context.quote.map(|quote| quote.message) })
+                }
+                other => json!(format!("{other:?}")),
+            })
             .collect(),
         Err(why) => json!({ "reason": why.reason, "notice": why.notice }),
     }
 }
 
-fn quote() -> Quote {
-    Quote {
+fn into(content: IncomingContent, about: &MatrixContext) -> Value {
+    let message = IncomingMessage {
+        content,
+        context: MessageContext::default(),
+    };
+    to_matrix(&message, about)
+        .into_iter()
+        .map(|event| event.content)
+        .collect()
+}
+
+fn quote() -> MessageRef {
+    MessageRef {
         id: StanzaId::parse("3EB0AA").expect("an id"),
         sender: Some(RemoteUserId::parse("4915555550001@s.whatsapp.net").expect("an id")),
     }
@@ -92,25 +117,25 @@ fn matrix_to_network() {
 fn network_to_matrix() {
     let text = |body: &str| IncomingContent::Text {
         body: body.to_owned(),
-        quote: None,
+        preview: None,
     };
     let plain = MatrixContext::default();
     let reply = MatrixContext {
         reply_to: Some(OwnedEventId::try_from("$earlier").unwrap()),
-        replaces: None,
+        ..MatrixContext::default()
     };
     let replaced = MatrixContext {
-        reply_to: None,
         replaces: Some(OwnedEventId::try_from("$placeholder").unwrap()),
+        ..MatrixContext::default()
     };
     let cases = json!({
-        "plain": to_matrix(&text("hello"), &plain),
-        "markup is text, not HTML": to_matrix(&text("<b>*x*</b>\u{0}"), &plain),
-        "reply": to_matrix(&text("yes"), &reply),
-        "undecryptable": to_matrix(&IncomingContent::Undecryptable, &plain),
-        "placeholder replaced": to_matrix(&text("at last"), &replaced),
-        "identity changed": to_matrix(&IncomingContent::IdentityChanged, &plain),
-        "unsupported": to_matrix(&IncomingContent::Unsupported { kind: "pollCreationMessage".to_owned() }, &plain),
+        "plain": into(text("hello"), &plain),
+        "markup is text, not HTML": into(text("<b>*x*</b>\u{0}"), &plain),
+        "reply": into(text("yes"), &reply),
+        "undecryptable": into(IncomingContent::Undecryptable, &plain),
+        "placeholder replaced": into(text("at last"), &replaced),
+        "identity changed": into(IncomingContent::IdentityChanged, &plain),
+        "unsupported": into(IncomingContent::Unsupported { kind: "pollCreationMessage".to_owned() }, &plain),
     });
     insta::assert_json_snapshot!("network_to_matrix", cases);
 }
@@ -122,16 +147,16 @@ fn a_thread_becomes_a_reply() {
         "body": "x",
         "m.relates_to": { "rel_type": "m.thread", "event_id": "$root", "is_falling_back": true, "m.in_reply_to": { "event_id": "$last" } },
     }));
-    assert_eq!(reply_target(&threaded).unwrap().as_str(), "$root");
+    assert_eq!(targets(&threaded).reply.unwrap().as_str(), "$root");
 }
 
 proptest! {
     #[test]
     fn whatever_the_text_every_event_is_small_enough_and_nothing_is_lost(body in "(\\PC|[\n\"\\\\]){0,30000}") {
-        let incoming = IncomingContent::Text { body: body.clone(), quote: None };
-        let events = to_matrix(&incoming, &MatrixContext::default());
+        let incoming = IncomingContent::Text { body: body.clone(), preview: None };
+        let events = into(incoming, &MatrixContext::default());
         let mut text = String::new();
-        for event in &events {
+        for event in events.as_array().unwrap() {
             prop_assert!(serde_json::to_vec(event).unwrap().len() < 60_000);
             text.push_str(event["body"].as_str().unwrap());
         }

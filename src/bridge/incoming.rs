@@ -12,7 +12,7 @@ use super::{
     workers::Outcome,
 };
 use crate::{
-    domain::{ChatId, IncomingContent, LoginId, Quote},
+    domain::{ChatId, IncomingContent, IncomingMessage, LoginId, MessageContext, MessageRef},
     matrix::{Intent, MatrixError},
     network::Network,
     store::{Lane, MessageLink, RemoteMessageRow, RemoteNotice},
@@ -143,9 +143,9 @@ impl Bridge {
                     .await?;
                 return Ok(Vec::new());
             }
-            (Some(RemoteNotice::IdentityChanged), _) => IncomingContent::IdentityChanged,
-            (None, Some(plaintext)) => network.read_message(plaintext),
-            (None, None) => IncomingContent::Undecryptable,
+            (Some(RemoteNotice::IdentityChanged), _) => bare(IncomingContent::IdentityChanged),
+            (None, Some(plaintext)) => network.read_message(plaintext, &message.sender),
+            (None, None) => bare(IncomingContent::Undecryptable),
         };
         let ghost = self
             .ghost(
@@ -156,7 +156,8 @@ impl Bridge {
             .await?;
         let context = self.matrix_context(route, row, &content, batch).await?;
         let mut links = Vec::new();
-        for (part, content) in to_matrix(&content, &context).into_iter().enumerate() {
+        for (part, event) in to_matrix(&content, &context).into_iter().enumerate() {
+            let content = event.content;
             let part_text = part.to_string();
             let txn_id = self.effect_id(&[
                 room_id.as_str(),
@@ -283,22 +284,19 @@ impl Bridge {
         &self,
         route: &PortalRoute,
         row: &RemoteMessageRow,
-        content: &IncomingContent,
+        content: &IncomingMessage,
         batch: &[Shown],
     ) -> Result<MatrixContext, BridgeError> {
         let mut context = MatrixContext::default();
         if row.revision > 0 {
-            let own = Quote {
+            let own = MessageRef {
                 id: row.message.stanza_id.clone(),
                 sender: Some(row.message.sender.clone()),
             };
             context.replaces = self.shown_event(route, &own, batch).await?;
         }
-        if let IncomingContent::Text {
-            quote: Some(quote), ..
-        } = content
-        {
-            context.reply_to = self.shown_event(route, quote, batch).await?;
+        if let Some(quote) = &content.context.quote {
+            context.reply_to = self.shown_event(route, &quote.message, batch).await?;
         }
         Ok(context)
     }
@@ -307,7 +305,7 @@ impl Bridge {
     async fn shown_event(
         &self,
         route: &PortalRoute,
-        quote: &Quote,
+        quote: &MessageRef,
         batch: &[Shown],
     ) -> Result<Option<OwnedEventId>, BridgeError> {
         let in_batch = batch.iter().flat_map(|shown| &shown.links).find(|link| {
@@ -352,6 +350,13 @@ impl Bridge {
             .await?;
         fail::fail_point!("link.after_commit");
         Ok(())
+    }
+}
+
+fn bare(content: IncomingContent) -> IncomingMessage {
+    IncomingMessage {
+        content,
+        context: MessageContext::default(),
     }
 }
 

@@ -10,10 +10,10 @@ use super::{
     workers::Outcome,
 };
 use crate::{
-    domain::{ChatId, LoginId, Outgoing, OutgoingContent, Quote, Unbridgeable},
+    domain::{ChatId, LoginId, MessageRef, Outgoing, Unbridgeable},
     network::{Enqueued, Network, Origin},
     store::{InboxEvent, Lane, StoreError},
-    translate::{NetworkContext, reply_target, to_network},
+    translate::{NetworkContext, Part, PartContent, Reply, Target, targets, to_network},
 };
 
 /// How many events one run takes.
@@ -132,7 +132,14 @@ impl Bridge {
         let context = NetworkContext {
             capabilities: network.capabilities(),
             gatekeeper: self.gatekeeper_name(gatekeeper),
-            quote: self.quote(portal, parsed).await?,
+            reply: self
+                .quote(portal, parsed)
+                .await?
+                .map_or(Reply::None, Reply::Known),
+            target: Target::Unknown,
+            poll: None,
+            people: &|_| None,
+            random: rand::random(),
         };
         let translated = if parsed.sender() == portal.owner {
             to_network(parsed, &context)
@@ -165,7 +172,7 @@ impl Bridge {
         portal: &PortalRoute,
         parsed: &AnyTimelineEvent,
         context: &NetworkContext<'_>,
-    ) -> Result<Vec<OutgoingContent>, Unbridgeable> {
+    ) -> Result<Vec<Part>, Unbridgeable> {
         if to_network(parsed, context).is_ok_and(|parts| parts.is_empty()) {
             return Ok(Vec::new());
         }
@@ -179,22 +186,26 @@ impl Bridge {
         })
     }
 
-    fn item(&self, portal: &PortalRoute, event: &InboxEvent, parts: Vec<OutgoingContent>) -> Item {
+    fn item(&self, portal: &PortalRoute, event: &InboxEvent, parts: Vec<Part>) -> Item {
         let messages = parts
             .into_iter()
             .enumerate()
-            .map(|(part, content)| {
+            .filter_map(|(part, of)| {
+                let PartContent::Ready(content) = of.content else {
+                    return None;
+                };
                 let message = Outgoing {
                     chat: portal.portal.key.chat.clone(),
                     id: self.stanza_id(&event.event_id, part),
                     content,
+                    context: of.context,
                 };
                 let origin = Origin {
                     portal: portal.portal.id,
                     event_id: event.event_id.clone(),
                     part: i64::try_from(part).unwrap_or(i64::MAX),
                 };
-                (message, origin)
+                Some((message, origin))
             })
             .collect();
         Item {
@@ -209,8 +220,8 @@ impl Bridge {
         &self,
         route: &PortalRoute,
         parsed: &AnyTimelineEvent,
-    ) -> Result<Option<Quote>, BridgeError> {
-        let Some(target) = reply_target(parsed) else {
+    ) -> Result<Option<MessageRef>, BridgeError> {
+        let Some(target) = targets(parsed).reply else {
             return Ok(None);
         };
         let (portal, login) = (route.portal.id, route.login);
@@ -226,14 +237,14 @@ impl Bridge {
                         .into_iter()
                         .next();
                     if let Some(link) = link {
-                        return Ok(Some(Quote {
+                        return Ok(Some(MessageRef {
                             id: link.stanza_id,
                             sender: link.sender,
                         }));
                     }
                     // A message of one's own has no link before the gatekeeper acknowledged it.
                     let waiting = txn.outbox_knows(login, &own).await?;
-                    Ok(waiting.then_some(Quote {
+                    Ok(waiting.then_some(MessageRef {
                         id: own,
                         sender: None,
                     }))

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::{context::Bridge, receipts::reads_in};
 use crate::{
-    domain::{ChatId, LoginId},
+    domain::{ChatId, LoginId, RemoteUserId, Typing},
     matrix::appservice::AppserviceSink,
     network::{ConnectionState, NetworkSink},
 };
@@ -69,4 +69,8 @@ impl NetworkSink for Bridge {
             tokio::spawn(async move { bridge.show_connection(login, state).await });
         }
     }
+
+    fn typing(&self, _login: LoginId, _chat: &ChatId, _who: &RemoteUserId, _state: Typing) {}
+
+    fn presence(&self, _login: LoginId, _who: &RemoteUserId, _available: bool) {}
 }

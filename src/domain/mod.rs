@@ -1,16 +1,18 @@
-//! Plain values of the bridge's own language: ids, chats, events, capabilities.
+//! Plain values of the bridge's own language: ids, chats, events, files, capabilities.
 //!
 //! Nothing here does IO, reads a clock or draws a random number.
 
 mod capabilities;
 mod event;
 mod ids;
+mod media;
 
-pub use capabilities::Capabilities;
+pub use capabilities::{Capabilities, MediaRule};
 pub use event::{
-    Incoming, IncomingContent, IncomingReceipt, Outgoing, OutgoingContent, Quote, ReceiptKind,
-    Unbridgeable,
+    ContactCard, EncryptedVote, IncomingContent, IncomingMessage, LinkPreview, Location,
+    MessageContext, MessageRef, Outgoing, OutgoingContent, Poll, Quote, Typing, Unbridgeable,
 };
 pub use ids::{
     ChatId, GatekeeperId, IdError, LoginId, PortalId, PortalKey, RemoteUserId, StanzaId, Timestamp,
 };
+pub use media::{AttachmentKey, MatrixMedia, MediaDetails, MediaKey, MediaKind, RemoteMedia};

@@ -5,16 +5,19 @@
 
 mod error;
 pub mod interop;
+mod media;
 
 use async_trait::async_trait;
 use futures_util::future::BoxFuture;
 
 pub use error::NetworkError;
+pub use media::{ByteStream, FetchedFile, MediaError};
 
 use crate::{
     domain::{
-        Capabilities, ChatId, GatekeeperId, LoginId, Outgoing, PortalId, RemoteUserId, StanzaId,
-        Timestamp,
+        Capabilities, ChatId, EncryptedVote, GatekeeperId, IncomingMessage, LoginId, MediaKey,
+        MediaKind, MessageRef, Outgoing, Poll, PortalId, RemoteMedia, RemoteUserId, StanzaId,
+        Timestamp, Typing,
     },
     store::{StoreError, StoreTxn},
 };
@@ -70,6 +73,10 @@ pub trait NetworkSink: Send + Sync + 'static {
     fn waiting(&self, login: LoginId, chat: &ChatId);
     /// A login's connection changed.
     fn connection(&self, login: LoginId, state: ConnectionState);
+    /// Somebody in a chat writes, or stopped; forgotten if nobody listens.
+    fn typing(&self, login: LoginId, chat: &ChatId, who: &RemoteUserId, state: Typing);
+    /// Somebody is there, or went away; forgotten if nobody listens.
+    fn presence(&self, login: LoginId, who: &RemoteUserId, available: bool);
 }
 
 /// One gatekeeper.
@@ -124,12 +131,56 @@ pub trait Network: Send + Sync + 'static {
         ids: &'t [StanzaId],
         now: Timestamp,
     ) -> BoxFuture<'t, Result<(), StoreError>>;
+    /// Queues the request to put a received file on the server again, in the caller's transaction. The answer comes as a new form
+    /// of the message ([`NetworkSink::waiting`] tells) or as a notice that the file cannot be had.
+    fn enqueue_media_request<'t>(
+        &'t self,
+        txn: &'t mut dyn StoreTxn,
+        login: LoginId,
+        chat: &'t ChatId,
+        message: &'t MessageRef,
+        key: &'t MediaKey,
+        now: Timestamp,
+    ) -> BoxFuture<'t, Result<(), StoreError>>;
     /// Tells the login's connection that its outbox has new rows. Call after the commit.
     fn flush(&self, login: LoginId);
     /// How the login's connection is.
     fn connection(&self, login: LoginId) -> ConnectionState;
-    /// What a `Message` protobuf (as in the remote inbox) says, for `translate`.
-    fn read_message(&self, plaintext: &[u8]) -> crate::domain::IncomingContent;
+    /// What a `Message` protobuf (as in the remote inbox) of a sender says to the login, for `translate`.
+    fn read_message(&self, plaintext: &[u8], sender: &RemoteUserId) -> IncomingMessage;
+    /// Which options of a poll (its secret and options given) a vote chooses, by their places; `None` if it cannot be decrypted.
+    /// `own` is what the gatekeeper calls the login.
+    fn read_vote(
+        &self,
+        own: &str,
+        poll: (&MessageRef, &Poll),
+        voter: &RemoteUserId,
+        vote: &EncryptedVote,
+    ) -> Option<Vec<usize>>;
+    /// Encrypts a file as it comes and hosts it for the gatekeeper; at most `limit` bytes.
+    ///
+    /// # Errors
+    /// Why not; nothing stays behind then.
+    async fn host(
+        &self,
+        kind: MediaKind,
+        file: ByteStream,
+        limit: u64,
+    ) -> Result<RemoteMedia, MediaError>;
+    /// Fetches the ciphertext of a received file onto the disk and checks it; at most `limit` bytes.
+    ///
+    /// # Errors
+    /// Why it cannot be had; nothing stays behind then.
+    async fn fetch(
+        &self,
+        kind: MediaKind,
+        file: &RemoteMedia,
+        limit: u64,
+    ) -> Result<FetchedFile, MediaError>;
+    /// Tells a chat that the login's user writes, or stopped; forgotten while there is no connection.
+    fn typing(&self, login: LoginId, chat: &ChatId, state: Typing);
+    /// Tells the gatekeeper whether the login's user is there; forgotten while there is no connection.
+    fn presence(&self, login: LoginId, available: bool);
     /// Closes every connection after what is in hand is committed.
     async fn stop(&self);
 }

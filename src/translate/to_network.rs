@@ -1,7 +1,7 @@
 //! Matrix events as messages of the gatekeeper.
 
 use ruma::{
-    OwnedEventId,
+    OwnedEventId, UserId,
     events::{
         AnyMessageLikeEvent, AnyTimelineEvent, MessageLikeEvent,
         room::message::{
@@ -11,22 +11,123 @@ use ruma::{
 };
 
 use super::{clean_text, split_text};
-use crate::domain::{Capabilities, OutgoingContent, Quote, Unbridgeable};
+use crate::domain::{
+    Capabilities, MatrixMedia, MediaDetails, MessageContext, MessageRef, OutgoingContent, Quote,
+    RemoteUserId, Timestamp, Unbridgeable,
+};
+
+/// The earlier events an event is about, to be looked up for the [`NetworkContext`].
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Targets {
+    /// The event a message answers (also the thread it belongs to).
+    pub reply: Option<OwnedEventId>,
+    /// The event that is edited, reacted to, redacted, voted in or ended.
+    pub subject: Option<OwnedEventId>,
+}
+
+/// What is known of the message an event answers.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Reply {
+    /// It answers none, or one that nothing is known of.
+    #[default]
+    None,
+    /// The other side knows it.
+    Known(MessageRef),
+    /// It is in this room, but the other side never saw it: who wrote it, and its text.
+    Foreign {
+        /// The name of who wrote it.
+        name: String,
+        /// Its plain text.
+        body: String,
+    },
+}
+
+/// What is known of the event that is edited, reacted to, redacted, voted in or ended.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Target {
+    /// The other side does not know it.
+    #[default]
+    Unknown,
+    /// A message.
+    Message {
+        /// Its parts on the other side, in order, at least one.
+        parts: Vec<MessageRef>,
+        /// When it was sent.
+        sent_at: Timestamp,
+    },
+    /// A reaction of the login's user: to which message.
+    Reaction(MessageRef),
+}
+
+/// A poll that the bridge has carried.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KnownPoll {
+    /// The poll's message.
+    pub message: MessageRef,
+    /// What votes are encrypted with; `None` if it is not known, so nobody can vote from here.
+    pub secret: Option<[u8; 32]>,
+    /// Its options: the Matrix answer id and the text, in order.
+    pub options: Vec<(String, String)>,
+}
 
 /// What the translation of one event needs to know.
-#[derive(Debug, Clone)]
 pub struct NetworkContext<'a> {
     /// What the gatekeeper takes.
     pub capabilities: &'a Capabilities,
     /// The gatekeeper's name, for the sentences.
     pub gatekeeper: &'a str,
-    /// The message the event answers, if it answers one the other side knows.
-    pub quote: Option<Quote>,
+    /// The message the event answers.
+    pub reply: Reply,
+    /// The event it is about.
+    pub target: Target,
+    /// The poll it is about.
+    pub poll: Option<KnownPoll>,
+    /// Who a mentioned Matrix user is on the other side.
+    pub people: &'a (dyn Fn(&UserId) -> Option<RemoteUserId> + Sync),
+    /// 32 random bytes, used for nothing else: a new poll's secret.
+    pub random: [u8; 32],
+}
+
+/// One message an event is sent as.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Part {
+    /// What it says.
+    pub content: PartContent,
+    /// What goes with it.
+    pub context: MessageContext,
+}
+
+/// What a part says.
+#[derive(Debug, Clone, PartialEq)]
+pub enum PartContent {
+    /// Something that is ready to be sent.
+    Ready(OutgoingContent),
+    /// A file that has to be hosted first.
+    Media {
+        /// What it is.
+        details: MediaDetails,
+        /// Where it is.
+        source: MatrixMedia,
+        /// A smaller picture of it, if the sender's client made one.
+        thumbnail: Option<MatrixMedia>,
+        /// The text under it, with the gatekeeper's marks.
+        caption: Option<String>,
+        /// The most bytes that are taken.
+        limit: u64,
+    },
+}
+
+/// The events an event is about.
+#[must_use]
+pub fn targets(event: &AnyTimelineEvent) -> Targets {
+    Targets {
+        reply: reply_target(event),
+        subject: None,
+    }
 }
 
 /// The event a message answers, if it is an answer.
-#[must_use]
-pub fn reply_target(event: &AnyTimelineEvent) -> Option<OwnedEventId> {
+fn reply_target(event: &AnyTimelineEvent) -> Option<OwnedEventId> {
     match &original_message(event)?.content.relates_to {
         Some(Relation::Reply(reply)) => Some(reply.in_reply_to.event_id.clone()),
         Some(Relation::Thread(thread)) if !thread.is_falling_back => {
@@ -45,7 +146,7 @@ pub fn reply_target(event: &AnyTimelineEvent) -> Option<OwnedEventId> {
 pub fn to_network(
     event: &AnyTimelineEvent,
     context: &NetworkContext<'_>,
-) -> Result<Vec<OutgoingContent>, Unbridgeable> {
+) -> Result<Vec<Part>, Unbridgeable> {
     let AnyTimelineEvent::MessageLike(event_like) = event else {
         return Ok(Vec::new());
     };
@@ -89,7 +190,7 @@ fn original_message(event: &AnyTimelineEvent) -> Option<&OriginalRoomMessageEven
 fn message_parts(
     message: &OriginalRoomMessageEvent,
     context: &NetworkContext<'_>,
-) -> Result<Vec<OutgoingContent>, Unbridgeable> {
+) -> Result<Vec<Part>, Unbridgeable> {
     let (edited, msgtype) = match &message.content.relates_to {
         Some(Relation::Replacement(edit)) => (true, &edit.new_content.msgtype),
         _ => (false, &message.content.msgtype),
@@ -146,12 +247,23 @@ fn message_parts(
     Ok(pieces
         .into_iter()
         .enumerate()
-        .map(|(part, body)| OutgoingContent::Text {
-            body,
-            quote: context
-                .quote
-                .clone()
-                .filter(|_| part == 0 && context.capabilities.replies),
+        .map(|(part, body)| Part {
+            content: PartContent::Ready(OutgoingContent::Text {
+                body,
+                preview: None,
+            }),
+            context: MessageContext {
+                quote: match &context.reply {
+                    Reply::Known(message) if part == 0 && context.capabilities.replies => {
+                        Some(Quote {
+                            message: message.clone(),
+                            text: None,
+                        })
+                    }
+                    _ => None,
+                },
+                ..MessageContext::default()
+            },
         })
         .collect())
 }

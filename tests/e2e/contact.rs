@@ -1,7 +1,7 @@
 //! A contact on the gatekeeper's side: a phone with keys and ratchets of its own, and what its owner sees.
 
 use drawbridge::{
-    domain::{Quote, RemoteUserId, StanzaId},
+    domain::{MessageRef, RemoteUserId, StanzaId},
     sandbox::{ContactHandle, Flavour, Message, Received, Status},
 };
 
@@ -52,7 +52,7 @@ impl Contact {
     /// Answers a text the user wrote.
     pub(crate) async fn reply(&self, to: &str, text: &str) {
         let message = self.receives(to).await;
-        let quotes = Quote {
+        let quotes = MessageRef {
             id: StanzaId::parse(message.id).expect("an id"),
             sender: Some(RemoteUserId::parse(self.user.as_str()).expect("an address")),
         };

@@ -134,7 +134,8 @@ impl User {
             .ratchet
             .decrypt(kind, enc.content_bytes().unwrap())
             .unwrap();
-        match wire::message::read(wire::message::unpad(&padded).unwrap()) {
+        let sender = drawbridge::domain::RemoteUserId::parse("nobody").unwrap();
+        match wire::message::read(wire::message::unpad(&padded).unwrap(), &sender).content {
             drawbridge::domain::IncomingContent::Text { body, .. } => body,
             other => panic!("{other:?} is no text"),
         }

@@ -9,8 +9,8 @@ use drawbridge::{
     clock::{Clock, SystemClock},
     config::PartnerConfig,
     domain::{
-        ChatId, GatekeeperId, IncomingContent, LoginId, Outgoing, OutgoingContent, PortalId,
-        StanzaId, Timestamp,
+        ChatId, GatekeeperId, IncomingContent, LoginId, MessageContext, Outgoing, OutgoingContent,
+        PortalId, RemoteUserId, StanzaId, Timestamp, Typing,
     },
     network::{
         ConnectionState, Enqueued, Network, NetworkSink, Origin,
@@ -41,6 +41,8 @@ impl NetworkSink for Heard {
     fn connection(&self, _: LoginId, state: ConnectionState) {
         self.states.lock().unwrap().push(state);
     }
+    fn typing(&self, _: LoginId, _: &ChatId, _: &RemoteUserId, _: Typing) {}
+    fn presence(&self, _: LoginId, _: &RemoteUserId, _: bool) {}
 }
 
 /// The client side.
@@ -137,8 +139,9 @@ impl Stage {
             id: StanzaId::parse(id).unwrap(),
             content: OutgoingContent::Text {
                 body: body.to_owned(),
-                quote: None,
+                preview: None,
             },
+            context: MessageContext::default(),
         };
         let origin = Origin {
             portal: PortalId(1),
@@ -216,7 +219,11 @@ impl Stage {
         let rows = self.inbox_of(login, chat).await;
         let text = |row: &RemoteMessageRow| {
             let plaintext = row.message.plaintext.as_deref()?;
-            match self.gatekeeper.read_message(plaintext) {
+            match self
+                .gatekeeper
+                .read_message(plaintext, &row.message.sender)
+                .content
+            {
                 IncomingContent::Text { body, .. } => Some(body),
                 other => panic!("{other:?}"),
             }

@@ -1,7 +1,7 @@
 //! The gatekeeper's side of a test: stanzas as it delivers them, and the calls under test on them.
 
 use drawbridge::{
-    domain::{ChatId, Outgoing, OutgoingContent, PortalId, StanzaId, Timestamp},
+    domain::{ChatId, MessageContext, Outgoing, OutgoingContent, PortalId, StanzaId, Timestamp},
     network::{
         Enqueued, NetworkError, Origin,
         interop::{
@@ -124,8 +124,9 @@ impl World {
             id: self::id(id),
             content: OutgoingContent::Text {
                 body: body.to_owned(),
-                quote: None,
+                preview: None,
             },
+            context: MessageContext::default(),
         };
         self.step(move |txn| {
             let message = message.clone();

@@ -106,7 +106,8 @@ proptest! {
     fn garbage_is_refused_or_read_but_never_panics(bytes in prop::collection::vec(any::<u8>(), 0..400)) {
         let _ = wire::decode(&bytes);
         let _ = wire::unpack(&bytes);
-        let _ = message::read(&bytes);
+        let sender = drawbridge::domain::RemoteUserId::parse("nobody").unwrap();
+        let _ = message::read(&bytes, &sender);
         let _ = message::unpad(&bytes);
         let _ = enlistment::parse(&bytes);
         let _ = ClientPayload::parse(&bytes);

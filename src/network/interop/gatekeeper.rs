@@ -21,10 +21,14 @@ use crate::{
     clock::Clock,
     config::{ConnectionMode, GatekeeperConfig},
     domain::{
-        Capabilities, ChatId, GatekeeperId, IncomingContent, LoginId, Outgoing, RemoteUserId,
-        StanzaId, Timestamp,
+        Capabilities, ChatId, EncryptedVote, GatekeeperId, IncomingMessage, LoginId, MediaKey,
+        MediaKind, MessageRef, Outgoing, Poll, RemoteMedia, RemoteUserId, StanzaId, Timestamp,
+        Typing,
     },
-    network::{ConnectionState, Enqueued, Network, NetworkError, NetworkSink, Origin},
+    network::{
+        ByteStream, ConnectionState, Enqueued, FetchedFile, MediaError, Network, NetworkError,
+        NetworkSink, Origin,
+    },
     store::{Database, Lane, LoginRow, LoginState, StoreError, StoreTxn},
 };
 
@@ -368,9 +372,53 @@ impl Network for Gatekeeper {
         }
     }
 
-    fn read_message(&self, plaintext: &[u8]) -> IncomingContent {
-        wire::message::read(plaintext)
+    fn enqueue_media_request<'t>(
+        &'t self,
+        _txn: &'t mut dyn StoreTxn,
+        _login: LoginId,
+        _chat: &'t ChatId,
+        _message: &'t MessageRef,
+        _key: &'t MediaKey,
+        _now: Timestamp,
+    ) -> BoxFuture<'t, Result<(), StoreError>> {
+        Box::pin(async { Ok(()) })
     }
+
+    fn read_message(&self, plaintext: &[u8], sender: &RemoteUserId) -> IncomingMessage {
+        wire::message::read(plaintext, sender)
+    }
+
+    fn read_vote(
+        &self,
+        _own: &str,
+        _poll: (&MessageRef, &Poll),
+        _voter: &RemoteUserId,
+        _vote: &EncryptedVote,
+    ) -> Option<Vec<usize>> {
+        None
+    }
+
+    async fn host(
+        &self,
+        _kind: MediaKind,
+        _file: ByteStream,
+        limit: u64,
+    ) -> Result<RemoteMedia, MediaError> {
+        Err(MediaError::TooLarge { limit })
+    }
+
+    async fn fetch(
+        &self,
+        _kind: MediaKind,
+        _file: &RemoteMedia,
+        _limit: u64,
+    ) -> Result<FetchedFile, MediaError> {
+        Err(MediaError::Gone)
+    }
+
+    fn typing(&self, _login: LoginId, _chat: &ChatId, _state: Typing) {}
+
+    fn presence(&self, _login: LoginId, _available: bool) {}
 
     async fn stop(&self) {
         let connections: Vec<Arc<Connection>> = self

@@ -9,7 +9,7 @@ use tokio::{
 
 use super::{link::Link, phone::Phone};
 use crate::{
-    domain::Quote,
+    domain::MessageRef,
     network::interop::wire::{Jid, Node},
     sandbox::{chat, error::LineError, error::SandboxError, office::Office},
 };
@@ -28,7 +28,7 @@ pub(super) enum Command {
     Write(
         Jid,
         String,
-        Option<Quote>,
+        Option<MessageRef>,
         oneshot::Sender<Result<String, SandboxError>>,
     ),
     /// Read a chat.

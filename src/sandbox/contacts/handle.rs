@@ -10,7 +10,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use super::{Counters, Log, Message, Received, Script, Stored, Surroundings, actor::Command};
 use crate::{
-    domain::Quote,
+    domain::MessageRef,
     network::interop::wire::Jid,
     sandbox::{error::SandboxError, flavour::Flavour},
 };
@@ -160,7 +160,7 @@ impl ContactHandle {
         &self,
         to: &str,
         text: &str,
-        quotes: Quote,
+        quotes: MessageRef,
     ) -> Result<String, SandboxError> {
         self.write(to, text, Some(quotes)).await
     }
@@ -169,7 +169,7 @@ impl ContactHandle {
         &self,
         to: &str,
         text: &str,
-        quotes: Option<Quote>,
+        quotes: Option<MessageRef>,
     ) -> Result<String, SandboxError> {
         let to = recipient(to)?;
         let (done, wait) = oneshot::channel();

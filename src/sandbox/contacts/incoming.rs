@@ -8,7 +8,7 @@ use super::{
     phone::Phone,
 };
 use crate::{
-    domain::Quote,
+    domain::MessageRef,
     network::interop::wire::{Jid, Node},
     sandbox::directory::{DeviceKeys, key_id, key_value, prekey_node},
 };
@@ -123,7 +123,7 @@ impl Phone {
         &mut self,
         chat: &Jid,
         id: &str,
-        (text, quotes): (String, Option<Quote>),
+        (text, quotes): (String, Option<MessageRef>),
         fingerprint: Fingerprint,
     ) {
         let message = Message {

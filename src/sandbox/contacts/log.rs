@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::keyring::Fingerprint;
 use crate::{
-    domain::Quote,
+    domain::MessageRef,
     network::interop::wire::Jid,
     sandbox::disk::{self, Change, DiskError, Table},
 };
@@ -43,7 +43,7 @@ pub struct Message {
     pub text: String,
     /// The message it answers.
     #[serde(default)]
-    pub quotes: Option<Quote>,
+    pub quotes: Option<MessageRef>,
     /// When it was written or came, in milliseconds since the Unix epoch.
     pub at: i64,
     /// How far it has come.
@@ -62,7 +62,7 @@ pub struct Received {
     /// The text, decrypted.
     pub text: String,
     /// The message it answers.
-    pub quotes: Option<Quote>,
+    pub quotes: Option<MessageRef>,
     /// When it came, in milliseconds since the Unix epoch.
     pub at: i64,
 }

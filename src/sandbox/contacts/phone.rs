@@ -18,7 +18,7 @@ use super::{
     log::{Message, Status},
 };
 use crate::{
-    domain::{IncomingContent, Quote},
+    domain::{IncomingContent, MessageRef, RemoteUserId},
     network::interop::wire::{self, Jid, Node},
     sandbox::{
         directory::prekey_node,
@@ -164,7 +164,7 @@ impl Phone {
     }
 
     /// Writes a message; the id it has.
-    pub(super) fn write(&mut self, chat: &Jid, text: &str, quotes: Option<Quote>) -> String {
+    pub(super) fn write(&mut self, chat: &Jid, text: &str, quotes: Option<MessageRef>) -> String {
         let id = new_id();
         let message = Message {
             id: id.clone(),
@@ -487,13 +487,17 @@ impl Phone {
     }
 
     /// What a decrypted message says, as text.
-    pub(super) fn text_of(plaintext: &[u8]) -> (String, Option<Quote>) {
-        match wire::message::unpad(plaintext).map(wire::message::read) {
-            Ok(IncomingContent::Text { body, quote }) => (body, quote),
-            Ok(IncomingContent::Unsupported { kind }) => (format!("[{kind}]"), None),
-            Ok(IncomingContent::Undecryptable | IncomingContent::IdentityChanged) | Err(_) => {
-                ("[malformed]".to_owned(), None)
-            }
+    pub(super) fn text_of(plaintext: &[u8]) -> (String, Option<MessageRef>) {
+        let sender = RemoteUserId::parse("nobody").expect("an id");
+        let Ok(plaintext) = wire::message::unpad(plaintext) else {
+            return ("[malformed]".to_owned(), None);
+        };
+        let message = wire::message::read(plaintext, &sender);
+        let quote = message.context.quote.map(|quote| quote.message);
+        match message.content {
+            IncomingContent::Text { body, .. } => (body, quote),
+            IncomingContent::Unsupported { kind } => (format!("[{kind}]"), None),
+            _ => ("[malformed]".to_owned(), None),
         }
     }
 }

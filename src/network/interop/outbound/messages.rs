@@ -2,10 +2,10 @@
 
 use super::{READ, address, padded, stanza};
 use crate::{
-    domain::{ChatId, LoginId, Outgoing, OutgoingContent, RemoteUserId, StanzaId, Timestamp},
+    domain::{ChatId, LoginId, Outgoing, RemoteUserId, StanzaId, Timestamp},
     network::{
         Enqueued, NetworkError, Origin,
-        interop::wire::{self, Jid, Node},
+        interop::wire::{self, Jid, Node, message::Encoding},
     },
     signal::{Device, Ratchets, SignalError},
     store::{LoginState, NewOutboxRow, OutboxKind, StoreError, StoreTxn},
@@ -36,11 +36,13 @@ pub async fn enqueue(
         Ok(recipient) => recipient,
         Err(error) => return Ok(Err(error)),
     };
-    let plaintext = match &message.content {
-        OutgoingContent::Text { body, quote } => {
-            wire::message::text(body, quote.as_ref(), row.remote_login.as_deref())
-        }
+    let how = Encoding {
+        chat: &message.chat,
+        own: row.remote_login.as_deref().unwrap_or_default(),
+        now,
+        nonce: rand::random(),
     };
+    let plaintext = wire::message::encode(&message.content, &message.context, &how);
     let mut ratchets = Ratchets::new(&device);
     let encrypted = ratchets
         .encrypt(txn, &address(&recipient), &padded(&plaintext))

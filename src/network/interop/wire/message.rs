@@ -13,7 +13,10 @@ use waproto::{
 };
 
 use super::Jid;
-use crate::domain::{IncomingContent, Quote, RemoteUserId, StanzaId};
+use crate::domain::{
+    ChatId, IncomingContent, IncomingMessage, MessageContext, MessageRef, OutgoingContent, Quote,
+    RemoteUserId, StanzaId, Timestamp,
+};
 
 /// Messages in messages (disappearing, view once, …) that are looked into.
 const MAX_WRAPPERS: usize = 4;
@@ -23,9 +26,34 @@ const MAX_WRAPPERS: usize = 4;
 #[error("the decrypted message is not padded as it should be")]
 pub struct PaddingError;
 
+/// What an outgoing message says besides its content: to whom, as whom, when, and a nonce for what is encrypted inside it.
+#[derive(Debug, Clone, Copy)]
+pub struct Encoding<'a> {
+    /// The chat.
+    pub chat: &'a ChatId,
+    /// The login's own address at the gatekeeper.
+    pub own: &'a str,
+    /// The present.
+    pub now: Timestamp,
+    /// A nonce that is used once.
+    pub nonce: [u8; 12],
+}
+
+/// The `Message` of an outgoing message.
+#[must_use]
+pub fn encode(content: &OutgoingContent, context: &MessageContext, how: &Encoding<'_>) -> Vec<u8> {
+    match content {
+        OutgoingContent::Text { body, .. } => {
+            let quote = context.quote.as_ref().map(|quote| &quote.message);
+            text(body, quote, Some(how.own))
+        }
+        _ => Vec::new(),
+    }
+}
+
 /// A text message. `own` is the login's own address, which a quote of its own message names.
 #[must_use]
-pub fn text(body: &str, quote: Option<&Quote>, own: Option<&str>) -> Vec<u8> {
+pub fn text(body: &str, quote: Option<&MessageRef>, own: Option<&str>) -> Vec<u8> {
     let Some(quote) = quote else {
         return codec::message_to_vec(&Message {
             conversation: Some(body.to_owned()),
@@ -56,7 +84,7 @@ pub fn text(body: &str, quote: Option<&Quote>, own: Option<&str>) -> Vec<u8> {
 
 /// What a message says. Every kind but text is [`IncomingContent::Unsupported`], as are bytes that are no message.
 #[must_use]
-pub fn read(plaintext: &[u8]) -> IncomingContent {
+pub fn read(plaintext: &[u8], _sender: &RemoteUserId) -> IncomingMessage {
     match codec::message_decode(plaintext) {
         Ok(message) => content(message, 0),
         Err(_) => unsupported("malformed"),
@@ -91,21 +119,37 @@ pub fn unpad(padded: &[u8]) -> Result<&[u8], PaddingError> {
     Ok(plaintext)
 }
 
-fn unsupported(kind: &str) -> IncomingContent {
-    IncomingContent::Unsupported {
-        kind: kind.to_owned(),
+fn unsupported(kind: &str) -> IncomingMessage {
+    IncomingMessage {
+        content: IncomingContent::Unsupported {
+            kind: kind.to_owned(),
+        },
+        context: MessageContext::default(),
     }
 }
 
-fn content(message: Message, wrappers: usize) -> IncomingContent {
+fn plain(body: String, quote: Option<Quote>) -> IncomingMessage {
+    IncomingMessage {
+        content: IncomingContent::Text {
+            body,
+            preview: None,
+        },
+        context: MessageContext {
+            quote,
+            ..MessageContext::default()
+        },
+    }
+}
+
+fn content(message: Message, wrappers: usize) -> IncomingMessage {
     if let Some(body) = message.conversation {
-        return IncomingContent::Text { body, quote: None };
+        return plain(body, None);
     }
     if let Some(extended) = message.extended_text_message.into_option() {
-        return IncomingContent::Text {
-            body: extended.text.unwrap_or_default(),
-            quote: extended.context_info.into_option().and_then(quote),
-        };
+        return plain(
+            extended.text.unwrap_or_default(),
+            extended.context_info.into_option().and_then(quote),
+        );
     }
     let inner = [
         message.ephemeral_message,
@@ -175,5 +219,8 @@ fn quote(context: ContextInfo) -> Option<Quote> {
         Jid::Interop { .. } => None,
         user => Some(RemoteUserId::parse(user.to_string()).ok()?),
     };
-    Some(Quote { id, sender })
+    Some(Quote {
+        message: MessageRef { id, sender },
+        text: None,
+    })
 }
