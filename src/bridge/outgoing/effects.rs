@@ -1,0 +1,114 @@
+//! What sending something changes on this side: which reaction is the user's, which polls there are, how long messages stay.
+
+use ruma::OwnedRoomId;
+use serde_json::Value;
+
+use super::super::{
+    changes::Change,
+    context::{Bridge, BridgeError, PortalRoute, event_id},
+};
+use crate::{
+    domain::{MessageRef, OutgoingContent, StanzaId},
+    store::{InboxEvent, PollOption, PollRow, ReactionRow},
+};
+
+impl Bridge {
+    /// What a message that is about to be sent changes here; `pending` are changes before it that are not committed yet.
+    pub(super) async fn changes_of(
+        &self,
+        room_id: &OwnedRoomId,
+        portal: &PortalRoute,
+        event: &InboxEvent,
+        content: &OutgoingContent,
+        id: &StanzaId,
+        pending: &[Change],
+    ) -> Result<Vec<Change>, BridgeError> {
+        let number = portal.portal.id;
+        Ok(match content {
+            OutgoingContent::Reaction { target, emoji } if emoji.is_empty() => {
+                vec![Change::Unreact(number, target.clone(), None)]
+            }
+            OutgoingContent::Reaction { target, emoji } => {
+                let earlier = self.reaction_of(pending, number, target, None).await?;
+                if let Some(earlier) = earlier.filter(|row| row.event_id != event.event_id) {
+                    // The other side has one a person, so the room shows one.
+                    self.redact_as_bot(room_id, &earlier.event_id, "replaced by a newer reaction")
+                        .await?;
+                }
+                vec![Change::React(ReactionRow {
+                    portal: number,
+                    message: target.clone(),
+                    by: None,
+                    event_id: event.event_id.clone(),
+                    emoji: emoji.clone(),
+                })]
+            }
+            OutgoingContent::Poll(poll) => {
+                let ids = poll_answers(&event.json);
+                let option = |(place, text): (usize, &String)| PollOption {
+                    id: ids.get(place).cloned().unwrap_or_else(|| place.to_string()),
+                    text: text.clone(),
+                };
+                vec![Change::Poll(PollRow {
+                    portal: number,
+                    message: MessageRef {
+                        id: id.clone(),
+                        sender: None,
+                    },
+                    event_id: event.event_id.clone(),
+                    secret: poll.secret,
+                    question: poll.question.clone(),
+                    options: poll.options.iter().enumerate().map(option).collect(),
+                    selectable: poll.selectable,
+                })]
+            }
+            OutgoingContent::Timer { seconds } => {
+                let mut settings = portal.portal.settings.clone();
+                settings.expires_after = (*seconds > 0).then_some(*seconds);
+                vec![Change::Settings(number, settings)]
+            }
+            _ => Vec::new(),
+        })
+    }
+
+    /// Takes an event out of a room as the bot; that it may not is no reason to stop.
+    pub(in crate::bridge) async fn redact_as_bot(
+        &self,
+        room_id: &OwnedRoomId,
+        event: &str,
+        reason: &str,
+    ) -> Result<(), BridgeError> {
+        let Some(event_id) = event_id(event) else {
+            return Ok(());
+        };
+        let txn_id = self.effect_id(&["redact", event]);
+        match self
+            .bot()
+            .redact(room_id, &event_id, &txn_id, Some(reason))
+            .await
+        {
+            Ok(_) => Ok(()),
+            Err(error) if error.is_transient() => Err(error.into()),
+            Err(error) => {
+                tracing::debug!(room = %room_id, event, %error, "an event could not be taken out of a room");
+                Ok(())
+            }
+        }
+    }
+}
+
+/// The ids of a poll's answers (MSC3381), in order.
+fn poll_answers(json: &str) -> Vec<String> {
+    let event: Value = serde_json::from_str(json).unwrap_or_default();
+    let content = &event["content"];
+    let answers = ["org.matrix.msc3381.poll.start", "m.poll", "m.poll.start"]
+        .iter()
+        .find_map(|key| content[*key]["answers"].as_array());
+    let id = |answer: &Value| {
+        answer["m.id"]
+            .as_str()
+            .or_else(|| answer["id"].as_str())
+            .map(str::to_owned)
+    };
+    answers.into_iter().flatten().filter_map(id).collect()
+}
