@@ -144,6 +144,14 @@ impl Bridge {
                 return Ok(Vec::new());
             }
             (Some(RemoteNotice::IdentityChanged), _) => bare(IncomingContent::IdentityChanged),
+            (Some(RemoteNotice::Call { video, missed }), _) => bare(IncomingContent::Call {
+                video: *video,
+                missed: *missed,
+            }),
+            (Some(RemoteNotice::Gatekeeper { text }), _) => {
+                bare(IncomingContent::GatekeeperNotice { text: text.clone() })
+            }
+            (Some(RemoteNotice::MediaGone { .. }), _) => return Ok(Vec::new()),
             (None, Some(plaintext)) => network.read_message(plaintext, &message.sender),
             (None, None) => bare(IncomingContent::Undecryptable),
         };
@@ -341,7 +349,7 @@ impl Bridge {
                         for link in &one.links {
                             txn.put_link(link).await?;
                         }
-                        txn.finish_message(one.seq, one.revision).await?;
+                        txn.finish_message(one.seq, one.revision, false).await?;
                     }
                     fail::fail_point!("link.before_commit");
                     Ok(())
