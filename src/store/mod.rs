@@ -18,13 +18,16 @@ mod writer;
 pub use commit::{Database, Lane, Step};
 pub use error::StoreError;
 pub use model::{
-    Accepted, GhostRow, InboxEvent, Instance, LoginRow, LoginSecrets, LoginState, MatrixEventRow,
-    MessageLink, NewOutboxRow, NewRemoteMessage, OutboxKind, OutboxRow, PortalRow, PreKeyRow,
-    QuarantinedEvent, RemoteMessageRow, RemoteNotice, Renewal, SessionRow, SignedPreKeyRow,
+    Accepted, ExpiryRow, GhostRow, InboxEvent, Instance, LoginRow, LoginSecrets, LoginState,
+    MatrixEventRow, MessageLink, NewOutboxRow, NewRemoteMessage, NoticeRow, OutboxKind, OutboxRow,
+    PollOption, PollRow, PortalRow, PortalSettings, PreKeyRow, QuarantinedEvent, ReactionRow,
+    RemoteMessageRow, RemoteNotice, Renewal, SendStage, SessionRow, SignedPreKeyRow, StatusReport,
+    UploadRow,
 };
 pub use open::{OpenReport, inspect, migrate, open};
 pub use repositories::{
-    FenceRepository, GhostRepository, KeyValueRepository, LinkRepository, LoginRepository,
-    MatrixInboxRepository, OutboxRepository, PortalRepository, RemoteInboxRepository,
-    SignalRepository, Store, StoreTxn, UserRepository,
+    ExpiryRepository, FenceRepository, GhostRepository, KeyValueRepository, LinkRepository,
+    LoginRepository, MatrixInboxRepository, NoticeRepository, OutboxRepository, PollRepository,
+    PortalRepository, ReactionRepository, RemoteInboxRepository, SignalRepository, Store, StoreTxn,
+    UploadRepository, UserRepository,
 };

@@ -29,8 +29,8 @@ pub(crate) async fn remembers_a_message_once(place: Place) {
     assert_eq!(waiting.len(), 1);
     assert_eq!(waiting[0].message, incoming("m"));
     let seq = waiting[0].seq;
-    assert!(step!(db, txn => txn.finish_message(seq, 0).await));
-    assert!(!step!(db, txn => txn.finish_message(seq, 0).await));
+    assert!(step!(db, txn => txn.finish_message(seq, 0, false).await));
+    assert!(!step!(db, txn => txn.finish_message(seq, 0, false).await));
     assert!(!step!(db, txn => txn.put_remote_message(&incoming("m")).await));
     assert!(step!(db, txn => txn.waiting_chats().await).is_empty());
     let asked = step!(db, txn => {
@@ -68,11 +68,11 @@ pub(crate) async fn replaces_a_placeholder_when_the_message_comes(place: Place) 
     let seq = first[0].seq;
     // The message comes while the placeholder is on its way into the room.
     assert!(step!(db, txn => txn.put_remote_message(&incoming("m")).await));
-    assert!(!step!(db, txn => txn.finish_message(seq, 0).await));
+    assert!(!step!(db, txn => txn.finish_message(seq, 0, false).await));
     let second = step!(db, txn => txn.waiting_messages(LOGIN, &chat(1), 9).await);
     assert_eq!((second[0].seq, second[0].revision), (seq, 1));
     assert_eq!(second[0].message.plaintext.as_deref(), Some(PLAINTEXT));
-    assert!(step!(db, txn => txn.finish_message(seq, 1).await));
+    assert!(step!(db, txn => txn.finish_message(seq, 1, false).await));
     assert!(!step!(db, txn => txn.put_remote_message(&incoming("m")).await));
     db.close().await;
 }
@@ -122,7 +122,7 @@ pub(crate) async fn forgets_handled_messages_but_not_waiting_ones(place: Place) 
     step!(db, txn => txn.put_remote_message(&incoming("old")).await);
     step!(db, txn => txn.put_remote_message(&incoming("waits")).await);
     let seq = step!(db, txn => txn.waiting_messages(LOGIN, &chat(1), 1).await)[0].seq;
-    step!(db, txn => txn.finish_message(seq, 0).await);
+    step!(db, txn => txn.finish_message(seq, 0, false).await);
     assert_eq!(step!(db, txn => txn.prune_remote_inbox(NOW).await), 0);
     assert_eq!(
         step!(db, txn => txn.prune_remote_inbox(NOW.plus_millis(1)).await),

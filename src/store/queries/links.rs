@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use sqlx::Row as _;
 
-use super::{DbRow, Result, Txn, id};
+use super::{DbRow, Result, Txn, message_of, writer};
 use crate::{
     domain::{PortalId, RemoteUserId, StanzaId, Timestamp},
     store::{LinkRepository, MessageLink},
@@ -12,19 +12,12 @@ use crate::{
 const TABLE: &str = "links";
 
 fn link(row: &DbRow) -> Result<MessageLink> {
-    let sender: String = row.try_get("sender")?;
+    let message = message_of(TABLE, row)?;
     Ok(MessageLink {
         portal: PortalId(row.try_get("portal")?),
         event_id: row.try_get("event_id")?,
-        stanza_id: id(
-            TABLE,
-            StanzaId::parse,
-            row.try_get::<String, _>("stanza_id")?,
-        )?,
-        sender: match sender.as_str() {
-            "" => None,
-            _ => Some(id(TABLE, RemoteUserId::parse, sender)?),
-        },
+        stanza_id: message.id,
+        sender: message.sender,
         part: row.try_get("part")?,
         sent_at: Timestamp(row.try_get("sent_at")?),
     })
@@ -39,7 +32,7 @@ impl LinkRepository for Txn {
         .bind(link.portal.0)
         .bind(&link.event_id)
         .bind(link.stanza_id.as_str())
-        .bind(link.sender.as_ref().map_or("", RemoteUserId::as_str))
+        .bind(writer(link.sender.as_ref()))
         .bind(link.part)
         .bind(link.sent_at.0)
         .execute(&mut *self.tx)
@@ -72,7 +65,7 @@ impl LinkRepository for Txn {
         )
         .bind(portal.0)
         .bind(stanza_id.as_str())
-        .bind(sender.map_or("", RemoteUserId::as_str))
+        .bind(writer(sender))
         .fetch_all(&mut *self.tx)
         .await?;
         rows.iter().map(link).collect()
@@ -99,6 +92,23 @@ impl LinkRepository for Txn {
             }
         }
         Ok(newest.map(|(_, link)| link))
+    }
+
+    async fn newest_link(&mut self, portal: PortalId) -> Result<Option<MessageLink>> {
+        let row = sqlx::query("SELECT * FROM links WHERE portal = $1 ORDER BY seq DESC LIMIT 1")
+            .bind(portal.0)
+            .fetch_optional(&mut *self.tx)
+            .await?;
+        row.as_ref().map(link).transpose()
+    }
+
+    async fn delete_links(&mut self, portal: PortalId, event_id: &str) -> Result<()> {
+        sqlx::query("DELETE FROM links WHERE portal = $1 AND event_id = $2")
+            .bind(portal.0)
+            .bind(event_id)
+            .execute(&mut *self.tx)
+            .await?;
+        Ok(())
     }
 
     async fn unread_up_to(&mut self, portal: PortalId, event_id: &str) -> Result<Vec<MessageLink>> {

@@ -139,6 +139,10 @@ impl LoginRepository for Txn {
     async fn delete_login(&mut self, id: LoginId) -> Result<()> {
         for statement in [
             "DELETE FROM links WHERE portal IN (SELECT id FROM portals WHERE login = $1)",
+            "DELETE FROM reactions WHERE portal IN (SELECT id FROM portals WHERE login = $1)",
+            "DELETE FROM polls WHERE portal IN (SELECT id FROM portals WHERE login = $1)",
+            "DELETE FROM notices WHERE portal IN (SELECT id FROM portals WHERE login = $1)",
+            "DELETE FROM expiries WHERE portal IN (SELECT id FROM portals WHERE login = $1)",
             "DELETE FROM portals WHERE login = $1",
             "DELETE FROM sessions WHERE login = $1",
             "DELETE FROM identities WHERE login = $1",

@@ -3,22 +3,28 @@
 use std::{fmt::Display, sync::Arc};
 
 use async_trait::async_trait;
+use sqlx::Row as _;
 
 use super::{BEGIN, BEGIN_READ, Db, ENGINE, EPOCH, LANES, MIGRATOR};
 use crate::{
-    domain::IdError,
+    domain::{IdError, MessageRef, PortalId, RemoteUserId, StanzaId},
     store::{StoreError, StoreTxn, sealing::Sealer},
 };
 
 mod engine;
+mod expiries;
 mod fence;
 mod links;
 mod logins;
 mod matrix_inbox;
+mod notices;
 mod outbox;
+mod polls;
 mod portals;
+mod reactions;
 mod remote_inbox;
 mod signal;
+mod uploads;
 
 pub(super) use engine::Engine;
 
@@ -57,6 +63,39 @@ fn id<T>(
     text: String,
 ) -> Result<T> {
     parse(text).map_err(|error| corrupt(table, &error))
+}
+
+/// What stands for the login among the writers of messages.
+fn writer(sender: Option<&RemoteUserId>) -> &str {
+    sender.map_or("", RemoteUserId::as_str)
+}
+
+fn writer_of(table: &'static str, text: String) -> Result<Option<RemoteUserId>> {
+    match text.as_str() {
+        "" => Ok(None),
+        _ => Ok(Some(id(table, RemoteUserId::parse, text)?)),
+    }
+}
+
+/// The message that a row names by its `stanza_id` and `sender`.
+fn message_of(table: &'static str, row: &DbRow) -> Result<MessageRef> {
+    Ok(MessageRef {
+        id: id(
+            table,
+            StanzaId::parse,
+            row.try_get::<String, _>("stanza_id")?,
+        )?,
+        sender: writer_of(table, row.try_get("sender")?)?,
+    })
+}
+
+/// The key of what is known of a message; no id has a blank in it.
+fn message_key(portal: PortalId, message: &MessageRef) -> String {
+    format!(
+        "{portal} {} {}",
+        writer(message.sender.as_ref()),
+        message.id
+    )
 }
 
 fn number(table: &'static str, value: i64) -> Result<u32> {

@@ -3,11 +3,12 @@
 use async_trait::async_trait;
 use sqlx::Row as _;
 
-use super::{DbRow, Result, Txn, id};
+use super::{DbRow, Result, Txn, corrupt, id};
 use crate::{
     domain::{ChatId, LoginId, PortalId, StanzaId, Timestamp},
     store::{
         LinkRepository as _, MessageLink, NewOutboxRow, OutboxKind, OutboxRepository, OutboxRow,
+        SendStage, StatusReport,
     },
 };
 
@@ -23,6 +24,27 @@ fn plaintext_key(login: LoginId, stanza_id: &StanzaId) -> String {
     format!("{login}/{stanza_id}")
 }
 
+fn report(row: &DbRow) -> Result<StatusReport> {
+    let stage = match row.try_get("state")? {
+        ACKNOWLEDGED => SendStage::Sent,
+        DELIVERED => SendStage::Delivered,
+        REFUSED => SendStage::Refused {
+            reason: row
+                .try_get::<Option<String>, _>("reason")?
+                .unwrap_or_default(),
+        },
+        other => return Err(corrupt(TABLE, &format!("{other} is no state to report"))),
+    };
+    Ok(StatusReport {
+        seq: row.try_get("seq")?,
+        portal: PortalId(row.try_get("portal")?),
+        event_id: row.try_get("event_id")?,
+        part: row.try_get("part")?,
+        stage,
+        created_at: Timestamp(row.try_get("created_at")?),
+    })
+}
+
 impl Txn {
     /// The row without its plaintext, which only a retry needs.
     fn outbox_row(row: &DbRow) -> Result<OutboxRow> {
@@ -34,6 +56,7 @@ impl Txn {
         )?;
         let kind = match row.try_get::<String, _>("kind")?.as_str() {
             "receipt" => OutboxKind::Receipt,
+            "media_request" => OutboxKind::MediaRequest,
             _ => OutboxKind::Message,
         };
         Ok(OutboxRow {
@@ -65,6 +88,7 @@ impl OutboxRepository for Txn {
         let kind = match row.kind {
             OutboxKind::Message => "message",
             OutboxKind::Receipt => "receipt",
+            OutboxKind::MediaRequest => "media_request",
         };
         let queued = sqlx::query(
             "INSERT INTO outbox (login, stanza_id, chat, kind, payload, plaintext, portal, event_id, part, created_at, state, retries) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 0, 0) ON CONFLICT (login, stanza_id) DO NOTHING",
@@ -209,8 +233,8 @@ impl OutboxRepository for Txn {
             .await?;
         let Some(row) = row else { return Ok(()) };
         sqlx::query(
-            "INSERT INTO outbox (login, stanza_id, chat, kind, payload, plaintext, portal, event_id, part, created_at, state, retries) \
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 0, $11)",
+            "INSERT INTO outbox (login, stanza_id, chat, kind, payload, plaintext, portal, event_id, part, created_at, state, retries, reported) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 0, $11, $12)",
         )
         .bind(login.0)
         .bind(stanza_id.as_str())
@@ -223,6 +247,7 @@ impl OutboxRepository for Txn {
         .bind(row.try_get::<i64, _>("part")?)
         .bind(row.try_get::<i64, _>("created_at")?)
         .bind(row.try_get::<i64, _>("retries")? + 1)
+        .bind(row.try_get::<i64, _>("reported")?)
         .execute(&mut *self.tx)
         .await?;
         Ok(())
@@ -234,6 +259,66 @@ impl OutboxRepository for Txn {
             .fetch_one(&mut *self.tx)
             .await?;
         Ok(row.try_get(0)?)
+    }
+
+    async fn oldest_queued(&mut self, login: LoginId) -> Result<Option<Timestamp>> {
+        let row = sqlx::query(
+            "SELECT created_at FROM outbox WHERE login = $1 AND state = 0 AND kind = 'message' ORDER BY seq LIMIT 1",
+        )
+        .bind(login.0)
+        .fetch_optional(&mut *self.tx)
+        .await?;
+        row.map(|row| Ok(Timestamp(row.try_get(0)?))).transpose()
+    }
+
+    // The conditions are those of the partial index, word for word: that is how SQLite knows that it may use it.
+    async fn unreported(
+        &mut self,
+        login: LoginId,
+        chat: &ChatId,
+        limit: i64,
+    ) -> Result<Vec<StatusReport>> {
+        let rows = sqlx::query(
+            "SELECT seq, portal, event_id, part, state, reason, created_at FROM outbox WHERE login = $1 AND chat = $2 \
+             AND portal IS NOT NULL AND event_id IS NOT NULL AND state <> 0 AND state <> reported ORDER BY seq LIMIT $3",
+        )
+        .bind(login.0)
+        .bind(chat.as_str())
+        .bind(limit)
+        .fetch_all(&mut *self.tx)
+        .await?;
+        rows.iter().map(report).collect()
+    }
+
+    async fn set_reported(&mut self, reports: &[(i64, SendStage)]) -> Result<()> {
+        for (seq, stage) in reports {
+            let state = match stage {
+                SendStage::Sent => ACKNOWLEDGED,
+                SendStage::Delivered => DELIVERED,
+                SendStage::Refused { .. } => REFUSED,
+            };
+            sqlx::query("UPDATE outbox SET reported = $2 WHERE seq = $1 AND reported < $2")
+                .bind(seq)
+                .bind(state)
+                .execute(&mut *self.tx)
+                .await?;
+        }
+        Ok(())
+    }
+
+    async fn unreported_chats(&mut self) -> Result<Vec<(LoginId, ChatId)>> {
+        let rows = sqlx::query(
+            "SELECT DISTINCT login, chat FROM outbox WHERE portal IS NOT NULL AND event_id IS NOT NULL \
+             AND state <> 0 AND state <> reported ORDER BY login, chat",
+        )
+        .fetch_all(&mut *self.tx)
+        .await?;
+        rows.iter()
+            .map(|row| {
+                let chat = id(TABLE, ChatId::parse, row.try_get::<String, _>(1)?)?;
+                Ok((LoginId(row.try_get(0)?), chat))
+            })
+            .collect()
     }
 
     async fn prune_outbox(&mut self, before: Timestamp) -> Result<u64> {

@@ -3,10 +3,12 @@
 use async_trait::async_trait;
 use sqlx::Row as _;
 
-use super::{DbRow, Result, Txn, id};
+use super::{DbRow, Result, Txn, corrupt, id};
 use crate::{
     domain::{ChatId, GatekeeperId, LoginId, PortalId, PortalKey, RemoteUserId},
-    store::{GhostRepository, GhostRow, PortalRepository, PortalRow, UserRepository},
+    store::{
+        GhostRepository, GhostRow, PortalRepository, PortalRow, PortalSettings, UserRepository,
+    },
 };
 
 /// What stands for no login in the key of a group's portal, where an SQL `NULL` would equal nothing.
@@ -27,6 +29,8 @@ fn portal(row: &DbRow) -> Result<PortalRow> {
         },
         room_id: row.try_get("room_id")?,
         ready: row.try_get("ready")?,
+        settings: serde_json::from_str(&row.try_get::<String, _>("settings")?)
+            .map_err(|error| corrupt("portals", &error))?,
     })
 }
 
@@ -114,6 +118,16 @@ impl PortalRepository for Txn {
         sqlx::query("UPDATE portals SET ready = $2 WHERE id = $1")
             .bind(id.0)
             .bind(ready)
+            .execute(&mut *self.tx)
+            .await?;
+        Ok(())
+    }
+
+    async fn set_portal_settings(&mut self, id: PortalId, settings: &PortalSettings) -> Result<()> {
+        let json = serde_json::to_string(settings).map_err(|error| corrupt("portals", &error))?;
+        sqlx::query("UPDATE portals SET settings = $2 WHERE id = $1")
+            .bind(id.0)
+            .bind(json)
             .execute(&mut *self.tx)
             .await?;
         Ok(())

@@ -106,7 +106,7 @@ impl RemoteInboxRepository for Txn {
             "INSERT INTO remote_messages (login, chat, sender, stanza_id, ciphertext_hash, plaintext, notice, decrypted, display_name, sent_at, received_at, revision, retries, state) \
              VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, 0, 0, 0) \
              ON CONFLICT (login, chat, sender, stanza_id) DO UPDATE SET plaintext = excluded.plaintext, notice = excluded.notice, \
-             ciphertext_hash = excluded.ciphertext_hash, decrypted = TRUE, revision = 1, state = 0 \
+             ciphertext_hash = excluded.ciphertext_hash, decrypted = TRUE, revision = remote_messages.revision + 1, state = 0 \
              WHERE remote_messages.decrypted = FALSE AND excluded.decrypted = TRUE",
         )
         .bind(message.login.0)
@@ -176,15 +176,61 @@ impl RemoteInboxRepository for Txn {
         rows.iter().map(|row| self.remote_row(row)).collect()
     }
 
-    async fn finish_message(&mut self, seq: i64, revision: i64) -> Result<bool> {
-        let done = sqlx::query(
-            "UPDATE remote_messages SET state = 1, plaintext = NULL WHERE seq = $1 AND revision = $2 AND state = 0",
+    async fn finish_message(&mut self, seq: i64, revision: i64, keep: bool) -> Result<bool> {
+        let statement = if keep {
+            "UPDATE remote_messages SET state = 1 WHERE seq = $1 AND revision = $2 AND state = 0"
+        } else {
+            "UPDATE remote_messages SET state = 1, plaintext = NULL WHERE seq = $1 AND revision = $2 AND state = 0"
+        };
+        let done = sqlx::query(statement)
+            .bind(seq)
+            .bind(revision)
+            .execute(&mut *self.tx)
+            .await?;
+        Ok(done.rows_affected() > 0)
+    }
+
+    async fn kept_message(
+        &mut self,
+        login: LoginId,
+        chat: &ChatId,
+        sender: &RemoteUserId,
+        stanza_id: &StanzaId,
+    ) -> Result<Option<RemoteMessageRow>> {
+        let row = sqlx::query(
+            "SELECT * FROM remote_messages WHERE login = $1 AND chat = $2 AND sender = $3 AND stanza_id = $4 AND state = 1 AND plaintext IS NOT NULL",
         )
-        .bind(seq)
-        .bind(revision)
+        .bind(login.0)
+        .bind(chat.as_str())
+        .bind(sender.as_str())
+        .bind(stanza_id.as_str())
+        .fetch_optional(&mut *self.tx)
+        .await?;
+        row.map(|row| self.remote_row(&row)).transpose()
+    }
+
+    async fn revise_message(
+        &mut self,
+        login: LoginId,
+        chat: &ChatId,
+        sender: &RemoteUserId,
+        stanza_id: &StanzaId,
+        plaintext: &[u8],
+    ) -> Result<bool> {
+        let key = plaintext_key(login, chat, sender, stanza_id);
+        let sealed = self.sealer.seal(TABLE, &key, "plaintext", plaintext);
+        let revised = sqlx::query(
+            "UPDATE remote_messages SET plaintext = $5, state = 0, revision = revision + 1 \
+             WHERE login = $1 AND chat = $2 AND sender = $3 AND stanza_id = $4 AND state = 1 AND plaintext IS NOT NULL",
+        )
+        .bind(login.0)
+        .bind(chat.as_str())
+        .bind(sender.as_str())
+        .bind(stanza_id.as_str())
+        .bind(sealed)
         .execute(&mut *self.tx)
         .await?;
-        Ok(done.rows_affected() > 0)
+        Ok(revised.rows_affected() > 0)
     }
 
     async fn prune_remote_inbox(&mut self, before: Timestamp) -> Result<u64> {

@@ -82,6 +82,7 @@ fn queued(row: OutboxRow) -> Queued {
     let (class, kind) = match row.row.kind {
         OutboxKind::Message => ("message", None),
         OutboxKind::Receipt => ("receipt", Some("read")),
+        OutboxKind::MediaRequest => ("receipt", Some("server-error")),
     };
     Queued {
         seq: row.seq,

@@ -26,6 +26,8 @@ use crate::{
 
 /// Set before the id of the message a read receipt is for: the receipt's own id in the outbox.
 const READ: &str = "read-";
+/// Set before the id of the message a request for its file is for.
+const MEDIA_REQUEST: &str = "media-";
 
 /// The address sessions with a user's device are kept under.
 pub(in crate::network::interop) fn address(jid: &Jid) -> Address {
@@ -40,6 +42,7 @@ pub fn wire_id(row: &NewOutboxRow) -> &str {
     match row.kind {
         OutboxKind::Message => id,
         OutboxKind::Receipt => id.strip_prefix(READ).unwrap_or(id),
+        OutboxKind::MediaRequest => id.strip_prefix(MEDIA_REQUEST).unwrap_or(id),
     }
 }
 
@@ -52,6 +55,7 @@ pub(in crate::network::interop) fn outbox_id(
     match (class, kind) {
         ("message", _) => StanzaId::parse(id).ok(),
         ("receipt", Some("read")) => StanzaId::parse(format!("{READ}{id}")).ok(),
+        ("receipt", Some("server-error")) => StanzaId::parse(format!("{MEDIA_REQUEST}{id}")).ok(),
         _ => None,
     }
 }

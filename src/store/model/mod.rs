@@ -1,10 +1,17 @@
 //! The rows as values: what each table means, in the bridge's own types.
 
+mod conversation;
+
 use serde::{Deserialize, Serialize};
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
 use crate::domain::{
     ChatId, GatekeeperId, LoginId, PortalId, PortalKey, RemoteUserId, StanzaId, Timestamp,
+};
+
+pub use conversation::{
+    ExpiryRow, NoticeRow, PollOption, PollRow, PortalSettings, ReactionRow, SendStage,
+    StatusReport, UploadRow,
 };
 
 /// One event of a homeserver transaction, its envelope parsed and its JSON kept as it came.
@@ -153,6 +160,8 @@ pub enum OutboxKind {
     Message,
     /// A read receipt, acknowledged by `<ack class="receipt">`.
     Receipt,
+    /// A request to upload a file again, acknowledged by `<ack class="receipt" type="server-error">`.
+    MediaRequest,
 }
 
 /// A stanza that is to be sent, ready to the last byte.
@@ -207,6 +216,23 @@ pub enum RemoteNotice {
         /// Why, and what to do, in a sentence.
         reason: String,
     },
+    /// The sender calls, or called in vain.
+    Call {
+        /// Whether with a picture.
+        video: bool,
+        /// Whether it is over without having been answered.
+        missed: bool,
+    },
+    /// The gatekeeper itself has something to say.
+    Gatekeeper {
+        /// What.
+        text: String,
+    },
+    /// The sender's device does not have the file of a message any more.
+    MediaGone {
+        /// The message.
+        id: StanzaId,
+    },
 }
 
 /// A decrypted message, about to be remembered.
@@ -239,7 +265,7 @@ pub struct NewRemoteMessage {
 pub struct RemoteMessageRow {
     /// Its place in the order of arrival.
     pub seq: i64,
-    /// 0 for the first form, 1 once a placeholder was replaced by the real message.
+    /// 0 for the first form, one more each time another form takes its place.
     pub revision: i64,
     /// The rest of it.
     pub message: NewRemoteMessage,
@@ -256,6 +282,8 @@ pub struct PortalRow {
     pub room_id: Option<String>,
     /// Whether everything that follows the creation of the room is done (members, state, `m.direct`).
     pub ready: bool,
+    /// What is decided for this room alone.
+    pub settings: PortalSettings,
 }
 
 /// A ghost.

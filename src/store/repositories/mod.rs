@@ -3,15 +3,22 @@
 //! Nothing found is `Ok(None)` or an empty list. Writes that may be repeated after a crash are idempotent and say whether
 //! they changed anything.
 
+mod conversation;
+
 use async_trait::async_trait;
 
 use super::{
     Accepted, GhostRow, InboxEvent, Instance, LoginRow, LoginState, MatrixEventRow, MessageLink,
-    NewOutboxRow, NewRemoteMessage, OutboxRow, PortalRow, PreKeyRow, QuarantinedEvent,
-    RemoteMessageRow, Renewal, SessionRow, SignedPreKeyRow, StoreError,
+    NewOutboxRow, NewRemoteMessage, OutboxRow, PortalRow, PortalSettings, PreKeyRow,
+    QuarantinedEvent, RemoteMessageRow, Renewal, SendStage, SessionRow, SignedPreKeyRow,
+    StatusReport, StoreError,
 };
 use crate::domain::{
     ChatId, GatekeeperId, LoginId, PortalId, PortalKey, RemoteUserId, StanzaId, Timestamp,
+};
+
+pub use conversation::{
+    ExpiryRepository, NoticeRepository, PollRepository, ReactionRepository, UploadRepository,
 };
 
 type Result<T> = std::result::Result<T, StoreError>;
@@ -42,6 +49,11 @@ pub trait StoreTxn:
     + PortalRepository
     + GhostRepository
     + LinkRepository
+    + ReactionRepository
+    + PollRepository
+    + UploadRepository
+    + NoticeRepository
+    + ExpiryRepository
     + UserRepository
     + KeyValueRepository
     + FenceRepository
@@ -106,7 +118,7 @@ pub trait LoginRepository {
         state: LoginState,
         remote_login: Option<&str>,
     ) -> Result<()>;
-    /// Deletes a login and everything that is only its own: keys, sessions, outbox, inbox, portals and their links.
+    /// Deletes a login and everything that is only its own: keys, sessions, outbox, inbox, portals and all that is in them.
     async fn delete_login(&mut self, id: LoginId) -> Result<()>;
 }
 
@@ -200,10 +212,25 @@ pub trait OutboxRepository {
         stanza_id: &StanzaId,
     ) -> Result<Option<(OutboxRow, i64)>>;
     /// Puts a message back at the end of the queue with a new payload (the same message encrypted again) and counts the retry.
+    /// What its sender was told of it stays known.
     async fn requeue(&mut self, login: LoginId, stanza_id: &StanzaId, payload: &[u8])
     -> Result<()>;
     /// How many stanzas wait for a login.
     async fn queue_length(&mut self, login: LoginId) -> Result<i64>;
+    /// When the oldest message that waits for a login was made.
+    async fn oldest_queued(&mut self, login: LoginId) -> Result<Option<Timestamp>>;
+    /// The messages of a chat that carry an event and are further than their sender was told, in order of sending.
+    async fn unreported(
+        &mut self,
+        login: LoginId,
+        chat: &ChatId,
+        limit: i64,
+    ) -> Result<Vec<StatusReport>>;
+    /// Remembers what senders were told of messages, each by its place in the order of sending. A message that is further by now
+    /// is still to be reported.
+    async fn set_reported(&mut self, reports: &[(i64, SendStage)]) -> Result<()>;
+    /// The chats that have messages of which their sender is to be told something.
+    async fn unreported_chats(&mut self) -> Result<Vec<(LoginId, ChatId)>>;
     /// Forgets sent stanzas older than `before`. How many rows went.
     async fn prune_outbox(&mut self, before: Timestamp) -> Result<u64>;
 }
@@ -220,8 +247,8 @@ pub trait RemoteInboxRepository {
         sender: &RemoteUserId,
         stanza_id: &StanzaId,
     ) -> Result<Option<bool>>;
-    /// Remembers a message. If it was seen but not decrypted and now is, the row waits again with revision 1. `false` if
-    /// nothing changed.
+    /// Remembers a message. If it was seen but not decrypted and now is, the row waits again as its next revision. `false`
+    /// if nothing changed.
     async fn put_remote_message(&mut self, message: &NewRemoteMessage) -> Result<bool>;
     /// Counts a retry asked for a message; the new count, 0 if the message is not known.
     async fn count_retry(
@@ -240,9 +267,26 @@ pub trait RemoteInboxRepository {
         chat: &ChatId,
         limit: i64,
     ) -> Result<Vec<RemoteMessageRow>>;
-    /// Marks a form of a message as handled (its plaintext is dropped, its id stays known). `false` if it was not waiting in
-    /// that revision.
-    async fn finish_message(&mut self, seq: i64, revision: i64) -> Result<bool>;
+    /// Marks a form of a message as handled: its id stays known, its plaintext is dropped, or with `keep` stays for
+    /// [`revise_message`](Self::revise_message). `false` if it was not waiting in that revision.
+    async fn finish_message(&mut self, seq: i64, revision: i64, keep: bool) -> Result<bool>;
+    /// A handled message whose plaintext was kept.
+    async fn kept_message(
+        &mut self,
+        login: LoginId,
+        chat: &ChatId,
+        sender: &RemoteUserId,
+        stanza_id: &StanzaId,
+    ) -> Result<Option<RemoteMessageRow>>;
+    /// Lets a kept message wait again, as its next revision with a new plaintext. `false` if there is none.
+    async fn revise_message(
+        &mut self,
+        login: LoginId,
+        chat: &ChatId,
+        sender: &RemoteUserId,
+        stanza_id: &StanzaId,
+        plaintext: &[u8],
+    ) -> Result<bool>;
     /// Forgets handled messages older than `before`. How many rows went.
     async fn prune_remote_inbox(&mut self, before: Timestamp) -> Result<u64>;
 }
@@ -264,6 +308,8 @@ pub trait PortalRepository {
     async fn set_portal_room(&mut self, id: PortalId, room_id: Option<&str>) -> Result<()>;
     /// Stores that everything that follows the creation of the room is done.
     async fn set_portal_ready(&mut self, id: PortalId, ready: bool) -> Result<()>;
+    /// Stores what is decided for the room of a portal alone.
+    async fn set_portal_settings(&mut self, id: PortalId, settings: &PortalSettings) -> Result<()>;
     /// How many rooms there are that have a portal, and one of them.
     async fn portal_rooms(&mut self) -> Result<Vec<String>>;
 }
@@ -307,6 +353,10 @@ pub trait LinkRepository {
         portal: PortalId,
         stanza_ids: &[StanzaId],
     ) -> Result<Option<MessageLink>>;
+    /// The latest link in the room, whoever wrote the message.
+    async fn newest_link(&mut self, portal: PortalId) -> Result<Option<MessageLink>>;
+    /// Forgets which messages an event is.
+    async fn delete_links(&mut self, portal: PortalId, event_id: &str) -> Result<()>;
     /// The messages of the other side up to and including an event that have no read receipt sent yet, oldest first.
     async fn unread_up_to(&mut self, portal: PortalId, event_id: &str) -> Result<Vec<MessageLink>>;
     /// Remembers that the messages up to and including an event have been reported as read.
