@@ -6,6 +6,7 @@
 //! not worth keeping: who writes, who is there ([`signals`]), and which notice counts failures ([`refusals`]).
 
 mod changes;
+mod choices;
 mod connections;
 mod context;
 mod expiry;

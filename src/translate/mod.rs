@@ -4,10 +4,12 @@
 //! [`Unbridgeable`](crate::domain::Unbridgeable) with the sentence its sender is told. What a translation needs to know of the
 //! other side is looked up before by what [`targets`] and [`mentioned`] name, and given in a context.
 
+mod duration;
 mod text;
 mod to_matrix;
 mod to_network;
 
+pub use duration::duration;
 pub use text::{clean_name, clean_text, split_text};
 pub use to_matrix::{
     Appearance, MatrixContext, MatrixEvent, MediaAtMatrix, Thumbnail, bridge_notice, mentioned,

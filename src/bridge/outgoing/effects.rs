@@ -3,13 +3,21 @@
 use ruma::OwnedRoomId;
 use serde_json::Value;
 
-use super::super::{
-    changes::Change,
-    context::{Bridge, BridgeError, PortalRoute, event_id},
+use super::{
+    super::{
+        changes::Change,
+        context::{Bridge, BridgeError, PortalRoute, event_id},
+        rooms::open_room,
+    },
+    Item,
 };
 use crate::{
-    domain::{MessageRef, OutgoingContent, StanzaId},
+    domain::{
+        ChatId, LoginId, MessageContext, MessageRef, Outgoing, OutgoingContent, StanzaId,
+    },
+    network::Origin,
     store::{InboxEvent, PollOption, PollRow, ReactionRow},
+    translate::{bridge_notice, duration},
 };
 
 impl Bridge {
@@ -69,6 +77,56 @@ impl Bridge {
             }
             _ => Vec::new(),
         })
+    }
+
+    /// Has messages of a chat disappear after so many seconds on both sides from now on, or not any more (0). The room is told.
+    ///
+    /// # Errors
+    /// Why it could not be said to the other side.
+    pub async fn set_timer(
+        &self,
+        login: LoginId,
+        chat: &ChatId,
+        seconds: u32,
+    ) -> Result<(), BridgeError> {
+        let route = self.open_portal(login, chat).await?;
+        let room_id = open_room(&route)?;
+        let text = match seconds {
+            0 => "New messages of this chat stay, on both sides.".to_owned(),
+            _ => format!(
+                "New messages of this chat disappear after {}, on both sides.",
+                duration(seconds)
+            ),
+        };
+        let now = self.now().0.to_string();
+        let txn_id = self.effect_id(&["timer", room_id.as_str(), &now]);
+        let notice = self
+            .notify(&room_id, &txn_id, &bridge_notice(&text, None))
+            .await?;
+        let event_id = notice.map_or(txn_id, |event| event.to_string());
+        let mut settings = route.portal.settings.clone();
+        settings.expires_after = (seconds > 0).then_some(seconds);
+        let message = Outgoing {
+            chat: chat.clone(),
+            id: self.stanza_id(&event_id, 0),
+            content: OutgoingContent::Timer { seconds },
+            context: MessageContext::default(),
+        };
+        let origin = Origin {
+            portal: route.portal.id,
+            event_id: event_id.clone(),
+            part: -1,
+        };
+        let item = Item {
+            // No event of the inbox: there is none of this number.
+            seq: 0,
+            event_id,
+            messages: vec![(message, origin)],
+            changes: vec![Change::Settings(route.portal.id, settings)],
+        };
+        self.commit_items(&room_id, vec![item]).await?;
+        self.forget_route(Some(&room_id), Some(&(login, chat.clone())));
+        Ok(())
     }
 
     /// Takes an event out of a room as the bot; that it may not is no reason to stop.
