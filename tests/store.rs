@@ -25,8 +25,14 @@ mod outbox;
 mod place;
 #[path = "store/portals.rs"]
 mod portals;
+#[path = "store/reactions.rs"]
+mod reactions;
 #[path = "store/remote_inbox.rs"]
 mod remote_inbox;
+#[path = "store/reports.rs"]
+mod reports;
+#[path = "store/rooms.rs"]
+mod rooms;
 #[path = "store/sealed.rs"]
 mod sealed;
 #[path = "store/signal.rs"]
@@ -92,6 +98,9 @@ store_tests! {
         keeps_order_and_notices,
         counts_retries,
         forgets_handled_messages_but_not_waiting_ones,
+        a_kept_message_waits_again_with_a_new_plaintext,
+        only_the_message_that_is_meant_is_revised,
+        every_notice_is_read_as_it_was_written,
     }
     portals {
         a_portal_is_made_once,
@@ -106,10 +115,35 @@ store_tests! {
         reads_up_to_an_event_once,
         a_late_message_of_the_same_second_is_still_unread,
         finds_the_newest_of_messages_of_one_second,
+        the_newest_is_the_last_one_of_its_room,
+        forgets_an_event_with_all_its_parts,
+    }
+    reactions {
+        a_person_has_one_reaction_to_a_message,
+        reactions_of_others_and_to_others_are_apart,
+        a_poll_is_found_both_ways_and_stays_as_it_is,
+        a_poll_of_the_login_without_a_secret_is_kept,
+    }
+    reports {
+        every_stage_is_to_be_reported_once,
+        a_later_stage_is_not_swallowed,
+        a_refusal_is_reported_with_its_reason,
+        a_retry_is_not_reported_as_sent_again_but_its_refusal_is,
+        reports_are_of_one_chat_in_order_and_only_of_events,
+        tells_since_when_messages_wait,
+    }
+    rooms {
+        keeps_what_is_decided_for_a_room,
+        settings_of_another_version_are_read,
+        a_file_keeps_the_address_it_was_given_first,
+        forgets_old_uploads,
+        keeps_the_newest_form_of_a_notice,
+        tells_what_disappears_in_its_order,
     }
     sealed {
         nothing_secret_can_be_read_at_rest,
         a_row_moved_elsewhere_does_not_open,
+        a_poll_or_reaction_moved_elsewhere_does_not_open,
         another_key_is_refused,
     }
     commit {
@@ -131,6 +165,7 @@ store_tests! {
         what_is_written_is_there_after_opening_again,
         a_database_of_a_newer_program_is_refused,
         migrating_does_not_take_over,
+        a_database_of_the_first_version_is_taken_along,
     }
 }
 

@@ -1,6 +1,9 @@
 //! Which event is which message.
 
-use drawbridge::{domain::Timestamp, store::MessageLink};
+use drawbridge::{
+    domain::{PortalId, Timestamp},
+    store::MessageLink,
+};
 
 use crate::place::{NOW, PORTAL, Place, stanza, step, user};
 
@@ -95,5 +98,37 @@ pub(crate) async fn finds_the_newest_of_messages_of_one_second(place: Place) {
     });
     assert_eq!(newest.map(|link| link.event_id).as_deref(), Some("$e3"));
     assert!(step!(db, txn => txn.newest_own(PORTAL, &[]).await).is_none());
+    db.close().await;
+}
+
+pub(crate) async fn the_newest_is_the_last_one_of_its_room(place: Place) {
+    let db = place.open().await;
+    assert_eq!(step!(db, txn => txn.newest_link(PORTAL).await), None);
+    step!(db, txn => {
+        txn.put_link(&link("$1", "m1", 0, 9)).await?;
+        txn.put_link(&MessageLink { sender: None, ..link("$2", "m2", 0, 0) }).await?;
+        txn.put_link(&MessageLink { portal: PortalId(71), ..link("$3", "m3", 0, 0) }).await
+    });
+    let newest = step!(db, txn => txn.newest_link(PORTAL).await).unwrap();
+    assert_eq!((newest.event_id.as_str(), newest.sender), ("$2", None));
+    db.close().await;
+}
+
+pub(crate) async fn forgets_an_event_with_all_its_parts(place: Place) {
+    let db = place.open().await;
+    step!(db, txn => {
+        txn.put_link(&link("$1", "m1", 0, 0)).await?;
+        txn.put_link(&link("$2", "m2", 0, 0)).await?;
+        txn.put_link(&link("$2", "m3", 1, 0)).await?;
+        txn.put_link(&MessageLink { portal: PortalId(71), ..link("$2", "m2", 0, 0) }).await?;
+        txn.delete_links(PORTAL, "$2").await
+    });
+    assert!(step!(db, txn => txn.links_by_event(PORTAL, "$2").await).is_empty());
+    let newest = step!(db, txn => txn.newest_link(PORTAL).await);
+    assert_eq!(newest, Some(link("$1", "m1", 0, 0)));
+    assert_eq!(
+        step!(db, txn => txn.links_by_event(PortalId(71), "$2").await).len(),
+        1
+    );
     db.close().await;
 }

@@ -1,13 +1,19 @@
 //! Logins and everything that is theirs.
 
 use drawbridge::{
-    domain::{LoginId, PortalKey},
-    store::{Lane, LoginState, PreKeyRow, StoreError},
+    domain::{LoginId, PortalId, PortalKey},
+    store::{ExpiryRow, Lane, LoginState, NoticeRow, PollRow, PreKeyRow, ReactionRow, StoreError},
 };
 
-use crate::place::{
-    LOGIN, NOW, PORTAL, Place, chat, gatekeeper, incoming, login, outgoing, stanza, step, user,
+use crate::{
+    place::{
+        LOGIN, NOW, PORTAL, Place, chat, gatekeeper, incoming, login, outgoing, stanza, step, user,
+    },
+    reactions::{poll, reaction},
 };
+
+/// The portal of another login.
+const OTHER: PortalId = PortalId(71);
 
 pub(crate) async fn finds_a_login_by_everything_it_has(place: Place) {
     let db = place.open().await;
@@ -77,6 +83,10 @@ pub(crate) async fn deletes_a_login_with_all_that_is_its_own(place: Place) {
     step!(db, txn => txn.insert_login(&login(LoginId(8), "other")).await);
     step!(db, txn => txn.put_session(LoginId(8), "a.0", b"kept").await);
     step!(db, txn => {
+        let key = PortalKey { login: Some(LoginId(8)), ..key() };
+        txn.ensure_portal(&key, OTHER).await
+    });
+    step!(db, txn => {
         txn.put_session(LOGIN, "a.0", b"record").await?;
         txn.put_identity(LOGIN, "a.0", &[5; 33]).await?;
         let prekey = PreKeyRow { id: 1, record: vec![1], uploaded: false };
@@ -86,7 +96,15 @@ pub(crate) async fn deletes_a_login_with_all_that_is_its_own(place: Place) {
         let sent = txn.queued(LOGIN, 0, 1).await?.first().map_or(0, |row| row.seq);
         txn.acknowledged(LOGIN, &stanza("sent"), sent, NOW).await?;
         txn.queue(&outgoing("waits")).await?;
-        txn.put_remote_message(&incoming("in")).await
+        txn.put_remote_message(&incoming("in")).await?;
+        for portal in [PORTAL, OTHER] {
+            txn.put_reaction(&ReactionRow { portal, ..reaction("m", "$r", "👍") }).await?;
+            txn.put_poll(&PollRow { portal, ..poll("p") }).await?;
+            txn.put_expiry(&ExpiryRow { portal, event_id: "$e".to_owned(), at: NOW }).await?;
+            let notice = NoticeRow { event_id: "$n".to_owned(), text: "a notice".to_owned() };
+            txn.put_notice(portal, "about", &notice).await?;
+        }
+        Ok(())
     });
     step!(db, txn => txn.delete_login(LOGIN).await);
     assert!(step!(db, txn => txn.login(LOGIN).await).is_none());
@@ -102,6 +120,15 @@ pub(crate) async fn deletes_a_login_with_all_that_is_its_own(place: Place) {
     let known = step!(db, txn =>
         txn.remote_message_known(LOGIN, &chat(1), &user(1), &stanza("in")).await);
     assert_eq!(known, None);
+    for (portal, kept) in [(PORTAL, false), (OTHER, true)] {
+        let found = step!(db, txn => Ok([
+            txn.reaction_by_event(portal, "$r").await?.is_some(),
+            txn.poll_by_event(portal, "$poll-p").await?.is_some(),
+            txn.notice(portal, "about").await?.is_some(),
+            txn.expired(NOW, 9).await?.iter().any(|row| row.portal == portal),
+        ]));
+        assert_eq!(found, [kept; 4]);
+    }
     assert_eq!(step!(db, txn => txn.sessions(LoginId(8)).await).len(), 1);
     db.close().await;
 }

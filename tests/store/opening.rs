@@ -1,8 +1,51 @@
 //! Opening and migrating.
 
-use drawbridge::store::{self, StoreError};
+use std::path::Path;
 
-use crate::place::{LOGIN, Place, login, step};
+use drawbridge::store::{self, MessageLink, PortalSettings, SendStage, StoreError};
+use sqlx::{Connection as _, PgConnection, SqliteConnection, migrate::Migrator};
+
+use crate::place::{LOGIN, NOW, PORTAL, Place, chat, incoming, login, stanza, step};
+
+/// What a database of the first version may hold that needs no key to write.
+const FIRST_ROWS: &str = "
+    INSERT INTO portals (id, gatekeeper, chat, login, room_id, ready)
+        VALUES (70, 'whatsapp', '1@s.whatsapp.net', 7, '!r:example.org', TRUE);
+    INSERT INTO links (portal, event_id, part, stanza_id, sender, sent_at, read_sent)
+        VALUES (70, '$event-sent', 0, 'sent', '', 1700000000000, FALSE);
+    INSERT INTO outbox (login, stanza_id, chat, kind, payload, portal, event_id, part, created_at, state, retries, reason)
+        VALUES (7, 'sent', '1@s.whatsapp.net', 'message', '', 70, '$event-sent', 0, 1700000000000, 1, 0, NULL),
+        (7, 'refused', '1@s.whatsapp.net', 'message', '', 70, '$event-refused', 0, 1700000000000, 2, 0, 'gone'),
+        (7, 'delivered', '1@s.whatsapp.net', 'message', '', 70, '$event-delivered', 0, 1700000000000, 3, 0, NULL),
+        (7, 'waits', '1@s.whatsapp.net', 'message', 'ready', 70, '$event-waits', 0, 1700000000000, 0, 0, NULL);
+    INSERT INTO remote_messages (login, chat, sender, stanza_id, ciphertext_hash, decrypted, sent_at, received_at, revision, retries, state)
+        VALUES (7, '1@s.whatsapp.net', '1@s.whatsapp.net', 'm', '', FALSE, 1700000000000, 1700000000000, 0, 1, 1);";
+
+/// Makes the database as the first version of the program made it.
+async fn make_first(place: &Place) {
+    let engine = if place.is_sqlite() {
+        "sqlite"
+    } else {
+        "postgres"
+    };
+    let all = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("migrations")
+        .join(engine);
+    let first = tempfile::tempdir().unwrap();
+    let name = "0001_initial.sql";
+    std::fs::copy(all.join(name), first.path().join(name)).unwrap();
+    let migrator = Migrator::new(first.path()).await.unwrap();
+    if place.is_sqlite() {
+        let uri = format!("{}?mode=rwc", place.uri);
+        let mut connection = SqliteConnection::connect(&uri).await.unwrap();
+        migrator.run(&mut connection).await.unwrap();
+        connection.close().await.unwrap();
+    } else {
+        let mut connection = PgConnection::connect(&place.uri).await.unwrap();
+        migrator.run(&mut connection).await.unwrap();
+    }
+    place.sql(FIRST_ROWS).await;
+}
 
 pub(crate) async fn what_is_written_is_there_after_opening_again(place: Place) {
     let db = place.open().await;
@@ -36,5 +79,49 @@ pub(crate) async fn migrating_does_not_take_over(place: Place) {
     let db = place.open().await;
     store::migrate(&place.uri, &place.key).await.unwrap();
     step!(db, txn => txn.set_value("k", "v").await);
+    db.close().await;
+}
+
+pub(crate) async fn a_database_of_the_first_version_is_taken_along(place: Place) {
+    make_first(&place).await;
+    let db = place.open().await;
+    let portal = step!(db, txn => txn.portal_by_room("!r:example.org").await).unwrap();
+    assert_eq!((portal.id, portal.ready), (PORTAL, true));
+    assert_eq!(portal.settings, PortalSettings::default());
+    let link = step!(db, txn => txn.newest_link(PORTAL).await);
+    let expected = MessageLink {
+        portal: PORTAL,
+        event_id: "$event-sent".to_owned(),
+        stanza_id: stanza("sent"),
+        sender: None,
+        part: 0,
+        sent_at: NOW,
+    };
+    assert_eq!(link, Some(expected));
+    // Nobody is told of what was over before, but of how it goes on.
+    assert!(step!(db, txn => txn.unreported_chats().await).is_empty());
+    let waiting = step!(db, txn => txn.queued(LOGIN, 0, 9).await);
+    assert_eq!(waiting.len(), 1);
+    assert_eq!(waiting[0].row.payload, b"ready");
+    let seq = waiting[0].seq;
+    step!(db, txn => {
+        txn.delivered(LOGIN, &stanza("sent")).await?;
+        txn.acknowledged(LOGIN, &stanza("waits"), seq, NOW).await
+    });
+    let reports: Vec<_> = step!(db, txn => txn.unreported(LOGIN, &chat(1), 9).await)
+        .into_iter()
+        .map(|report| (report.event_id, report.stage))
+        .collect();
+    assert_eq!(
+        reports,
+        [
+            ("$event-sent".to_owned(), SendStage::Delivered),
+            ("$event-waits".to_owned(), SendStage::Sent)
+        ]
+    );
+    // A message that could not be read then takes its placeholder's place.
+    assert!(step!(db, txn => txn.put_remote_message(&incoming("m")).await));
+    let message = step!(db, txn => txn.waiting_messages(LOGIN, &chat(1), 9).await);
+    assert_eq!((message.len(), message[0].revision), (1, 1));
     db.close().await;
 }

@@ -134,3 +134,114 @@ pub(crate) async fn forgets_handled_messages_but_not_waiting_ones(place: Place) 
     );
     db.close().await;
 }
+
+pub(crate) async fn a_kept_message_waits_again_with_a_new_plaintext(place: Place) {
+    let db = place.open().await;
+    step!(db, txn => txn.put_remote_message(&incoming("m")).await);
+    let seq = step!(db, txn => txn.waiting_messages(LOGIN, &chat(1), 9).await)[0].seq;
+    // Nothing is kept of what still waits.
+    let kept = step!(db, txn => txn.kept_message(LOGIN, &chat(1), &user(1), &stanza("m")).await);
+    assert_eq!(kept, None);
+    assert!(
+        !step!(db, txn => txn.revise_message(LOGIN, &chat(1), &user(1), &stanza("m"), b"x").await)
+    );
+    assert!(step!(db, txn => txn.finish_message(seq, 0, true).await));
+    assert!(step!(db, txn => txn.waiting_chats().await).is_empty());
+    let kept = step!(db, txn => txn.kept_message(LOGIN, &chat(1), &user(1), &stanza("m")).await);
+    assert_eq!(kept.map(|row| row.message), Some(incoming("m")));
+    assert!(
+        step!(db, txn => txn.revise_message(LOGIN, &chat(1), &user(1), &stanza("m"), b"new").await)
+    );
+    let waiting = step!(db, txn => txn.waiting_messages(LOGIN, &chat(1), 9).await);
+    assert_eq!(waiting.len(), 1);
+    assert_eq!((waiting[0].seq, waiting[0].revision), (seq, 1));
+    assert_eq!(waiting[0].message.plaintext.as_deref(), Some(&b"new"[..]));
+    assert!(!step!(db, txn => txn.finish_message(seq, 0, true).await));
+    assert!(step!(db, txn => txn.finish_message(seq, 1, true).await));
+    assert!(
+        step!(db, txn => txn.revise_message(LOGIN, &chat(1), &user(1), &stanza("m"), b"3").await)
+    );
+    // Handled for good.
+    assert!(step!(db, txn => txn.finish_message(seq, 2, false).await));
+    let kept = step!(db, txn => txn.kept_message(LOGIN, &chat(1), &user(1), &stanza("m")).await);
+    assert_eq!(kept, None);
+    assert!(
+        !step!(db, txn => txn.revise_message(LOGIN, &chat(1), &user(1), &stanza("m"), b"4").await)
+    );
+    assert!(!step!(db, txn => txn.put_remote_message(&incoming("m")).await));
+    db.close().await;
+}
+
+pub(crate) async fn only_the_message_that_is_meant_is_revised(place: Place) {
+    let db = place.open().await;
+    step!(db, txn => {
+        let others = [
+            incoming("other"),
+            NewRemoteMessage { chat: chat(2), ..incoming("m") },
+            NewRemoteMessage { sender: user(2), ..incoming("m") },
+            NewRemoteMessage { login: LoginId(8), ..incoming("m") },
+            NewRemoteMessage { notice: Some(RemoteNotice::IdentityChanged), ..placeholder("notice") },
+        ];
+        for message in others.iter().chain([&incoming("m")]) {
+            txn.put_remote_message(message).await?;
+        }
+        for (login, chat) in txn.waiting_chats().await? {
+            for row in txn.waiting_messages(login, &chat, 9).await? {
+                txn.finish_message(row.seq, row.revision, true).await?;
+            }
+        }
+        Ok(())
+    });
+    assert!(step!(db, txn => txn.waiting_chats().await).is_empty());
+    let notice =
+        step!(db, txn => txn.kept_message(LOGIN, &chat(1), &user(1), &stanza("notice")).await);
+    assert_eq!(notice, None);
+    assert!(
+        step!(db, txn => txn.revise_message(LOGIN, &chat(1), &user(1), &stanza("m"), b"new").await)
+    );
+    assert_eq!(
+        step!(db, txn => txn.waiting_chats().await),
+        [(LOGIN, chat(1))]
+    );
+    let waiting = step!(db, txn => txn.waiting_messages(LOGIN, &chat(1), 9).await);
+    let revised = NewRemoteMessage {
+        plaintext: Some(b"new".to_vec()),
+        ..incoming("m")
+    };
+    assert_eq!(waiting.len(), 1);
+    assert_eq!(waiting[0].message, revised);
+    db.close().await;
+}
+
+pub(crate) async fn every_notice_is_read_as_it_was_written(place: Place) {
+    let db = place.open().await;
+    let notices = || {
+        [
+            RemoteNotice::Call {
+                video: true,
+                missed: false,
+            },
+            RemoteNotice::Gatekeeper {
+                text: "Nothing \"to\" see".to_owned(),
+            },
+            RemoteNotice::MediaGone { id: stanza("m") },
+            RemoteNotice::SendFailed {
+                event_id: "$e".to_owned(),
+                reason: "gone".to_owned(),
+            },
+        ]
+    };
+    step!(db, txn => {
+        for (n, notice) in notices().into_iter().enumerate() {
+            let row = NewRemoteMessage { notice: Some(notice), ..placeholder(&format!("{n}")) };
+            txn.put_remote_message(&row).await?;
+        }
+        Ok(())
+    });
+    let found: Vec<_> = step!(db, txn => txn.waiting_messages(LOGIN, &chat(1), 9).await)
+        .into_iter()
+        .filter_map(|row| row.message.notice)
+        .collect();
+    assert_eq!(found, notices());
+    db.close().await;
+}
