@@ -112,15 +112,12 @@ pub struct Notice {
     pub element: String,
 }
 
-/// `<receipt to=… type="server-error">` and `<notification type=…>`, which answers it.
+/// `<receipt to=… type="server-error">`
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct MediaRetry {
     /// Who is asked.
     pub to: MediaRetryTo,
-    /// The type of the notification that answers.
-    #[serde(rename = "type")]
-    pub kind: String,
 }
 
 /// Who is asked to put a file on the server again.
