@@ -32,14 +32,15 @@ pub async fn enqueue_media_request(
             .and_then(|row| row.remote_login)
             .and_then(|own| own.parse::<Jid>().ok()),
     };
-    let (Some(to), Ok(stanza_id)) = (
+    let (Some(to), Ok(of), Ok(stanza_id)) = (
         to,
+        chat.as_str().parse::<Jid>(),
         StanzaId::parse(format!("{MEDIA_REQUEST}{}", message.id)),
     ) else {
         tracing::warn!(%login, id = %message.id, "a file cannot be asked for at an unusable address");
         return Ok(());
     };
-    let request = media_retry::request(&to, chat, message, key, rand::random());
+    let request = media_retry::request(key, message, &of, rand::random()).with("to", &to);
     let payload = wire::encode(&request);
     let row = NewOutboxRow {
         login,
