@@ -6,22 +6,22 @@
 //! <notification type="mediaretry" from="…" id="the message's" t="…"><rmr jid="chat" [participant="…"]/>
 //!   <encrypt><enc_p>…</enc_p><enc_iv>…</enc_iv></encrypt></notification>      or <error code="2"/> in the place of <encrypt>
 //! ```
-//! Which types and elements the last two have is the profile's to say.
+//! Which type and element the second has is the profile's to say.
 
 use super::{Answer, time};
 use crate::{
-    domain::{LoginId, StanzaId, Timestamp},
+    domain::{ChatId, LoginId, RemoteUserId, StanzaId, Timestamp},
     network::interop::{
         notices, outbound,
         profile::Profile,
-        wire::{
-            Jid, Node,
-            media_retry::{self, RetryAnswer},
-        },
+        wire::{Jid, Node, media_retry},
     },
     signal::{Device, Ratchets},
     store::{StoreError, StoreTxn},
 };
+
+/// The type of the notification that answers the request for a file.
+pub(in crate::network::interop) const MEDIA_RETRY: &str = "mediaretry";
 
 /// The longest notice of the gatekeeper that is passed on, in characters.
 const MOST_NOTICE_CHARS: usize = 4096;
@@ -56,7 +56,7 @@ pub async fn identity_changed(
     Ok(answer)
 }
 
-/// Takes a notification of one of the profile's types.
+/// Takes a notification that is not about keys.
 ///
 /// # Errors
 /// The store's; then nothing may be acknowledged.
@@ -70,7 +70,7 @@ pub async fn notification(
     let kind = node.attr("type").unwrap_or_default();
     if kind == profile.stanzas.notice.kind {
         notice(txn, login, node, profile, now).await
-    } else if kind == profile.stanzas.media_retry.kind {
+    } else if kind == MEDIA_RETRY {
         media_answer(txn, login, node, now).await
     } else {
         Ok(Answer::ack(node))
@@ -128,7 +128,7 @@ async fn media_answer(
     now: Timestamp,
 ) -> Result<Answer, StoreError> {
     let mut answer = Answer::ack(node);
-    let Some((id, chat, sender)) = media_retry::subject(node) else {
+    let Some((id, chat, sender)) = subject(node) else {
         tracing::warn!(%login, "an answer about a file names no message");
         return Ok(answer);
     };
@@ -140,25 +140,37 @@ async fn media_answer(
     let Some(key) = media_retry::media_key(&plaintext) else {
         return Ok(answer);
     };
-    let revised = match media_retry::read_answer(node, &key) {
-        RetryAnswer::Path(path) => media_retry::with_path(&plaintext, &path),
-        RetryAnswer::Gone => None,
-        RetryAnswer::Unreadable => {
-            tracing::warn!(%login, %id, "an answer about a file cannot be read");
-            return Ok(answer);
-        }
+    let Some(found) = media_retry::read_answer(node, &key) else {
+        tracing::warn!(%login, %id, "an answer about a file cannot be read");
+        return Ok(answer);
     };
-    let place = (chat.clone(), sender.clone());
+    let revised = found.and_then(|path| media_retry::with_path(&plaintext, &path));
     if let Some(plaintext) = revised {
         txn.revise_message(login, &chat, &sender, &id, &plaintext)
             .await?;
         answer.chat = Some(chat);
     } else {
         let when = node.attr("t").unwrap_or_default();
-        if let Some(notice) = notices::media_gone(login, place, id, &when, now) {
+        let notice = notices::media_gone(login, (chat, sender), id, &when, now);
+        if let Some(notice) = notice {
             txn.put_remote_message(&notice).await?;
             answer.chat = Some(notice.chat);
         }
     }
     Ok(answer)
+}
+
+/// The message an answer about a file is for. A user can answer for the own chat alone.
+fn subject(node: &Node) -> Option<(StanzaId, ChatId, RemoteUserId)> {
+    let id = StanzaId::parse(node.attr("id")?.into_owned()).ok()?;
+    let about = node.find("rmr");
+    let from = node.jid("from");
+    let said = about.and_then(|about| about.jid("jid"));
+    let chat = match from {
+        Some(from @ Jid::User { .. }) => from,
+        _ => said?,
+    };
+    let participant = about.and_then(|about| about.jid("participant"));
+    let (chat, sender) = notices::member(&chat, participant.as_ref())?;
+    Some((id, chat, sender))
 }
