@@ -31,8 +31,9 @@ pub(super) struct Signals {
 impl Signals {
     pub(super) fn typing(&self, chat: Jid, state: Typing) {
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        match waiting.typing.iter_mut().find(|(known, _)| *known == chat) {
-            Some((_, known)) => *known = state,
+        let known = waiting.typing.iter().position(|(known, _)| *known == chat);
+        match known {
+            Some(place) => waiting.typing[place].1 = state,
             None if waiting.typing.len() < MOST => waiting.typing.push((chat, state)),
             None => {}
         }

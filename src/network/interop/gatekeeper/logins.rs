@@ -60,7 +60,11 @@ impl Gatekeeper {
     }
 
     /// The user that is meant, with a session.
-    pub(super) async fn find(&self, login: LoginId, input: &str) -> Result<RemoteUserId, NetworkError> {
+    pub(super) async fn find(
+        &self,
+        login: LoginId,
+        input: &str,
+    ) -> Result<RemoteUserId, NetworkError> {
         let profile = &self.context.profile;
         let user = address_book::parse(input, &profile.user_server, profile.user_names)
             .map_err(|error| NetworkError::NoSuchUser(error.to_string()))?;

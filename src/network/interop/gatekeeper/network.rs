@@ -135,7 +135,7 @@ impl Network for Gatekeeper {
         voter: &RemoteUserId,
         vote: &EncryptedVote,
     ) -> Option<Vec<usize>> {
-        wire::message::poll::open(own, poll, voter, vote)
+        wire::poll::open(own, poll, voter, vote)
     }
 
     async fn host(

@@ -1,13 +1,13 @@
 //! A received file: its ciphertext fetched from the gatekeeper onto the disk and checked, then decrypted as it is read.
 
-use std::{io, sync::Arc, time::Duration};
+use std::{io::SeekFrom, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use futures_util::{StreamExt as _, stream};
 use reqwest::{Response, StatusCode};
 use tokio::{
     fs,
-    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    io::{AsyncReadExt as _, AsyncSeekExt as _, AsyncWriteExt as _, Take},
     time::Instant,
 };
 use url::Url;
@@ -30,6 +30,12 @@ const SLACK: u64 = 1024 * 1024;
 /// A server that gives less than this in the time it may give nothing is too slow.
 const SLOWEST: u64 = 128 * 1024;
 
+/// Bytes of a block of the cipher.
+const BLOCK: u64 = 16;
+
+/// Bytes of the MAC behind the ciphertext.
+const MAC: u64 = 10;
+
 /// The longest path that is taken.
 const LONGEST_PATH: usize = 2048;
 
@@ -43,7 +49,7 @@ pub(in crate::network::interop) async fn fetch(
     limit: u64,
 ) -> Result<FetchedFile, MediaError> {
     let url = address(&context.profile.media_url, &file.path)
-        .ok_or(MediaError::Corrupt("its address"))?;
+        .ok_or(MediaError::Corrupt("its address is malformed"))?;
     if file.size > limit {
         return Err(MediaError::TooLarge { limit });
     }
@@ -69,11 +75,16 @@ pub(in crate::network::interop) async fn fetch(
         .map_err(MediaError::Disk)?;
     let checker = Checker::new(&file.key, kind);
     let checker = receive(response, disk, checker, &cap, patience).await?;
-    let size = checker.finish(&file.encrypted_sha256).map_err(corrupt)?;
-    let (work, key, sha256) = (Arc::new(work), file.key.clone(), file.sha256);
+    let ciphertext = Ciphertext {
+        work: Arc::new(work),
+        length: checker.finish(&file.encrypted_sha256).map_err(corrupt)?,
+        key: file.key.clone(),
+        kind,
+        sha256: file.sha256,
+    };
     Ok(FetchedFile {
-        size,
-        open: Arc::new(move || decrypted(work.clone(), &key, kind, sha256)),
+        size: ciphertext.size().await?,
+        open: Arc::new(move || ciphertext.clone().bytes()),
     })
 }
 
@@ -92,7 +103,7 @@ impl Cap {
             return Err(MediaError::TooLarge { limit: self.limit });
         }
         if length > self.announced {
-            return Err(MediaError::Corrupt("its length"));
+            return Err(MediaError::Corrupt("it is longer than was said"));
         }
         Ok(())
     }
@@ -100,7 +111,10 @@ impl Cap {
 
 /// The length of a ciphertext with its padding and MAC.
 fn encrypted_size(size: u64) -> u64 {
-    (size / 16).saturating_add(1).saturating_mul(16).saturating_add(10)
+    (size / BLOCK)
+        .saturating_add(1)
+        .saturating_mul(BLOCK)
+        .saturating_add(MAC)
 }
 
 /// Where a path of a message leads: below the profile's address, whatever is in it.
@@ -110,8 +124,8 @@ fn address(base: &Url, path: &str) -> Option<Url> {
         let segment = segment.to_ascii_lowercase().replace("%2e", ".");
         segment == "." || segment == ".."
     });
-    let text = path.len() <= LONGEST_PATH
-        && path.bytes().all(|b| b.is_ascii_graphic() && b != b'\\');
+    let text =
+        path.len() <= LONGEST_PATH && path.bytes().all(|b| b.is_ascii_graphic() && b != b'\\');
     if !text || climbs || !path.starts_with('/') || path.starts_with("//") || path.contains('#') {
         return None;
     }
@@ -120,11 +134,7 @@ fn address(base: &Url, path: &str) -> Option<Url> {
     url.as_str().starts_with(&format!("{base}/")).then_some(url)
 }
 
-async fn request(
-    context: &Context,
-    url: Url,
-    patience: Duration,
-) -> Result<Response, MediaError> {
+async fn request(context: &Context, url: Url, patience: Duration) -> Result<Response, MediaError> {
     let asked = context.http.get(url.clone()).send();
     let response = tokio::time::timeout(patience, asked)
         .await
@@ -193,53 +203,78 @@ async fn receive(
 }
 
 fn corrupt(fault: MediaFault) -> MediaError {
-    MediaError::Corrupt(match fault {
-        MediaFault::Mac => "its MAC",
-        _ => "its hash",
-    })
+    MediaError::Corrupt(fault.as_str())
 }
 
-/// A fetched file as it is decrypted. The last of it comes only if the whole is what was announced.
-fn decrypted(
+/// What is to be decrypted: all but the MAC.
+#[derive(Clone)]
+struct Ciphertext {
     work: Arc<WorkFile>,
-    key: &MediaKey,
+    length: u64,
+    key: MediaKey,
     kind: MediaKind,
+    /// The hash of the file.
     sha256: [u8; 32],
-) -> ByteStream {
-    let decryptor = Decryptor::new(key, kind);
-    let begin = Reading::Opening { work, decryptor };
-    stream::try_unfold(begin, move |reading| reading.next(sha256)).boxed()
+}
+
+impl Ciphertext {
+    /// The size of the file, which its last block tells.
+    async fn size(&self) -> Result<u64, MediaError> {
+        let from = self.length.saturating_sub(2 * BLOCK);
+        let read = async {
+            let mut file = fs::File::open(self.work.path()).await?;
+            file.seek(SeekFrom::Start(from)).await?;
+            let mut blocks = Vec::new();
+            file.take(self.length - from)
+                .read_to_end(&mut blocks)
+                .await?;
+            Ok(blocks)
+        };
+        let mut blocks = read.await.map_err(MediaError::Disk)?;
+        // The block before it is all that the last one needs; it comes out only when another follows.
+        blocks.extend_from_slice(&[0; BLOCK as usize]);
+        let plain = Decryptor::new(&self.key, self.kind).update(&blocks);
+        let padding = u64::from(plain.last().copied().unwrap_or(0));
+        if !(1..=BLOCK).contains(&padding) {
+            return Err(corrupt(MediaFault::Padding));
+        }
+        Ok(self.length - padding)
+    }
+
+    /// The file as it is decrypted. The last of it comes only if the whole is what was announced.
+    fn bytes(self) -> ByteStream {
+        let decryptor = Decryptor::new(&self.key, self.kind);
+        let begin = Reading::Opening(self, decryptor);
+        stream::try_unfold(begin, Reading::next).boxed()
+    }
 }
 
 /// How far the reading of a file is.
 enum Reading {
-    Opening {
-        work: Arc<WorkFile>,
-        decryptor: Decryptor,
-    },
-    Open(Open),
+    Opening(Ciphertext, Decryptor),
+    Open(Box<Open>),
     Over,
 }
 
 /// A file that is being read.
 struct Open {
-    file: fs::File,
+    /// Keeps the file on the disk.
+    of: Ciphertext,
+    file: Take<fs::File>,
     decryptor: Decryptor,
     /// What was decrypted last, held back until more is.
     held: Vec<u8>,
-    /// Keeps the file on the disk.
-    _work: Arc<WorkFile>,
 }
 
 impl Reading {
-    async fn next(self, sha256: [u8; 32]) -> io::Result<Option<(Bytes, Self)>> {
+    async fn next(self) -> std::io::Result<Option<(Bytes, Self)>> {
         let mut open = match self {
-            Self::Opening { work, decryptor } => Open {
-                file: fs::File::open(work.path()).await?,
+            Self::Opening(of, decryptor) => Box::new(Open {
+                file: fs::File::open(of.work.path()).await?.take(of.length),
+                of,
                 decryptor,
                 held: Vec::new(),
-                _work: work,
-            },
+            }),
             Self::Open(open) => open,
             Self::Over => return Ok(None),
         };
@@ -247,11 +282,17 @@ impl Reading {
         loop {
             let count = open.file.read(&mut buffer).await?;
             if count == 0 {
-                let rest = open.decryptor.finish(&sha256).map_err(|_| {
-                    io::Error::new(io::ErrorKind::InvalidData, "the file's hash is another")
-                })?;
-                open.held.extend_from_slice(&rest);
-                return Ok((!open.held.is_empty()).then(|| (open.held.into(), Self::Over)));
+                let Open {
+                    of,
+                    decryptor,
+                    mut held,
+                    ..
+                } = *open;
+                let rest = decryptor
+                    .finish(&of.sha256)
+                    .map_err(|fault| std::io::Error::new(std::io::ErrorKind::InvalidData, fault))?;
+                held.extend_from_slice(&rest);
+                return Ok((!held.is_empty()).then(|| (held.into(), Self::Over)));
             }
             let plain = open.decryptor.update(&buffer[..count]);
             if plain.is_empty() {
