@@ -5,8 +5,12 @@
 mod enlisting;
 #[path = "wire/enlistment.rs"]
 mod enlistment;
+#[path = "wire/files.rs"]
+mod files;
 #[path = "wire/media.rs"]
 mod media;
+#[path = "wire/memory.rs"]
+mod memory;
 #[path = "wire/message.rs"]
 mod message;
 #[path = "wire/noise.rs"]
@@ -17,6 +21,8 @@ mod partner;
 mod profile;
 #[path = "wire/properties.rs"]
 mod properties;
+#[path = "wire/server.rs"]
+mod server;
 #[path = "wire/signing.rs"]
 mod signing;
 #[path = "wire/stanzas.rs"]
