@@ -270,7 +270,9 @@ impl Bridge {
             return Ok(());
         };
         let txn_id = self.effect_id(&["redact", event]);
-        match ghost.redact(place.room_id, &about, &txn_id, None).await {
+        let redacted = ghost.redact(place.room_id, &about, &txn_id, None).await;
+        fail::fail_point!("redact.after_send");
+        match redacted {
             Ok(_) => Ok(()),
             Err(error) if error.is_transient() => Err(error.into()),
             Err(error) => {

@@ -112,6 +112,7 @@ impl Bridge {
                 error if error.is_transient() => Trouble::Passing(error.to_string()),
                 error => Trouble::Lasting(error.to_string()),
             })?;
+        fail::fail_point!("host.after_store");
         Ok(OutgoingContent::Media {
             details,
             file,
