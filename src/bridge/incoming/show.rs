@@ -124,11 +124,9 @@ impl Bridge {
         if let IncomingContent::Timer { seconds } = &incoming.content {
             let mut settings = place.route.portal.settings.clone();
             settings.expires_after = (*seconds > 0).then_some(*seconds);
-            let chat = (place.route.login, place.route.portal.key.chat.clone());
             shown
                 .changes
                 .push(Change::Settings(place.route.portal.id, settings));
-            self.forget_route(Some(place.room_id), Some(&chat));
         }
         Ok(shown)
     }

@@ -101,8 +101,14 @@ impl Bridge {
             }
             match self.route(room_id).await? {
                 Route::Portal(portal) => {
-                    self.take_portal_event(room_id, &portal, &event, &parsed, &mut batch)
-                        .await?;
+                    let taken = self
+                        .take_portal_event(room_id, &portal, &event, &parsed, &mut batch)
+                        .await;
+                    if let Err(error) = taken {
+                        // What came before it need not wait for it.
+                        self.commit_items(room_id, batch).await?;
+                        return Err(error);
+                    }
                 }
                 Route::Management(owner) => {
                     self.take_command(room_id, &owner, &parsed).await?;
