@@ -5,6 +5,8 @@
 
 #[path = "e2e/bridge.rs"]
 mod bridge;
+#[path = "e2e/chat.rs"]
+mod chat;
 #[path = "e2e/chats.rs"]
 mod chats;
 #[path = "e2e/client.rs"]
@@ -21,6 +23,8 @@ mod management;
 mod outages;
 #[path = "support/postgres.rs"]
 mod postgres;
+#[path = "e2e/reader.rs"]
+mod reader;
 #[path = "e2e/story.rs"]
 mod story;
 #[path = "e2e/wait.rs"]
