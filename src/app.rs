@@ -76,6 +76,9 @@ pub enum AppError {
 /// How long to wait between two tries to reach a homeserver that is not there at the start.
 const HOMESERVER_RETRY: Duration = Duration::from_secs(2);
 
+/// How long the gatekeepers' media servers may give nothing.
+const MEDIA_PATIENCE: Duration = Duration::from_secs(30);
+
 /// The whole bridge, listening but not yet running.
 pub struct App {
     bridge: Arc<Bridge>,
@@ -141,12 +144,20 @@ impl App {
             clock: clock.clone(),
             cancel: cancel.clone(),
         });
+        let hosted = Arc::new(HostedMedia::new(config.partner.media_dir.clone()));
         let mut gatekeepers = BTreeMap::new();
         for entry in &config.gatekeepers {
             let profile = Arc::new(profile(entry, sandbox.as_ref())?);
             let sink: Arc<dyn NetworkSink> = bridge.clone();
             let gatekeeper = Gatekeeper::new(
-                GatekeeperOptions::new(entry, profile, clock.clone()),
+                GatekeeperOptions::new(
+                    entry,
+                    profile,
+                    hosted.clone(),
+                    config.partner.media_dir.with_file_name("media_work"),
+                    MEDIA_PATIENCE,
+                    clock.clone(),
+                ),
                 db.clone(),
                 signing_key.clone(),
                 http.clone(),
@@ -170,11 +181,11 @@ impl App {
         let partner_state = PartnerState::new(
             signing_key,
             gatekeepers.into_values().collect(),
+            hosted.clone(),
             &config.partner,
             &http,
             clock.clone(),
         );
-        let hosted = partner_state.media().clone();
         let partner_router = partner::router(partner_state);
         let syncer = Syncer::new(
             client.clone(),

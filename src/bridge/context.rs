@@ -143,6 +143,7 @@ pub struct Bridge {
     /// Chats whose last sends have an unknown outcome: before the next send their rooms are searched.
     pub(super) uncertain: Mutex<HashSet<(LoginId, ChatId)>>,
     pub(super) receipts: tokio::sync::mpsc::Sender<super::receipts::ReadUpTo>,
+    pub(super) signalled: tokio::sync::mpsc::Sender<super::signals::Signal>,
     /// Who writes and who is there, as passed on last.
     pub(super) signals: Signals,
     /// The last notice of a failure in each room, while it counts further ones.
@@ -158,6 +159,7 @@ impl Bridge {
     #[must_use]
     pub fn new(parts: BridgeParts) -> Arc<Self> {
         let (receipts, received) = tokio::sync::mpsc::channel(1024);
+        let (signalled, signals) = tokio::sync::mpsc::channel(256);
         let bridge = Arc::new_cyclic(|this: &Weak<Self>| {
             let rooms = {
                 let this = this.clone();
@@ -207,6 +209,7 @@ impl Bridge {
                 abandoned: Mutex::default(),
                 uncertain: Mutex::default(),
                 receipts,
+                signalled,
                 signals: Signals::default(),
                 refusals: Mutex::default(),
                 connection_states: Mutex::default(),
@@ -217,6 +220,10 @@ impl Bridge {
         tokio::spawn(super::receipts::report_reads(
             Arc::downgrade(&bridge),
             received,
+        ));
+        tokio::spawn(super::signals::pass_signals(
+            Arc::downgrade(&bridge),
+            signals,
         ));
         bridge
     }

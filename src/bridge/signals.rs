@@ -2,12 +2,13 @@
 
 use std::{
     collections::{HashMap, HashSet},
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, Weak},
     time::{Duration, Instant},
 };
 
 use ruma::{OwnedRoomId, OwnedUserId, UserId};
 use serde_json::Value;
+use tokio::sync::mpsc::Receiver;
 
 use super::context::{Bridge, PortalRoute, Route, lock};
 use crate::{
@@ -33,6 +34,31 @@ pub(super) struct Signals {
     present: Mutex<HashMap<String, bool>>,
 }
 
+/// What a homeserver tells.
+#[derive(Debug)]
+pub(super) enum Signal {
+    /// Who writes in a room.
+    Typing(OwnedRoomId, HashSet<OwnedUserId>),
+    /// Whether somebody is there.
+    Presence(OwnedUserId, bool),
+}
+
+/// Passes on what the homeserver tells, one after the other so that the last one counts, until the bridge is gone.
+pub(super) async fn pass_signals(bridge: Weak<Bridge>, mut signals: Receiver<Signal>) {
+    while let Some(signal) = signals.recv().await {
+        let Some(bridge) = bridge.upgrade() else {
+            return;
+        };
+        bridge.pass_signal(signal).await;
+    }
+}
+
+fn signal_in(event: &Value) -> Option<Signal> {
+    typing_in(event)
+        .map(|(room_id, users)| Signal::Typing(room_id, users))
+        .or_else(|| presence_in(event).map(|(user, online)| Signal::Presence(user, online)))
+}
+
 /// Who writes in a room, of an `m.typing` event.
 fn typing_in(event: &Value) -> Option<(OwnedRoomId, HashSet<OwnedUserId>)> {
     if event["type"] != "m.typing" {
@@ -56,17 +82,19 @@ fn presence_in(event: &Value) -> Option<(OwnedUserId, bool)> {
 impl Bridge {
     /// Takes typing and presence that the homeserver tells.
     pub(super) fn take_signals(&self, events: &[Value]) {
-        let Some(bridge) = self.this.upgrade() else {
-            return;
-        };
-        for (room_id, users) in events.iter().filter_map(typing_in) {
-            let bridge = bridge.clone();
-            tokio::spawn(async move { bridge.pass_typing(room_id, &users).await });
+        for signal in events.iter().filter_map(signal_in) {
+            // There will be newer ones.
+            let _ = self.signalled.try_send(signal);
         }
-        for (user, online) in events.iter().filter_map(presence_in) {
-            if self.settings.conversation.presence && !self.is_ours(&user) {
-                let bridge = bridge.clone();
-                tokio::spawn(async move { bridge.pass_presence(&user, online).await });
+    }
+
+    async fn pass_signal(&self, signal: Signal) {
+        match signal {
+            Signal::Typing(room_id, users) => self.pass_typing(room_id, &users).await,
+            Signal::Presence(user, online) => {
+                if self.settings.conversation.presence && !self.is_ours(&user) {
+                    self.pass_presence(&user, online).await;
+                }
             }
         }
     }

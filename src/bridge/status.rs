@@ -15,9 +15,9 @@ use crate::{
 /// How many messages are reported at a time.
 const BATCH: i64 = 200;
 /// How long a message waits for a connection before its room is told.
-const PATIENCE_MS: i64 = 60_000;
+const PATIENCE_MS: i64 = 20_000;
 /// How often that is looked at.
-const LOOK_EVERY: Duration = Duration::from_secs(15);
+const LOOK_EVERY: Duration = Duration::from_secs(5);
 /// What the notice of waiting messages is kept under.
 const WAITING: &str = "waiting";
 

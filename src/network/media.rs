@@ -1,6 +1,6 @@
 //! Files on their way through the gatekeeper's side: what can go wrong with one, and one that has been fetched.
 
-use std::{io, path::PathBuf, sync::Arc};
+use std::{io, sync::Arc};
 
 use bytes::Bytes;
 use futures_util::stream::BoxStream;
@@ -45,31 +45,22 @@ impl MediaError {
     }
 }
 
-/// Opens a fetched file anew.
+/// Opens a fetched file anew, and keeps it on the disk.
 pub(super) type OpenFile = Arc<dyn Fn() -> ByteStream + Send + Sync>;
 
-/// A file that was fetched and whose ciphertext was found to be what was sent. It is gone from the disk when this is dropped.
+/// A file that was fetched and whose ciphertext was found to be what was sent. It is gone from the disk when this and every
+/// stream of its bytes are dropped.
 pub struct FetchedFile {
     /// The size of the file in bytes.
     pub size: u64,
     pub(super) open: OpenFile,
-    pub(super) on_disk: Option<PathBuf>,
 }
 
 impl FetchedFile {
-    /// The file from its beginning. The stream fails at its end if the file is not what was announced.
+    /// The file from its beginning. The stream fails before its last bytes, with [`io::ErrorKind::InvalidData`], if the file is not
+    /// what was announced.
     #[must_use]
     pub fn bytes(&self) -> ByteStream {
         (self.open)()
-    }
-}
-
-impl Drop for FetchedFile {
-    fn drop(&mut self) {
-        if let Some(path) = &self.on_disk
-            && let Err(error) = std::fs::remove_file(path)
-        {
-            tracing::warn!(%error, "a fetched file could not be deleted");
-        }
     }
 }

@@ -2,7 +2,10 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::{partner::SigningKey, profile::Profile, session::SessionOptions, wire::Jid};
+use super::{
+    inbound, media::MediaPlaces, partner::SigningKey, profile::Profile, session::SessionOptions,
+    wire::Jid,
+};
 use crate::{
     clock::Clock,
     domain::{GatekeeperId, Timestamp},
@@ -32,6 +35,7 @@ pub(super) struct Context {
     pub(super) sink: Arc<dyn NetworkSink>,
     pub(super) signing: Arc<SigningKey>,
     pub(super) http: reqwest::Client,
+    pub(super) media: MediaPlaces,
 }
 
 impl Context {
@@ -63,6 +67,11 @@ impl Context {
             unenlisted: self.profile.stanzas.unenlisted_reasons.clone(),
             ping_interval: i64::from(self.profile.timing.ping_seconds) * 1000,
             prekeys_low: self.prekeys_low(),
+            notifications: vec![
+                self.profile.stanzas.notice.kind.clone(),
+                inbound::MEDIA_RETRY.to_owned(),
+            ],
+            calls: self.profile.stanzas.call.clone(),
             ..SessionOptions::default()
         }
     }

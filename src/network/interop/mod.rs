@@ -14,6 +14,7 @@ pub mod enlistment;
 mod gatekeeper;
 pub mod inbound;
 mod keys;
+mod media;
 mod notices;
 pub mod outbound;
 pub mod partner;

@@ -4,19 +4,33 @@ use std::fmt::Write;
 
 use sha2::{Digest, Sha256};
 
-use super::wire::Jid;
+use super::{outbound, session::Call, wire::Jid};
 use crate::{
     domain::{ChatId, LoginId, RemoteUserId, StanzaId, Timestamp},
     store::{NewRemoteMessage, OutboxRow, RemoteNotice},
 };
 
+/// The server of groups.
+const GROUPS: &str = "g.us";
+
 /// The chat and the sender of what a user says directly; `None` for what is no user's address.
 pub(super) fn direct(from: &Jid) -> Option<(ChatId, RemoteUserId)> {
-    if matches!(from, Jid::Server(_)) || from.server_name() == "g.us" {
+    if matches!(from, Jid::Server(_)) || from.server_name() == GROUPS {
         return None;
     }
     let user = RemoteUserId::parse(from.bare().to_string()).ok()?;
     Some((ChatId::direct(&user), user))
+}
+
+/// The chat and the sender of what a member of a chat says; `participant` is who, where several can. In a direct chat nobody but
+/// the other user can say anything.
+pub(super) fn member(chat: &Jid, participant: Option<&Jid>) -> Option<(ChatId, RemoteUserId)> {
+    if chat.server_name() != GROUPS {
+        let other = participant.is_some_and(|participant| participant.bare() != chat.bare());
+        return direct(chat).filter(|_| !other);
+    }
+    let id = ChatId::parse(chat.bare().to_string()).ok()?;
+    direct(participant?).map(|(_, sender)| (id, sender))
 }
 
 /// That a user's identity key is another now. `None` if `from` is no user.
@@ -78,6 +92,66 @@ pub(super) fn send_failed(
         now,
         now,
     ))
+}
+
+/// That the gatekeeper will not have a file put on the server again. `None` if nobody can be told.
+pub(super) fn media_refused(
+    login: LoginId,
+    row: &OutboxRow,
+    now: Timestamp,
+) -> Option<NewRemoteMessage> {
+    let chat = row.row.chat.clone();
+    let sender = RemoteUserId::parse(chat.as_str()).ok()?;
+    let message = StanzaId::parse(outbound::wire_id(&row.row)).ok()?;
+    media_gone(login, (chat, sender), message, &row.seq.to_string(), now)
+}
+
+/// That the file of a message cannot be had any more; `answer` tells the answers to several requests apart.
+pub(super) fn media_gone(
+    login: LoginId,
+    from: (ChatId, RemoteUserId),
+    message: StanzaId,
+    answer: &str,
+    now: Timestamp,
+) -> Option<NewRemoteMessage> {
+    let id = notice_id("media", &[message.as_str(), answer])?;
+    let what = RemoteNotice::MediaGone { id: message };
+    Some(notice(login, from, id, what, now, now))
+}
+
+/// That somebody calls, or called in vain: one notice for each of the two. `None` if the caller is no user.
+pub(super) fn call(
+    login: LoginId,
+    call: &Call,
+    sent_at: Timestamp,
+    now: Timestamp,
+) -> Option<NewRemoteMessage> {
+    let (mut chat, sender) = direct(&call.caller)?;
+    if let Some(group) = &call.group {
+        chat = ChatId::parse(group.bare().to_string()).ok()?;
+    }
+    let kind = if call.missed { "missed" } else { "call" };
+    let id = notice_id(kind, &[&call.id])?;
+    let what = RemoteNotice::Call {
+        video: call.video,
+        missed: call.missed,
+    };
+    Some(notice(login, (chat, sender), id, what, sent_at, now))
+}
+
+/// What the gatekeeper itself has to say: a message of its server, in a chat of its own.
+pub(super) fn gatekeeper(
+    login: LoginId,
+    server: &Jid,
+    stanza_id: StanzaId,
+    text: String,
+    sent_at: Timestamp,
+    now: Timestamp,
+) -> Option<NewRemoteMessage> {
+    let sender = RemoteUserId::parse(server.to_string()).ok()?;
+    let chat = ChatId::direct(&sender);
+    let what = RemoteNotice::Gatekeeper { text };
+    Some(notice(login, (chat, sender), stanza_id, what, sent_at, now))
 }
 
 fn notice(

@@ -199,7 +199,12 @@ async fn typing(
     Path((id, chat)): Path<(String, String)>,
     Json(Typing { composing }): Json<Typing>,
 ) -> Result<StatusCode, ApiError> {
-    contact(&cast, &id)?.typing(&chat, composing)?;
+    let state = if composing {
+        crate::domain::Typing::Composing
+    } else {
+        crate::domain::Typing::Paused
+    };
+    contact(&cast, &id)?.typing(&chat, state)?;
     Ok(StatusCode::NO_CONTENT)
 }
 

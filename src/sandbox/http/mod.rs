@@ -19,7 +19,7 @@ use super::{
     chat,
     contacts::Contacts,
     enlistment::{self, flavour_of},
-    line,
+    line, media,
     office::Office,
 };
 
@@ -44,6 +44,15 @@ pub(super) fn router(office: Arc<Office>, cast: Cast, info: serde_json::Value) -
         .route("/chat", get(chat_channel))
         .route("/{gatekeeper}/3p/interop_reg", post(enlistment::enlist))
         .route("/{gatekeeper}/.well-known/jwks", get(key_set))
+        .route(
+            "/{gatekeeper}/media/upload",
+            post(media::upload).layer(DefaultBodyLimit::disable()),
+        )
+        .route("/{gatekeeper}/media/v/{*rest}", get(media::download))
+        .route(
+            "/{gatekeeper}/media/interop/{named}/download/{integrator}/{reference}/",
+            get(media::hosted),
+        )
         .route("/phones/register", post(phones::register))
         .nest("/api", api::router(cast))
         .layer(Extension(Arc::new(info)))

@@ -8,12 +8,16 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::task::Task;
+use super::{signals::Signals, task::Task};
 use crate::{
-    domain::LoginId,
+    domain::{LoginId, Typing},
     network::{
         ConnectionState, NetworkError,
-        interop::{context::Context, session::RequestError, wire::Node},
+        interop::{
+            context::Context,
+            session::RequestError,
+            wire::{Jid, Node},
+        },
     },
 };
 
@@ -80,6 +84,7 @@ pub(super) struct Bells {
 /// A running task.
 pub(in crate::network::interop) struct Connection {
     bells: Arc<Bells>,
+    signals: Arc<Signals>,
     asks: mpsc::Sender<Ask>,
     state: watch::Receiver<ConnectionState>,
     stop: CancellationToken,
@@ -94,18 +99,20 @@ impl Connection {
         purpose: Purpose,
     ) -> Self {
         let bells = Arc::new(Bells::default());
+        let signals = Arc::new(Signals::default());
         let (asks, asked) = mpsc::channel(64);
         let (told, state) = watch::channel(ConnectionState::Connecting);
         let stop = CancellationToken::new();
         let task = Task::new(
             (context, login, purpose),
-            bells.clone(),
+            (bells.clone(), signals.clone()),
             asked,
             told,
             stop.clone(),
         );
         Self {
             bells,
+            signals,
             asks,
             state,
             stop,
@@ -121,6 +128,20 @@ impl Connection {
     /// The gatekeeper says that it holds something for the login.
     pub(in crate::network::interop) fn pushed(&self) {
         self.bells.push.notify_one();
+    }
+
+    /// Tells a chat that the login's user writes, or stopped; not if there is no connection.
+    pub(in crate::network::interop) fn typing(&self, chat: Jid, state: Typing) {
+        if self.state() == ConnectionState::Connected {
+            self.signals.typing(chat, state);
+        }
+    }
+
+    /// Tells the gatekeeper whether the login's user is there; not if there is no connection.
+    pub(in crate::network::interop) fn presence(&self, available: bool) {
+        if self.state() == ConnectionState::Connected {
+            self.signals.presence(available);
+        }
     }
 
     /// How the connection is.

@@ -7,7 +7,8 @@ use crate::{
     network::interop::{
         context::Context,
         inbound::{self, Answer},
-        session::{Event, acknowledgement},
+        profile::Profile,
+        session::{Call, Event, acknowledgement},
         wire::{Jid, Node},
     },
     store::{Lane, StoreError, StoreTxn},
@@ -23,6 +24,11 @@ enum Run {
         again: bool,
     },
     IdentityChanged(Node),
+    Notification(Node),
+    Call {
+        call: Call,
+        node: Node,
+    },
     Ack {
         node: Node,
         /// The place in the outbox of the copy it is for.
@@ -111,6 +117,8 @@ impl Intake {
             }
             Event::Receipt(node) => Run::Receipt { node, again: false },
             Event::IdentityChanged(node) => Run::IdentityChanged(node),
+            Event::Notification(node) => Run::Notification(node),
+            Event::Call { call, node } => Run::Call { call, node },
             Event::Acked(acked) => Run::Ack {
                 node: acked.node,
                 seq: acked.seq,
@@ -201,14 +209,15 @@ async fn step(
     runs: Arc<Vec<Run>>,
     now: Timestamp,
 ) -> Result<Taken, StoreError> {
+    let profile = context.profile.clone();
     context
         .db
         .step(Lane::login(login), move |txn| {
-            let runs = runs.clone();
+            let (runs, profile) = (runs.clone(), profile.clone());
             Box::pin(async move {
                 let mut taken = Taken::default();
                 for run in runs.iter() {
-                    for answer in take(txn, login, run, now).await? {
+                    for answer in take(txn, login, run, &profile, now).await? {
                         taken.add(run, answer);
                     }
                 }
@@ -222,14 +231,16 @@ async fn take(
     txn: &mut dyn StoreTxn,
     login: LoginId,
     run: &Run,
+    profile: &Profile,
     now: Timestamp,
 ) -> Result<Vec<Answer>, StoreError> {
-    match run {
-        Run::Messages(messages) => inbound::receive(txn, login, messages, now).await,
-        Run::Receipt { node, .. } => Ok(vec![inbound::receipt(txn, login, node, now).await?]),
-        Run::IdentityChanged(node) => Ok(vec![inbound::identity_changed(txn, login, node).await?]),
-        Run::Ack { node, seq } => Ok(vec![
-            inbound::message_ack(txn, login, node, *seq, now).await?,
-        ]),
-    }
+    let answer = match run {
+        Run::Messages(messages) => return inbound::receive(txn, login, messages, now).await,
+        Run::Receipt { node, .. } => inbound::receipt(txn, login, node, now).await?,
+        Run::IdentityChanged(node) => inbound::identity_changed(txn, login, node).await?,
+        Run::Notification(node) => inbound::notification(txn, login, node, profile, now).await?,
+        Run::Call { call, node } => inbound::call(txn, login, call, node, now).await?,
+        Run::Ack { node, seq } => inbound::message_ack(txn, login, node, *seq, now).await?,
+    };
+    Ok(vec![answer])
 }

@@ -16,14 +16,14 @@ use super::{
     upkeep::{Chore, Upkeep},
 };
 use crate::{
-    domain::Timestamp,
+    domain::{Timestamp, Typing},
     network::{
         ConnectionState, NetworkError,
         interop::{
-            keys,
+            keys, notices,
             session::{Close, Event, RequestError, RequestId, Session, Transmit},
             transport::{StanzaReader, StanzaWriter, TransportError},
-            wire::Node,
+            wire::{Jid, Node},
         },
     },
     store::{Lane, LoginState, StoreError},
@@ -125,6 +125,7 @@ impl<'t> Live<'t> {
         let idle_at = self.idle_at();
         let Task {
             bells,
+            signals,
             asks,
             held,
             stop,
@@ -134,6 +135,7 @@ impl<'t> Live<'t> {
             () = stop.cancelled() => return Some(Ended::Stopped),
             () = bells.outbox.notified() => self.outflow.flush(),
             () = bells.push.notified() => self.active = Instant::now(),
+            () = signals.rung(), if open => self.send_signals(),
             ask = next_ask(held, asks), if open => self.ask(ask),
             node = self.reader.next() => self.take(Some(node)),
             () = tokio::time::sleep(timeout) => {
@@ -169,6 +171,20 @@ impl<'t> Live<'t> {
                 return;
             }
             next = self.reader.next().now_or_never();
+        }
+    }
+
+    /// Sends what is told and forgotten.
+    fn send_signals(&mut self) {
+        for node in self.task.signals.take() {
+            self.session.answer(node);
+        }
+    }
+
+    fn tell_typing(&self, chat: &Jid, participant: Option<&Jid>, state: Typing) {
+        if let Some((chat, who)) = notices::member(chat, participant) {
+            let sink = &self.task.context.sink;
+            sink.typing(self.task.login, &chat, &who, state);
         }
     }
 
@@ -256,19 +272,34 @@ impl<'t> Live<'t> {
             match event {
                 Event::LoggedIn => {
                     self.task.logged_in = true;
+                    // What was to be told before is not true any more.
+                    self.task.signals.take();
                     self.task.tell(ConnectionState::Connected);
                     self.begin_chores(Chore::at_login()).await?;
                 }
                 Event::Message(_)
                 | Event::Receipt(_)
                 | Event::IdentityChanged(_)
+                | Event::Notification(_)
+                | Event::Call { .. }
                 | Event::Acked(_) => self.intake.push(event),
                 Event::PrekeysLow { count } => {
                     tracing::debug!(login = self.task.login.0, count, "few prekeys are left");
                     self.begin_chores(vec![Chore::Refill]).await?;
                 }
                 Event::MailboxDrained { .. } => self.drained = true,
-                Event::MailboxWaiting { .. } | Event::Typing { .. } => {}
+                Event::MailboxWaiting { .. } => {}
+                Event::Typing {
+                    chat,
+                    participant,
+                    state,
+                } => self.tell_typing(&chat, participant.as_ref(), state),
+                Event::Presence { from, available } => {
+                    if let Some((_, who)) = notices::direct(&from) {
+                        let sink = &self.task.context.sink;
+                        sink.presence(self.task.login, &who, available);
+                    }
+                }
                 Event::Answered { request, outcome } => match self.askers.remove(&request) {
                     Some(Asker::Ask(reply)) => {
                         // Who asked may have given up.

@@ -11,6 +11,7 @@ mod handle;
 mod intake;
 mod live;
 mod outflow;
+mod signals;
 mod task;
 mod upkeep;
 

@@ -12,6 +12,7 @@ use super::{
     backoff::{Backoff, STABLE, Severity},
     handle::{Ask, AskError, Bells, Purpose},
     live::Live,
+    signals::Signals,
 };
 use crate::{
     domain::{LoginId, Timestamp},
@@ -77,6 +78,7 @@ pub(super) struct Task {
     pub(super) login: LoginId,
     pub(super) purpose: Purpose,
     pub(super) bells: Arc<Bells>,
+    pub(super) signals: Arc<Signals>,
     pub(super) asks: mpsc::Receiver<Ask>,
     pub(super) stop: CancellationToken,
     /// An ask that came while there was no connection; it goes first.
@@ -90,7 +92,7 @@ pub(super) struct Task {
 impl Task {
     pub(super) fn new(
         (context, login, purpose): (Arc<Context>, LoginId, Purpose),
-        bells: Arc<Bells>,
+        (bells, signals): (Arc<Bells>, Arc<Signals>),
         asks: mpsc::Receiver<Ask>,
         state: watch::Sender<ConnectionState>,
         stop: CancellationToken,
@@ -100,6 +102,7 @@ impl Task {
             login,
             purpose,
             bells,
+            signals,
             asks,
             stop,
             held: None,

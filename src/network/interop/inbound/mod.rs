@@ -1,19 +1,27 @@
-//! What comes: messages decrypted into the remote inbox, receipts, acknowledgements and notices of changed identities.
+//! What comes: messages decrypted into the remote inbox, receipts, acknowledgements, calls and notifications.
 //!
 //! ```xml
 //! <message from="…" id="…" t="…" type="text" display_name="…" sts="…"><enc v="2" type="pkmsg|msg" [count]>ciphertext</enc></message>
 //! <receipt from="…" id="…" [type="read|retry"] t="…">[<list><item id="…"/>…</list>]</receipt>
 //! <ack class="message" id="…" from="…" t="…" [error="…"]/>
+//! <call from="…" id="…" t="…"><offer call-id="…"/></call>
 //! <notification type="encrypt" from="…" id="…"><identity/></notification>
 //! ```
 //! Each function works in the caller's transaction, in the login's lane, and says what to send after the commit. Receipts come
 //! before the acknowledgement: when the connection breaks between them, the stanza comes again and so does the receipt.
 
+mod acks;
+mod calls;
 mod messages;
+mod notifications;
 mod receipts;
 
+pub use acks::message_ack;
+pub use calls::call;
 pub use messages::receive;
-pub use receipts::{identity_changed, message_ack, receipt};
+pub(super) use notifications::MEDIA_RETRY;
+pub use notifications::{identity_changed, notification};
+pub use receipts::receipt;
 
 use super::{
     session::acknowledgement,
@@ -26,7 +34,7 @@ use crate::domain::{ChatId, Timestamp};
 pub struct Answer {
     /// The stanzas to send, in order.
     pub nodes: Vec<Node>,
-    /// The chat that has something new waiting.
+    /// The chat that has something new: a message, a notice, or what became of one of the login's own messages.
     pub chat: Option<ChatId>,
     /// Whether the outbox has something new.
     pub queued: bool,

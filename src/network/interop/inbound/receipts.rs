@@ -1,17 +1,28 @@
-//! Receipts, acknowledgements and notices of changed identities.
+//! Receipts: delivered, read, or asking for a message again.
+//!
+//! ```xml
+//! <receipt from="…" id="…" [type="read|played"] t="…" [participant="…"]>[<list><item id="…"/>…</list>]</receipt>
+//! <receipt from="…" id="…" [type="read|played"] t="…"><participants key="…"><user jid="…" t="…"/>…</participants>…</receipt>
+//! ```
+//! The second form puts the receipts of several users, or of several messages, into one stanza: a message is named by `key`.
 
 use super::{Answer, time};
 use crate::{
-    domain::{LoginId, StanzaId, Timestamp},
+    domain::{ChatId, LoginId, RemoteUserId, StanzaId, Timestamp},
     network::interop::{
         notices,
         outbound::{self, Retried},
-        session::refused_for_now,
-        wire::Node,
+        wire::{Jid, Node},
     },
-    signal::{Device, Ratchets},
     store::{StoreError, StoreTxn},
 };
+
+/// What a receipt says about messages of the login.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Said {
+    Delivered,
+    Read,
+}
 
 /// Takes a `<receipt>`: delivered, read (a notice for the room) or a retry (answered from the outbox).
 ///
@@ -23,127 +34,125 @@ pub async fn receipt(
     node: &Node,
     now: Timestamp,
 ) -> Result<Answer, StoreError> {
-    let kind = node.attr("type");
-    let mut answer = Answer::ack(node);
-    match kind.as_deref() {
-        None | Some("delivered") => {
-            for id in receipt_ids(node) {
-                txn.delivered(login, &id).await?;
-            }
-        }
-        Some("read" | "played") => {
-            let ids = receipt_ids(node);
-            for id in &ids {
-                txn.delivered(login, id).await?;
-            }
-            let by = node.jid("from").as_ref().and_then(notices::direct);
-            if let Some(by) = by.filter(|_| !ids.is_empty()) {
-                let sent_at = time(node).unwrap_or(now);
-                if let Some(notice) = notices::read(login, by, ids, sent_at, now) {
-                    txn.put_remote_message(&notice).await?;
-                    answer.chat = Some(notice.chat);
-                }
-            }
-        }
-        Some("retry") => match outbound::answer_retry(txn, login, node, now).await? {
-            Retried::Queued => {
-                answer.queued = true;
-                answer.chat = node
-                    .jid("from")
-                    .as_ref()
-                    .and_then(notices::direct)
-                    .map(|(chat, _)| chat);
-            }
-            Retried::Nothing => {}
-            Retried::NeedsKeys(user) => {
-                return Ok(Answer {
-                    keys_wanted: Some(user),
-                    again: true,
-                    ..Answer::default()
-                });
-            }
-        },
-        // Receipts between a user's own devices, and kinds that are not known.
-        Some(_) => {}
+    match node.attr("type").as_deref() {
+        // One that is not looking at the moment says so with the delivery.
+        None | Some("delivered" | "inactive") => told(txn, login, node, Said::Delivered, now).await,
+        Some("read" | "played") => told(txn, login, node, Said::Read, now).await,
+        Some("retry") => retry(txn, login, node, now).await,
+        // Receipts between a user's own devices (`read-self`, `sender`, …), and kinds that are not known.
+        Some(_) => Ok(Answer::ack(node)),
     }
-    Ok(answer)
 }
 
-/// Takes an `<ack>` of a stanza of the outbox: it leaves the queue, linked to its event, or refused with a notice for the room.
-/// Refused only for now, it stays queued. `seq` is the place in the outbox of the copy that was sent: the acknowledgement of one
-/// that was encrypted again meanwhile changes nothing.
-///
-/// # Errors
-/// The store's.
-pub async fn message_ack(
+async fn told(
     txn: &mut dyn StoreTxn,
     login: LoginId,
-    ack: &Node,
-    seq: i64,
+    node: &Node,
+    said: Said,
     now: Timestamp,
 ) -> Result<Answer, StoreError> {
-    let (Some(class), Some(id)) = (ack.attr("class"), ack.attr("id")) else {
-        return Ok(Answer::default());
-    };
-    let Some(id) = outbound::outbox_id(&class, ack.attr("type").as_deref(), &id) else {
-        return Ok(Answer::default());
-    };
-    let mut answer = Answer::default();
-    if let Some(code) = ack.attr("error") {
-        if code.parse().is_ok_and(refused_for_now) {
-            tracing::warn!(%login, %id, %code, "the gatekeeper refused a stanza for now");
-            return Ok(answer);
+    let mut answer = Answer::ack(node);
+    for told in receipts(node) {
+        for id in &told.ids {
+            txn.delivered(login, id).await?;
         }
-        let reason = format!("the gatekeeper refused the message (code {code})");
-        tracing::warn!(%login, %id, %code, "the gatekeeper refused a stanza");
-        if let Some(row) = txn.refused(login, &id, seq, &reason).await?
-            && let Some(notice) = notices::send_failed(login, &row, reason, now)
-        {
-            txn.put_remote_message(&notice).await?;
-            answer.chat = Some(notice.chat);
+        let Some(by) = told.by else { continue };
+        answer.chat = Some(by.0.clone());
+        if said == Said::Read {
+            let sent_at = told.at.unwrap_or(now);
+            if let Some(notice) = notices::read(login, by, told.ids, sent_at, now) {
+                txn.put_remote_message(&notice).await?;
+            }
         }
-    } else {
-        txn.acknowledged(login, &id, seq, time(ack).unwrap_or(now))
-            .await?;
     }
-    fail::fail_point!("ack.before_commit");
     Ok(answer)
 }
 
-/// Takes `<notification type="encrypt"><identity/>`: the session with the user is archived and new keys are wanted. The room is
-/// told when the new key is seen, which is in the fetch that follows or in the next message, whichever is first.
-///
-/// # Errors
-/// The store's; then nothing may be acknowledged.
-pub async fn identity_changed(
+async fn retry(
     txn: &mut dyn StoreTxn,
     login: LoginId,
-    notification: &Node,
+    node: &Node,
+    now: Timestamp,
 ) -> Result<Answer, StoreError> {
-    let mut answer = Answer::ack(notification);
-    let Some(user) = notification
-        .jid("from")
-        .filter(|from| notices::direct(from).is_some())
-    else {
-        return Ok(answer);
-    };
-    let Some((_, device)) = Device::load(txn, login).await? else {
-        return Ok(answer);
-    };
-    let address = outbound::address(&user);
-    let mut ratchets = Ratchets::new(&device);
-    if ratchets.has_session(txn, &address).await? {
-        ratchets.archive(txn, &address).await?;
-        ratchets.save(txn).await?;
-        answer.keys_wanted = Some(user);
+    let mut answer = Answer::ack(node);
+    match outbound::answer_retry(txn, login, node, now).await? {
+        Retried::Queued => {
+            answer.queued = true;
+            answer.chat = place(node, None).map(|(chat, _)| chat);
+        }
+        Retried::Nothing => {}
+        Retried::NeedsKeys(user) => {
+            return Ok(Answer {
+                keys_wanted: Some(user),
+                again: true,
+                ..Answer::default()
+            });
+        }
     }
     Ok(answer)
 }
 
-/// The messages a receipt is for: its own id and those of its list. Ids that cannot be ours are left out.
-fn receipt_ids(node: &Node) -> Vec<StanzaId> {
-    let listed = node.find("list").map_or(&[][..], Node::children);
-    let ids = std::iter::once(node).chain(listed.iter().filter(|item| item.tag == "item"));
-    ids.filter_map(|item| StanzaId::parse(item.attr("id")?.into_owned()).ok())
-        .collect()
+/// What one user says about some messages.
+struct Told {
+    /// Where and who; `None` if that is nobody's to say.
+    by: Option<(ChatId, RemoteUserId)>,
+    ids: Vec<StanzaId>,
+    at: Option<Timestamp>,
+}
+
+/// Where a receipt is from and whose it is; `user` if it is not the stanza that says so.
+fn place(receipt: &Node, user: Option<Jid>) -> Option<(ChatId, RemoteUserId)> {
+    let user = user.or_else(|| receipt.jid("participant"));
+    notices::member(&receipt.jid("from")?, user.as_ref())
+}
+
+/// The receipts in a stanza, in either form. Ids that cannot be ours are left out.
+fn receipts(node: &Node) -> Vec<Told> {
+    let id = |node: &Node, key| StanzaId::parse(node.attr(key)?.into_owned()).ok();
+    let mut aggregated = node
+        .children()
+        .iter()
+        .filter(|child| child.tag == "participants")
+        .peekable();
+    if aggregated.peek().is_none() {
+        let listed = node.find("list").map_or(&[][..], Node::children);
+        let items = listed.iter().filter(|item| item.tag == "item");
+        let told = Told {
+            by: place(node, None),
+            ids: std::iter::once(node)
+                .chain(items)
+                .filter_map(|item| id(item, "id"))
+                .collect(),
+            at: time(node),
+        };
+        return if told.ids.is_empty() {
+            Vec::new()
+        } else {
+            vec![told]
+        };
+    }
+    let mut receipts: Vec<Told> = Vec::new();
+    for participants in aggregated {
+        let Some(message) = id(participants, "key") else {
+            continue;
+        };
+        let users = participants.children().iter();
+        for user in users.filter(|user| user.tag == "user") {
+            let by = user.jid("jid").and_then(|jid| place(node, Some(jid)));
+            let at = time(user).or_else(|| time(node));
+            // What a user read in one go is one notice.
+            let same = receipts
+                .iter_mut()
+                .find(|told| told.by == by && told.at == at);
+            match same {
+                Some(told) => told.ids.push(message.clone()),
+                None => receipts.push(Told {
+                    by,
+                    ids: vec![message.clone()],
+                    at,
+                }),
+            }
+        }
+    }
+    receipts
 }

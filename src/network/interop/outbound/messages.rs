@@ -5,7 +5,10 @@ use crate::{
     domain::{ChatId, LoginId, Outgoing, RemoteUserId, StanzaId, Timestamp},
     network::{
         Enqueued, NetworkError, Origin,
-        interop::wire::{self, Jid, Node, message::Encoding},
+        interop::wire::{
+            self, Jid, Node,
+            message::{Encoding, Envelope},
+        },
     },
     signal::{Device, Ratchets, SignalError},
     store::{LoginState, NewOutboxRow, OutboxKind, StoreError, StoreTxn},
@@ -53,7 +56,8 @@ pub async fn enqueue(
         Err(error) => return Ok(Err(NetworkError::Unsendable(error.to_string()))),
     };
     ratchets.save(txn).await?;
-    let stanza = stanza(&recipient, &message.id, ciphertext, None);
+    let envelope = Envelope::of(&message.content);
+    let stanza = stanza(&recipient, &message.id, &envelope, ciphertext, None);
     let queued = txn
         .queue(&NewOutboxRow {
             login,

@@ -1,23 +1,28 @@
-//! What leaves: messages encrypted into the outbox, read receipts, answers to retry receipts, sessions from fetched keys.
+//! What leaves: messages encrypted into the outbox, read receipts, requests for files, answers to retry receipts, sessions from
+//! fetched keys.
 //!
 //! ```xml
-//! <message to="…" id="…" type="text"><enc v="2" type="pkmsg|msg" [count="2"]>ciphertext</enc></message>
+//! <message to="…" id="…" type="text|media|…" [edit="1|7"]>
+//!   <enc v="2" type="pkmsg|msg" [mediatype="image|…"] [decrypt-fail="hide"] [count="2"]>ciphertext</enc></message>
 //! <receipt id="…" to="…" type="read" t="…"><list><item id="…"/>…</list></receipt>
+//! <receipt id="…" to="…" type="server-error"><encrypt>…</encrypt><rmr jid="…"/></receipt>
 //! ```
 //! Each function works in the caller's transaction, in the login's lane, and what it queues is encoded to the last byte: a
 //! stanza sent again after a crash or reconnect is the same bytes under the same id.
 
+mod media_requests;
 mod messages;
 mod retries;
 mod sessions;
 
+pub use media_requests::enqueue_media_request;
 pub use messages::{enqueue, enqueue_read};
 pub use retries::{Retried, answer_retry};
 pub use sessions::{establish_from_key_response, has_session};
 
 use rand::RngExt;
 
-use super::wire::{self, Jid, Node};
+use super::wire::{self, Jid, Node, message::Envelope};
 use crate::{
     domain::StanzaId,
     signal::{Address, Ciphertext},
@@ -34,8 +39,8 @@ pub(in crate::network::interop) fn address(jid: &Jid) -> Address {
     Address::new(&jid.bare().to_string(), jid.device())
 }
 
-/// The id a stanza of the outbox has on the wire, which its acknowledgement repeats. (A read receipt has the id of a message of
-/// the other side, which says nothing about our own ids.)
+/// The id a stanza of the outbox has on the wire, which its acknowledgement repeats. (A read receipt and a request for a file
+/// have the id of a message of the other side, which says nothing about our own ids.)
 #[must_use]
 pub fn wire_id(row: &NewOutboxRow) -> &str {
     let id = row.stanza_id.as_str();
@@ -61,16 +66,25 @@ pub(in crate::network::interop) fn outbox_id(
 }
 
 /// `<message>` around a ciphertext; `count` is the number of the retry it answers.
-fn stanza(to: &Jid, id: &StanzaId, ciphertext: Ciphertext, count: Option<u64>) -> Node {
+fn stanza(
+    to: &Jid,
+    id: &StanzaId,
+    envelope: &Envelope,
+    ciphertext: Ciphertext,
+    count: Option<u64>,
+) -> Node {
     let enc = Node::new("enc")
         .with("v", "2")
         .with("type", ciphertext.kind.as_str())
+        .with_opt("mediatype", envelope.mediatype)
+        .with_opt("decrypt-fail", envelope.decrypt_fail_hide.then_some("hide"))
         .with_opt("count", count)
         .bytes(ciphertext.bytes);
     Node::new("message")
         .with("to", to)
         .with("id", id.as_str())
-        .with("type", "text")
+        .with("type", envelope.kind)
+        .with_opt("edit", envelope.edit)
         .child(enc)
 }
 

@@ -5,7 +5,7 @@ use crate::{
     domain::{LoginId, StanzaId, Timestamp},
     network::interop::{
         bundle,
-        wire::{self, Jid, Node},
+        wire::{self, Jid, Node, message::Envelope},
     },
     signal::{Device, Ratchets, SignalError},
     store::{StoreError, StoreTxn},
@@ -79,7 +79,8 @@ pub async fn answer_retry(
         }
     };
     ratchets.save(txn).await?;
-    let stanza = stanza(&from.bare(), &id, ciphertext, Some(count));
+    let envelope = Envelope::of_plaintext(&row.row.plaintext);
+    let stanza = stanza(&from.bare(), &id, &envelope, ciphertext, Some(count));
     txn.requeue(login, &id, &wire::encode(&stanza)).await?;
     fail::fail_point!("encrypt.before_commit");
     Ok(Retried::Queued)

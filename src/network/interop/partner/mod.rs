@@ -8,6 +8,7 @@
 //! Invariants: a push is answered with 200 only after its sink took it; nothing is read from disk but files named by a
 //! 128-bit reference; no body, token or user-visible id is logged.
 
+mod hosted;
 mod jwks;
 mod media;
 mod push;
@@ -25,7 +26,7 @@ use axum::{
 
 use self::push::Source;
 pub use self::{
-    media::{HostedMedia, MediaError, StorageReference},
+    hosted::{HostedMedia, Hosting, StorageReference},
     push::PushSink,
     signing::{KeyError, Rotation, SigningKey, TokenError},
 };
@@ -44,11 +45,12 @@ pub struct PartnerState {
 }
 
 impl PartnerState {
-    /// The endpoints of a bridge that is the Partner of the gatekeepers behind `sinks`.
+    /// The endpoints of a bridge that is the Partner of the gatekeepers behind `sinks` and hosts `media` for them.
     #[must_use]
     pub fn new<S: PushSink>(
         signing: Arc<SigningKey>,
         sinks: Vec<Arc<S>>,
+        media: Arc<HostedMedia>,
         config: &PartnerConfig,
         http: &reqwest::Client,
         clock: Arc<dyn Clock>,
@@ -60,15 +62,9 @@ impl PartnerState {
                 .into_iter()
                 .map(|sink| Source::new(sink, &origin, http.clone()))
                 .collect(),
-            media: Arc::new(HostedMedia::new(config.media_dir.clone())),
+            media,
             clock,
         }
-    }
-
-    /// The hosted media.
-    #[must_use]
-    pub fn media(&self) -> &Arc<HostedMedia> {
-        &self.media
     }
 
     fn now(&self) -> Timestamp {

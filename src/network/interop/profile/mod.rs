@@ -4,14 +4,18 @@
 //! missing is named, all of it at once.
 
 mod keys;
+mod parts;
 
 use std::{collections::BTreeMap, path::PathBuf};
 
-use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use url::Url;
 
 use self::keys::Keys;
+pub use self::parts::{
+    Chat, ChatTransport, Deletion, Limits, MediaRetry, MediaRetryTo, Notice, PushRules, Stanzas,
+    Timing, TokenTemplate,
+};
 use super::wire::{
     Dialect,
     payload::{Product, UserAgent, is_platform},
@@ -71,92 +75,6 @@ pub enum ProfileError {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("the profile lacks {}: set them in a layer of your own", .0.join(", "))]
 pub struct MissingKeys(pub Vec<&'static str>);
-
-/// How the chat server is reached.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum ChatTransport {
-    /// Plain TCP; the Noise handshake encrypts it.
-    #[default]
-    Tcp,
-    /// The binary messages of a WebSocket.
-    #[serde(rename = "websocket")]
-    WebSocket,
-}
-
-/// Where the chat server is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Chat {
-    /// How it is reached.
-    pub transport: ChatTransport,
-    /// `host:port`, or a `ws://` or `wss://` URL.
-    pub address: String,
-}
-
-/// What the token of a push must say.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PushRules {
-    /// Its issuer.
-    pub issuer: String,
-    /// Its audience; without one, the origin of the bridge's own public address.
-    pub audience: Option<String>,
-}
-
-/// How the token that vouches for a user is made.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct TokenTemplate {
-    /// `iss`, if it is to be there.
-    pub issuer: Option<String>,
-    /// `aud`, if it is to be there.
-    pub audience: Option<String>,
-    /// `exp` less `iat`.
-    pub lifetime_seconds: u32,
-    /// Further claims; `{visible_id}` and `{integrator_id}` are filled in.
-    pub claims: BTreeMap<String, Value>,
-}
-
-/// Limits of the gatekeeper.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Limits {
-    /// The largest file, in bytes.
-    pub max_media_bytes: u64,
-    /// How many one-time prekeys go up first.
-    pub prekeys_first: usize,
-    /// How many go up later.
-    pub prekeys_batch: usize,
-    /// Below how many left more go up.
-    pub prekeys_low: u64,
-}
-
-/// Periods.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Timing {
-    /// Seconds between pings.
-    pub ping_seconds: u32,
-}
-
-/// Shapes of stanzas that no public document gives.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Stanzas {
-    /// Reasons of `<failure>` that mean the login is not enlisted any more.
-    pub unenlisted_reasons: Vec<u16>,
-    /// The request that ends an enlistment.
-    pub deletion: Deletion,
-}
-
-/// `<iq type="set" xmlns=…><element/></iq>`
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Deletion {
-    /// The namespace.
-    pub xmlns: String,
-    /// The element in it.
-    pub element: String,
-}
 
 /// All that is particular to one gatekeeper. The keys are explained in the built-in layer `whatsapp`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -261,6 +179,12 @@ impl Profile {
         }
         if self.limits.prekeys_first == 0 || self.limits.prekeys_batch == 0 {
             return Err("limits.prekeys_first or limits.prekeys_batch is 0".to_owned());
+        }
+        if self.limits.hosted_media_days == 0 {
+            return Err("limits.hosted_media_days is 0".to_owned());
+        }
+        if self.features.max_text_chars == 0 {
+            return Err("features.max_text_chars is 0".to_owned());
         }
         Ok(())
     }

@@ -1,7 +1,10 @@
 //! What the session tells its owner.
 
-use super::{Acked, Close, iq};
-use crate::network::interop::wire::{Jid, Node};
+use super::{Acked, Call, Close, iq};
+use crate::{
+    domain::Typing,
+    network::interop::wire::{Jid, Node},
+};
 
 /// A request on its way, for matching its answer; unique in one session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -70,6 +73,15 @@ pub enum Event {
     Receipt(Node),
     /// A `<notification type="encrypt">` that says a user's identity key changed; to be acknowledged after the commit.
     IdentityChanged(Node),
+    /// A `<notification>` of a type that is to be remembered; to be acknowledged after the commit.
+    Notification(Node),
+    /// Somebody calls, or called in vain; to be acknowledged after the commit.
+    Call {
+        /// What it tells.
+        call: Call,
+        /// The `<call>`.
+        node: Node,
+    },
     /// The gatekeeper took or refused a stanza of the outbox.
     Acked(Acked),
     /// Few one-time prekeys are left at the gatekeeper.
@@ -81,8 +93,17 @@ pub enum Event {
     Typing {
         /// Where.
         chat: Jid,
-        /// Whether they write.
-        composing: bool,
+        /// Who, where several can.
+        participant: Option<Jid>,
+        /// What they do.
+        state: Typing,
+    },
+    /// Somebody is there, or went away.
+    Presence {
+        /// Who.
+        from: Jid,
+        /// Whether they are there.
+        available: bool,
     },
     /// A request was answered or failed.
     Answered {

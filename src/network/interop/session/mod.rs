@@ -6,20 +6,24 @@
 //! Time and the random seed are arguments; nothing here awaits. What is fed makes at most one transmission and a bounded
 //! number of events, so memory is bounded by what the owner feeds before it drains.
 //!
-//! Invariants: nothing that must be remembered is acknowledged by the machine itself. Messages, receipts and notices of a
-//! changed identity leave as events, and their owner answers ([`Session::answer`]) after its commit. What the machine acknowledges
-//! alone carries nothing to remember: counts of prekeys, which are asked for again at the next login, and unknown stanzas.
+//! Invariants: nothing that must be remembered is acknowledged by the machine itself. Messages, receipts, calls,
+//! notices of a changed identity and the other notifications its owner wants leave as events, and their owner answers
+//! ([`Session::answer`]) after its commit. What the machine acknowledges alone carries nothing to remember: counts of prekeys,
+//! which are asked for again at the next login, the steps of a call that change nothing for who is called, and unknown stanzas.
 
 mod ack;
+mod calls;
 mod event;
 mod failure;
 mod heartbeat;
 pub mod iq;
 mod machine;
 mod requests;
+pub mod signals;
 mod window;
 
 pub use ack::{Acked, acknowledgement, refused_for_now};
+pub use calls::{Call, CallShape};
 pub use event::{Event, RequestError, RequestId, Transmit};
 pub use failure::Close;
 pub use machine::{Session, SessionOptions};

@@ -14,8 +14,8 @@ pub struct Queued {
     pub class: &'static str,
     /// Its id on the wire.
     pub id: String,
-    /// Its type, if its acknowledgement repeats it: `read` for a read receipt, as a message's delivery and reading are
-    /// acknowledged under the same id.
+    /// Its type, if its acknowledgement repeats it: `read` for a read receipt, `server-error` for the request of a file. Both,
+    /// and the delivery receipt, are acknowledged under the id of the message they are about.
     pub kind: Option<&'static str>,
     /// The encoded stanza.
     pub payload: Vec<u8>,

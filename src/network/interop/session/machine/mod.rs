@@ -1,14 +1,17 @@
 //! The machine itself: stanzas and time in, stanzas and events out.
 
+mod incoming;
+
 use std::collections::VecDeque;
 
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 
 use super::{
-    Acked, Close, Event, Queued, RequestError, RequestId, Transmit, acknowledgement,
+    CallShape, Close, Event, Queued, RequestError, RequestId, Transmit, acknowledgement,
+    calls::Calls,
     heartbeat::{Beat, Heartbeat},
-    iq, refused_for_now,
-    requests::{Asker, Requests, outcome},
+    iq,
+    requests::{Asker, Requests},
     window::Window,
 };
 use crate::{
@@ -37,6 +40,10 @@ pub struct SessionOptions {
     pub window: usize,
     /// With fewer one-time prekeys than this at the gatekeeper, [`Event::PrekeysLow`] is told.
     pub prekeys_low: u64,
+    /// The types of `<notification>` that are told as [`Event::Notification`].
+    pub notifications: Vec<String>,
+    /// How calls are told.
+    pub calls: CallShape,
 }
 
 impl Default for SessionOptions {
@@ -51,6 +58,8 @@ impl Default for SessionOptions {
             ack_timeout: 60_000,
             window: 256,
             prekeys_low: 5,
+            notifications: Vec::new(),
+            calls: CallShape::default(),
         }
     }
 }
@@ -74,6 +83,7 @@ pub struct Session {
     requests: Requests,
     window: Window,
     heartbeat: Heartbeat,
+    calls: Calls,
     transmits: VecDeque<Transmit>,
     events: VecDeque<Event>,
 }
@@ -92,6 +102,7 @@ impl Session {
             requests: Requests::default(),
             window: Window::new(options.window),
             heartbeat: Heartbeat::new(options.ping_interval, options.ping_timeout, &mut rng, now),
+            calls: Calls::default(),
             transmits: VecDeque::new(),
             events: VecDeque::new(),
             rng,
@@ -188,7 +199,7 @@ impl Session {
                 self.close(Close::from_failure(&node, &self.options.unenlisted));
             }
             (Phase::LoggingIn { .. }, tag) => tracing::debug!(tag, "a stanza before the login"),
-            (Phase::Open, _) => self.handle_open(node),
+            (Phase::Open, _) => self.handle_open(node, now),
         }
     }
 
@@ -202,107 +213,6 @@ impl Session {
             now,
         );
         self.events.push_back(Event::LoggedIn);
-    }
-
-    fn handle_open(&mut self, node: Node) {
-        match node.tag.as_ref() {
-            "message" => self.events.push_back(Event::Message(node)),
-            "receipt" => self.events.push_back(Event::Receipt(node)),
-            "ack" => self.handle_ack(node),
-            "iq" => self.handle_iq(node),
-            "ib" => self.handle_ib(&node),
-            "notification" => self.handle_notification(node),
-            "chatstate" => {
-                if let Some(chat) = node.jid("from") {
-                    let composing = node.find("composing").is_some();
-                    self.events.push_back(Event::Typing { chat, composing });
-                }
-            }
-            "presence" | "success" => {}
-            tag => {
-                tracing::debug!(tag, "an unknown stanza");
-                self.acknowledge(&node);
-            }
-        }
-    }
-
-    fn handle_ack(&mut self, node: Node) {
-        let Some(mut acked) = Acked::read(node) else {
-            return;
-        };
-        if let Some(code) = acked.error.filter(|code| refused_for_now(*code)) {
-            // It stays in flight until its time is over, and goes again on the next connection.
-            tracing::warn!(
-                id = acked.id,
-                code,
-                "the gatekeeper cannot take a stanza now"
-            );
-            return;
-        }
-        if let Some(seq) = self.window.acked(&acked) {
-            acked.seq = seq;
-            self.events.push_back(Event::Acked(acked));
-        }
-    }
-
-    fn handle_iq(&mut self, node: Node) {
-        match node.attr("type").as_deref() {
-            Some("result" | "error") => {
-                let asker = node
-                    .attr("id")
-                    .and_then(|id| {
-                        let number = id.strip_prefix(&self.prefix)?.strip_prefix('-')?;
-                        number.parse().ok()
-                    })
-                    .and_then(|number| self.requests.take(number));
-                match asker {
-                    Some(Asker::Ping) => self.heartbeat.answered(),
-                    Some(Asker::Owner(request)) => self.events.push_back(Event::Answered {
-                        request,
-                        outcome: outcome(node),
-                    }),
-                    None => tracing::debug!("an answer that nobody waits for"),
-                }
-            }
-            Some("get") if node.attr("xmlns").as_deref() == Some("urn:xmpp:ping") => {
-                let pong = Node::new("iq")
-                    .with("type", "result")
-                    .with("to", &self.options.server)
-                    .with_opt("id", node.attr("id").map(std::borrow::Cow::into_owned));
-                self.transmits.push_back(Transmit::Node(pong));
-            }
-            _ => tracing::debug!("an unknown request of the gatekeeper"),
-        }
-    }
-
-    fn handle_ib(&mut self, node: &Node) {
-        let count = |child: &Node| child.number("count").unwrap_or(0);
-        if let Some(preview) = node.find("offline_preview") {
-            let count = count(preview);
-            self.events.push_back(Event::MailboxWaiting { count });
-        } else if let Some(offline) = node.find("offline") {
-            let count = count(offline);
-            self.events.push_back(Event::MailboxDrained { count });
-        } else {
-            tracing::debug!("an unknown information of the gatekeeper");
-        }
-    }
-
-    fn handle_notification(&mut self, node: Node) {
-        if node.attr("type").as_deref() == Some("encrypt") {
-            if node.find("identity").is_some() {
-                self.events.push_back(Event::IdentityChanged(node));
-                return;
-            }
-            if let Some(count) = iq::count(&node)
-                && count < self.options.prekeys_low
-            {
-                self.events.push_back(Event::PrekeysLow { count });
-            }
-        } else {
-            tracing::debug!("an unknown notification");
-        }
-        self.acknowledge(&node);
     }
 
     fn acknowledge(&mut self, node: &Node) {

@@ -1,0 +1,186 @@
+//! The gatekeeper as the bridge uses it.
+
+use std::sync::{Arc, PoisonError};
+
+use async_trait::async_trait;
+use futures_util::future::{BoxFuture, join_all};
+
+use super::Gatekeeper;
+use crate::{
+    domain::{
+        Capabilities, ChatId, EncryptedVote, GatekeeperId, IncomingMessage, LoginId, MediaKey,
+        MediaKind, MessageRef, Outgoing, Poll, RemoteMedia, RemoteUserId, StanzaId, Timestamp,
+        Typing,
+    },
+    network::{
+        ByteStream, ConnectionState, Enqueued, FetchedFile, MediaError, Network, NetworkError,
+        Origin,
+        interop::{
+            connection::Connection,
+            media, outbound,
+            wire::{self, Jid},
+        },
+    },
+    store::{LoginState, StoreError, StoreTxn},
+};
+
+#[async_trait]
+impl Network for Gatekeeper {
+    fn id(&self) -> &GatekeeperId {
+        &self.context.gatekeeper
+    }
+
+    fn capabilities(&self) -> &Capabilities {
+        &self.context.profile.features
+    }
+
+    async fn start(&self) -> Result<(), NetworkError> {
+        if let Err(error) = self.context.media.work.empty().await {
+            tracing::warn!(%error, "what an earlier process left of fetched files could not be deleted");
+        }
+        let rows = self
+            .context
+            .db
+            .read(|txn| Box::pin(async move { txn.logins().await }))
+            .await?;
+        for row in rows {
+            if row.gatekeeper == self.context.gatekeeper && row.state != LoginState::LoggedOut {
+                self.connect(row.id);
+            }
+        }
+        Ok(())
+    }
+
+    async fn log_in(&self, mxid: &str) -> Result<LoginId, NetworkError> {
+        self.make_login(mxid).await
+    }
+
+    async fn log_out(&self, login: LoginId) -> Result<(), NetworkError> {
+        self.end_login(login).await
+    }
+
+    async fn resolve(&self, login: LoginId, input: &str) -> Result<RemoteUserId, NetworkError> {
+        self.find(login, input).await
+    }
+
+    async fn prepare(&self, login: LoginId, chat: &ChatId) -> Result<(), NetworkError> {
+        let user = chat
+            .direct_user()
+            .and_then(|user| user.as_str().parse::<Jid>().ok())
+            .ok_or_else(|| {
+                NetworkError::Unsendable("messages to groups are not supported yet".to_owned())
+            })?;
+        self.establish(login, &user).await
+    }
+
+    fn enqueue<'t>(
+        &'t self,
+        txn: &'t mut dyn StoreTxn,
+        login: LoginId,
+        message: &'t Outgoing,
+        origin: &'t Origin,
+        now: Timestamp,
+    ) -> BoxFuture<'t, Result<Result<Enqueued, NetworkError>, StoreError>> {
+        Box::pin(outbound::enqueue(txn, login, message, origin, now))
+    }
+
+    fn enqueue_read<'t>(
+        &'t self,
+        txn: &'t mut dyn StoreTxn,
+        login: LoginId,
+        chat: &'t ChatId,
+        sender: &'t RemoteUserId,
+        ids: &'t [StanzaId],
+        now: Timestamp,
+    ) -> BoxFuture<'t, Result<(), StoreError>> {
+        Box::pin(outbound::enqueue_read(txn, login, chat, sender, ids, now))
+    }
+
+    fn flush(&self, login: LoginId) {
+        if let Some(connection) = self.connected(login) {
+            connection.flush();
+        }
+    }
+
+    fn connection(&self, login: LoginId) -> ConnectionState {
+        match self.connected(login) {
+            Some(connection) => connection.state(),
+            None => ConnectionState::Idle,
+        }
+    }
+
+    fn enqueue_media_request<'t>(
+        &'t self,
+        txn: &'t mut dyn StoreTxn,
+        login: LoginId,
+        chat: &'t ChatId,
+        message: &'t MessageRef,
+        key: &'t MediaKey,
+        now: Timestamp,
+    ) -> BoxFuture<'t, Result<(), StoreError>> {
+        let profile = &self.context.profile;
+        Box::pin(outbound::enqueue_media_request(
+            txn, login, profile, chat, message, key, now,
+        ))
+    }
+
+    fn read_message(&self, plaintext: &[u8], sender: &RemoteUserId) -> IncomingMessage {
+        wire::message::read(plaintext, sender)
+    }
+
+    fn read_vote(
+        &self,
+        own: &str,
+        poll: (&MessageRef, &Poll),
+        voter: &RemoteUserId,
+        vote: &EncryptedVote,
+    ) -> Option<Vec<usize>> {
+        wire::poll::open(own, poll, voter, vote)
+    }
+
+    async fn host(
+        &self,
+        kind: MediaKind,
+        file: ByteStream,
+        limit: u64,
+    ) -> Result<RemoteMedia, MediaError> {
+        media::host(&self.context, kind, file, limit).await
+    }
+
+    async fn fetch(
+        &self,
+        kind: MediaKind,
+        file: &RemoteMedia,
+        limit: u64,
+    ) -> Result<FetchedFile, MediaError> {
+        media::fetch(&self.context, kind, file, limit).await
+    }
+
+    fn typing(&self, login: LoginId, chat: &ChatId, state: Typing) {
+        if self.capabilities().typing
+            && let Some(connection) = self.connected(login)
+            && let Ok(chat) = chat.as_str().parse()
+        {
+            connection.typing(chat, state);
+        }
+    }
+
+    fn presence(&self, login: LoginId, available: bool) {
+        if self.capabilities().presence
+            && let Some(connection) = self.connected(login)
+        {
+            connection.presence(available);
+        }
+    }
+
+    async fn stop(&self) {
+        let connections: Vec<Arc<Connection>> = self
+            .connections
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .drain()
+            .map(|(_, connection)| connection)
+            .collect();
+        join_all(connections.iter().map(|connection| connection.stop())).await;
+    }
+}
