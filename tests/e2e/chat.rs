@@ -111,11 +111,11 @@ impl Chat {
 
     /// Waits for a reaction of the contact's; its event's id.
     pub(crate) async fn sees_reaction(&mut self, to: &str, key: &str) -> String {
-        let reaction = self.finds(&format!("the reaction {key}"), |event| {
+        let is_it = |event: &Value| {
             let relation = &event["content"]["m.relates_to"];
             event["type"] == "m.reaction" && relation["event_id"] == to && relation["key"] == key
-        });
-        id_of(&reaction.await)
+        };
+        id_of(&self.finds(&format!("the reaction {key}"), is_it).await)
     }
 
     /// Waits until an event of the room is deleted.

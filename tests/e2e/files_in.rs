@@ -18,11 +18,11 @@ const BLURHASH: &str = "xyz.amorgan.blurhash";
 impl Chat {
     /// Waits for the file of the contact's with this body; its event's id.
     async fn sees_file(&mut self, body: &str) -> String {
-        let found = self.finds(&format!("the file {body:?}"), |event| {
+        let is_it = |event: &Value| {
             let has_file = event["content"]["url"].is_string();
             has_file && event["content"]["body"] == body
-        });
-        id_of(&found.await)
+        };
+        id_of(&self.finds(&format!("the file {body:?}"), is_it).await)
     }
 
     /// Waits for the notice of the contact's that stands for a file, after so many others; its event's id.

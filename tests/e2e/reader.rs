@@ -13,7 +13,7 @@ impl User {
     /// # Panics
     /// When the library takes an event to be malformed.
     pub(crate) async fn read_room(&self, room: &str) -> Vec<Value> {
-        let lines = self.read(&["messages", room]).await;
+        let lines = self.run_reader(&["messages", room]).await;
         let events: Vec<Value> = lines
             .lines()
             .map(|line| serde_json::from_str(line).expect("the reader writes JSON"))
@@ -27,11 +27,11 @@ impl User {
     pub(crate) async fn download(&self, uri: &str) -> Vec<u8> {
         let file = tempfile::NamedTempFile::new().expect("a temporary file");
         let path = file.path().to_str().expect("a path of letters");
-        self.read(&["download", uri, path]).await;
+        self.run_reader(&["download", uri, path]).await;
         std::fs::read(file.path()).expect("the reader wrote it")
     }
 
-    async fn read(&self, what: &[&str]) -> String {
+    async fn run_reader(&self, what: &[&str]) -> String {
         let output = Command::new(python())
             .arg("-c")
             .arg(include_str!("reader.py"))

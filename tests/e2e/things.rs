@@ -162,7 +162,8 @@ async fn polls_go_both_ways() {
     chat.alice.send(&chat.room, "org.matrix.msc3381.poll.end", &end).await;
     chat.contact
         .gets("the end of the poll", |m| {
-            (m.content == Content::default() && m.text.contains("Which jam?")).then_some(())
+            let quotes = m.quotes.as_ref().map(|quote| quote.id.as_str());
+            (m.text == "The poll has ended." && quotes == Some(poll.id.as_str())).then_some(())
         })
         .await;
 
