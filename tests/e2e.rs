@@ -23,6 +23,8 @@ mod files_in;
 mod files_out;
 #[path = "e2e/homeserver.rs"]
 mod homeserver;
+#[path = "e2e/large.rs"]
+mod large;
 #[path = "e2e/management.rs"]
 mod management;
 #[path = "e2e/notices.rs"]

@@ -7,7 +7,7 @@ use super::{
     client::User,
     contact::Contact,
     management::{Desk, ghost_of},
-    world::World,
+    world::{World, merge},
 };
 
 /// A user with an open chat.
@@ -48,6 +48,15 @@ impl Chat {
     pub(crate) async fn send(&mut self, content: &Value) -> String {
         let room = &self.room;
         self.alice.send(room, "m.room.message", content).await
+    }
+
+    /// The user sends a file as a message that says more than the least about it; its event id.
+    pub(crate) async fn sends_file(&mut self, msgtype: &str, mime: &str, bytes: &[u8], more: Value) -> String {
+        let uri = self.alice.upload(mime, bytes.to_vec()).await;
+        let mut content = json!({"msgtype": msgtype, "body": "file", "url": uri,
+            "info": {"mimetype": mime, "size": bytes.len()}});
+        merge(&mut content, &more);
+        self.send(&content).await
     }
 
     /// The user says something else in the place of an earlier message; the edit's event id.

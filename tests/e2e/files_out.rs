@@ -22,15 +22,6 @@ use super::{
 const MB: usize = 1024 * 1024;
 
 impl Chat {
-    /// Sends a file as a message; its event id.
-    async fn sends_file(&mut self, msgtype: &str, mime: &str, bytes: &[u8], more: Value) -> String {
-        let uri = self.alice.upload(mime, bytes.to_vec()).await;
-        let mut content = json!({"msgtype": msgtype, "body": "file", "url": uri,
-            "info": {"mimetype": mime, "size": bytes.len()}});
-        super::world::merge(&mut content, &more);
-        self.send(&content).await
-    }
-
     /// Waits for a file of a kind with a caption on the phone, which must have these bytes; what its message says.
     async fn delivers(&self, kind: MediaKind, caption: &str, bytes: &[u8]) -> File {
         let (id, file) = self.contact.gets_file(kind, caption).await;
