@@ -124,7 +124,6 @@ impl Contact {
         let message = shown.iter().rfind(|m| !m.outgoing && m.content.file().is_some())?;
         let file = message.content.file().filter(|file| file.size == size)?;
         assert_eq!(file.kind, MediaKind::File);
-        let (_, path) = self.phone.media_file(&self.user, &message.id).await.ok()?;
-        Some(path)
+        self.phone.media_file(&self.user, false, &message.id).await.ok()
     }
 }
