@@ -7,8 +7,12 @@ mod enlisting;
 mod enlistment;
 #[path = "wire/media.rs"]
 mod media;
-#[path = "wire/message.rs"]
-mod message;
+#[path = "wire/media_cipher.rs"]
+mod media_cipher;
+#[path = "wire/media_retry.rs"]
+mod media_retry;
+#[path = "wire/messages/mod.rs"]
+mod messages;
 #[path = "wire/noise.rs"]
 mod noise;
 #[path = "wire/partner.rs"]

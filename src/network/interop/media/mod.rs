@@ -7,6 +7,7 @@
 
 mod fetching;
 mod hosting;
+mod reading;
 mod work;
 
 use std::{sync::Arc, time::Duration};
@@ -15,10 +16,14 @@ pub(super) use fetching::fetch;
 pub(super) use hosting::host;
 pub(super) use work::WorkDir;
 
-use super::partner::HostedMedia;
+use super::{partner::HostedMedia, wire::media::MediaFault};
+use crate::network::MediaError;
 
 /// How many bytes are worked on at a time.
 const CHUNK: usize = 64 * 1024;
+
+/// Bytes of a block of the cipher.
+const BLOCK: u64 = 16;
 
 /// Where files are kept on their way, and how long is waited for them.
 pub(super) struct MediaPlaces {
@@ -28,4 +33,8 @@ pub(super) struct MediaPlaces {
     pub(super) work: WorkDir,
     /// How long a server may give nothing.
     pub(super) patience: Duration,
+}
+
+fn corrupt(fault: MediaFault) -> MediaError {
+    MediaError::Corrupt(fault.as_str())
 }
