@@ -158,7 +158,8 @@ async fn files_of_every_kind_reach_matrix() {
     assert!(song_at["source"]["content"]["org.matrix.msc3245.voice"].is_null());
     let content = &note_at["source"]["content"];
     assert!(content["org.matrix.msc3245.voice"].is_object(), "{content}");
-    assert_eq!(content["info"]["mimetype"], "audio/ogg");
+    let mime_type = content["info"]["mimetype"].as_str();
+    assert!(mime_type.is_some_and(|mime| mime.starts_with("audio/ogg")), "{content}");
     let audio = &content["org.matrix.msc1767.audio"];
     assert_eq!(audio["duration"], 3_000);
     let waveform = audio["waveform"].as_array().expect("a waveform");

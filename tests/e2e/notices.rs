@@ -30,7 +30,7 @@ async fn what_happens_on_the_other_side_is_told() {
     let call = call.expect("the sandbox runs");
     let calls = chat.finds("a call", |e| says(e, "video call")).await;
     phone.hang_up(&chat.contact.user, &call).expect("the sandbox runs");
-    let missed = chat.finds("a missed call", |e| says(e, "missed")).await;
+    let missed = chat.finds("a missed call", |e| says(e, "tried to reach you")).await;
     assert_ne!(id_of(&calls), id_of(&missed));
 
     // What cannot be read at once: a notice in its place, which it takes when it comes.
