@@ -104,14 +104,15 @@ impl Bridge {
                 }
             })?,
         };
-        let file = network
-            .host(details.kind, stream, limit)
-            .await
-            .map_err(|error| match error {
-                MediaError::Source(source) => trouble_of(&source),
-                error if error.is_transient() => Trouble::Passing(error.to_string()),
-                error => Trouble::Lasting(error.to_string()),
-            })?;
+        let file =
+            network
+                .host(details.kind, stream, limit)
+                .await
+                .map_err(|error| match error {
+                    MediaError::Source(source) => trouble_of(&source),
+                    error if error.is_transient() => Trouble::Passing(error.to_string()),
+                    error => Trouble::Lasting(error.to_string()),
+                })?;
         Ok(OutgoingContent::Media {
             details,
             file,
@@ -149,9 +150,11 @@ impl Bridge {
 fn trouble_of(error: &std::io::Error) -> Trouble {
     use std::io::ErrorKind;
     match error.kind() {
-        ErrorKind::InvalidData | ErrorKind::FileTooLarge | ErrorKind::InvalidInput => {
-            Trouble::Lasting(error.to_string())
-        }
+        ErrorKind::InvalidData
+        | ErrorKind::InvalidInput
+        | ErrorKind::FileTooLarge
+        | ErrorKind::NotFound
+        | ErrorKind::PermissionDenied => Trouble::Lasting(error.to_string()),
         _ => Trouble::Passing(error.to_string()),
     }
 }

@@ -4,28 +4,27 @@ use std::{sync::PoisonError, time::Duration};
 
 use serde_json::{Value, json};
 
-use super::homeserver::Homeserver;
+use super::Homeserver;
 
 /// Events of one transaction, as in Synapse.
 const BATCH: usize = 100;
 
-pub(crate) async fn deliver(server: Homeserver) {
-    let mut position = 0;
+pub(super) async fn deliver(server: Homeserver) {
+    let mut position = (0, 0);
     let mut txn = 0_u64;
     while !server.cancel.is_cancelled() {
         let notified = server.changed.notified();
-        let (events, next) = batch(&server, position);
+        let (body, next) = batch(&server, position);
         let url = server
             .as_url
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .clone();
-        if events.is_empty() || url.is_empty() {
+        if next == position || url.is_empty() {
             let _ = tokio::time::timeout(Duration::from_millis(50), notified).await;
             continue;
         }
         txn += 1;
-        let body = json!({ "events": events });
         while !server.cancel.is_cancelled() {
             let url = server
                 .as_url
@@ -55,13 +54,20 @@ pub(crate) async fn deliver(server: Homeserver) {
     }
 }
 
-/// The next events the application service is interested in: of rooms its users are or were in. All rooms here are such.
-fn batch(server: &Homeserver, from: usize) -> (Vec<Value>, usize) {
+/// The next events the application service is interested in (of rooms its users are or were in, and all rooms here are such) and
+/// what else happened meanwhile, under both of its names.
+fn batch(server: &Homeserver, (from, shown): (usize, usize)) -> (Value, (usize, usize)) {
     let world = server.world();
     let entries = world.stream.iter().skip(from).take(BATCH);
-    let events: Vec<Value> = entries
-        .map(|(room, index)| world.rooms[room].events[*index].clone())
+    let events: Vec<&Value> = entries
+        .map(|(room, index)| &world.rooms[room].events[*index])
         .collect();
-    let next = from + events.len();
-    (events, next)
+    let ephemeral = &world.ephemeral[shown..];
+    let next = (from + events.len(), world.ephemeral.len());
+    let mut batch = json!({ "events": events });
+    if !ephemeral.is_empty() {
+        batch["ephemeral"] = json!(ephemeral);
+        batch["de.sorunome.msc2409.ephemeral"] = json!(ephemeral);
+    }
+    (batch, next)
 }
