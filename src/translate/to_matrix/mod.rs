@@ -50,7 +50,7 @@ pub enum MediaAtMatrix {
         size: u64,
         /// A smaller picture of it.
         thumbnail: Option<Thumbnail>,
-        /// Its BlurHash.
+        /// Its `BlurHash`.
         blurhash: Option<String>,
     },
     /// It could not be had and was asked for again.
