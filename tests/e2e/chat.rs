@@ -51,7 +51,13 @@ impl Chat {
     }
 
     /// The user sends a file as a message that says more than the least about it; its event id.
-    pub(crate) async fn sends_file(&mut self, msgtype: &str, mime: &str, bytes: &[u8], more: Value) -> String {
+    pub(crate) async fn sends_file(
+        &mut self,
+        msgtype: &str,
+        mime: &str,
+        bytes: &[u8],
+        more: Value,
+    ) -> String {
         let uri = self.alice.upload(mime, bytes.to_vec()).await;
         let mut content = json!({"msgtype": msgtype, "body": "file", "url": uri,
             "info": {"mimetype": mime, "size": bytes.len()}});

@@ -180,7 +180,7 @@ fn accepted<'a>(
     let capabilities: &'a _ = context.capabilities;
     let rules = || {
         wanted.iter().filter_map(|kind| {
-            let rule = capabilities.media_rule(*kind, mime_type)?;
+            let rule = capabilities.media_rule(*kind, sent_as(*kind, mime_type))?;
             Some((*kind, rule))
         })
     };
@@ -204,6 +204,14 @@ fn accepted<'a>(
                 essence(mime_type)
             ),
         )),
+    }
+}
+
+/// The type a file has by the time it is sent: stickers are made of any still picture.
+fn sent_as(kind: MediaKind, mime_type: &str) -> &str {
+    match essence(mime_type) {
+        "image/png" | "image/jpeg" | "image/gif" if kind == MediaKind::Sticker => "image/webp",
+        _ => mime_type,
     }
 }
 
