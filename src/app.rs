@@ -6,7 +6,7 @@ use tokio::net::TcpListener;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
-    bridge::{Bridge, BridgeError, BridgeParts, Settings},
+    bridge::{Bridge, BridgeError, BridgeParts, Conversation, Settings},
     clock::Clock,
     commands::ManagementCommands,
     config::{Config, GatekeeperConfig},
@@ -236,6 +236,12 @@ impl App {
         self.bridge.start().await?;
         let pruner = self.bridge.clone();
         tasks.spawn(async move { pruner.prune().await });
+        let expirer = self.bridge.clone();
+        tasks.spawn(async move { expirer.expire().await });
+        let typist = self.bridge.clone();
+        tasks.spawn(async move { typist.keep_typing().await });
+        let watcher = self.bridge.clone();
+        tasks.spawn(async move { watcher.watch_waiting().await });
         tasks.spawn(sweep(self.hosted, self.clock, self.cancel.clone()));
         let (bridge, client, syncer, cancel) = (
             self.bridge.clone(),
@@ -403,6 +409,18 @@ fn settings(config: &Config) -> Settings {
             .iter()
             .map(|entry| (entry.id.clone(), entry.name.clone()))
             .collect(),
+        conversation: Conversation {
+            receipts: config.bridge.receipts,
+            typing: config.bridge.typing,
+            presence: config.bridge.presence,
+            delivery_receipts: config.bridge.delivery_receipts,
+            message_status_events: config.bridge.message_status_events,
+            error_notices: config.bridge.error_notices,
+            view_once: config.bridge.view_once,
+            link_previews: config.bridge.link_previews,
+            max_media_bytes: config.media.max_bytes,
+            patience: Duration::from_secs(config.media.patience_seconds),
+        },
     }
 }
 

@@ -15,9 +15,9 @@
 //! # Map, in reading order
 //! [`domain`] the values · [`clock`] time as an argument · [`translate`] pure translation · [`store`] all SQL, sealing, group
 //! commit · [`signal`] the ratchet over a snapshot · [`matrix`] the homeserver's side · [`network`] the gatekeeper's side ·
-//! [`bridge`] both pipelines, portals, ghosts · [`commands`] the management room · [`config`] · [`sandbox`] a gatekeeper on
-//! loopback · [`app`] the composition · [`cli`] the program · [`telemetry`] logs. Who may use whom is a table in
-//! `tests/architecture.rs`.
+//! [`imaging`] small pictures · [`bridge`] both pipelines, portals, ghosts · [`commands`] the management room · [`config`] ·
+//! [`sandbox`] a gatekeeper on loopback · [`app`] the composition · [`cli`] the program · [`telemetry`] logs. Who may use whom is
+//! a table in `tests/architecture.rs`.
 //!
 //! # Invariants
 //! 1. [`translate`] and [`network::interop::wire`] never await and never read a clock or a random source.
@@ -52,6 +52,7 @@ pub mod clock;
 pub mod commands;
 pub mod config;
 pub mod domain;
+pub mod imaging;
 pub mod matrix;
 pub mod network;
 pub mod sandbox;

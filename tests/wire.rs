@@ -9,10 +9,14 @@ mod enlistment;
 mod files;
 #[path = "wire/media.rs"]
 mod media;
+#[path = "wire/media_cipher.rs"]
+mod media_cipher;
+#[path = "wire/media_retry.rs"]
+mod media_retry;
+#[path = "wire/messages/mod.rs"]
+mod messages;
 #[path = "wire/memory.rs"]
 mod memory;
-#[path = "wire/message.rs"]
-mod message;
 #[path = "wire/noise.rs"]
 mod noise;
 #[path = "wire/partner.rs"]

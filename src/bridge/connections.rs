@@ -30,6 +30,18 @@ impl Bridge {
     }
 
     async fn tell_owner(&self, login: LoginId, text: &str) -> Result<(), BridgeError> {
+        let now = self.now().0.to_string();
+        self.tell_owner_once(login, &["connection", &now], text)
+            .await
+    }
+
+    /// Tells a login's user something in the management room; once for the same words.
+    pub(super) async fn tell_owner_once(
+        &self,
+        login: LoginId,
+        words: &[&str],
+        text: &str,
+    ) -> Result<(), BridgeError> {
         let found = self
             .db
             .read(move |txn| {
@@ -48,8 +60,11 @@ impl Bridge {
         let Ok(room_id) = ruma::OwnedRoomId::try_from(room) else {
             return Ok(());
         };
-        let now = self.now().0.to_string();
-        let txn_id = self.effect_id(&["connection", &login.to_string(), &now]);
+        let login = login.to_string();
+        let words: Vec<&str> = std::iter::once(login.as_str())
+            .chain(words.iter().copied())
+            .collect();
+        let txn_id = self.effect_id(&words);
         let name = self.gatekeeper_name(&row.gatekeeper);
         self.say(&room_id, &txn_id, &format!("**{name}**: {text}"))
             .await

@@ -14,36 +14,20 @@ use ruma::{OwnedEventId, OwnedRoomId, OwnedUserId, UserId};
 use sha2::{Digest, Sha256};
 use tokio_util::sync::CancellationToken;
 
-use super::workers::{Outcome, Workers};
+use super::{
+    refusals::LastRefusal,
+    settings::Settings,
+    signals::Signals,
+    workers::{Outcome, Workers},
+};
 use crate::{
     clock::Clock,
-    config::{Level, Permissions},
+    config::Level,
     domain::{ChatId, GatekeeperId, LoginId, PortalId, StanzaId, Timestamp},
     matrix::{Client, GhostNaming, Intent, MatrixError},
     network::{Network, NetworkError},
     store::{Database, LoginRow, PortalRow, StoreError},
 };
-
-/// What the bridge is told once, by the configuration.
-#[derive(Debug, Clone)]
-pub struct Settings {
-    /// The homeserver's name, the part behind the colon of its users' ids.
-    pub server_name: String,
-    /// The prefix of the bridge's own keys in event contents and state (`eu.drawbridge`).
-    pub namespace: String,
-    /// Ghosts' names; `{name}` and `{gatekeeper}` are filled in.
-    pub displayname_template: String,
-    /// The bot's display name.
-    pub bot_displayname: String,
-    /// The prefix of the localparts of the aliases of portals.
-    pub alias_prefix: String,
-    /// The room version of new rooms; the homeserver's default if `None`.
-    pub room_version: Option<String>,
-    /// Who may do what.
-    pub permissions: Permissions,
-    /// The gatekeepers' names for people, by id.
-    pub gatekeeper_names: BTreeMap<GatekeeperId, String>,
-}
 
 /// What a bridge is made of.
 pub struct BridgeParts {
@@ -76,6 +60,12 @@ pub enum BridgeError {
     /// The portal's room lets its ghost in no more.
     #[error("the portal's room cannot be used any more: {0}")]
     RoomLost(MatrixError),
+    /// A file cannot be carried now.
+    #[error("a file cannot be carried now: {0}")]
+    Media(String),
+    /// What an event is about is in the room, but not in the store yet.
+    #[error("the message that event {0} shows is not stored yet")]
+    NotStoredYet(OwnedEventId),
     /// Something in the configuration or the store does not fit together.
     #[error("{0}")]
     Inconsistent(String),
@@ -86,7 +76,7 @@ impl BridgeError {
     #[must_use]
     pub fn is_transient(&self) -> bool {
         match self {
-            Self::Store(_) => true,
+            Self::Store(_) | Self::Media(_) | Self::NotStoredYet(_) => true,
             Self::Matrix(error) => error.is_transient(),
             Self::Network(error) => error.is_transient(),
             Self::RoomLost(_) | Self::Inconsistent(_) => false,
@@ -156,6 +146,11 @@ pub struct Bridge {
     /// Chats whose last sends have an unknown outcome: before the next send their rooms are searched.
     pub(super) uncertain: Mutex<HashSet<(LoginId, ChatId)>>,
     pub(super) receipts: tokio::sync::mpsc::Sender<super::receipts::ReadUpTo>,
+    pub(super) signalled: tokio::sync::mpsc::Sender<super::signals::Signal>,
+    /// Who writes and who is there, as passed on last.
+    pub(super) signals: Signals,
+    /// The last notice of a failure in each room, while it counts further ones.
+    pub(super) refusals: Mutex<HashMap<OwnedRoomId, LastRefusal>>,
     pub(super) connection_states: Mutex<HashMap<LoginId, String>>,
     /// Whether the homeserver knows the bot; nothing is asked of it before.
     pub(super) introduced: AtomicBool,
@@ -167,6 +162,7 @@ impl Bridge {
     #[must_use]
     pub fn new(parts: BridgeParts) -> Arc<Self> {
         let (receipts, received) = tokio::sync::mpsc::channel(1024);
+        let (signalled, signals) = tokio::sync::mpsc::channel(256);
         let bridge = Arc::new_cyclic(|this: &Weak<Self>| {
             let rooms = {
                 let this = this.clone();
@@ -216,6 +212,9 @@ impl Bridge {
                 abandoned: Mutex::default(),
                 uncertain: Mutex::default(),
                 receipts,
+                signalled,
+                signals: Signals::default(),
+                refusals: Mutex::default(),
                 connection_states: Mutex::default(),
                 introduced: AtomicBool::new(false),
                 this: this.clone(),
@@ -224,6 +223,10 @@ impl Bridge {
         tokio::spawn(super::receipts::report_reads(
             Arc::downgrade(&bridge),
             received,
+        ));
+        tokio::spawn(super::signals::pass_signals(
+            Arc::downgrade(&bridge),
+            signals,
         ));
         bridge
     }

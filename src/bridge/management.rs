@@ -1,4 +1,4 @@
-//! Management rooms: commands and their answers, and the notices of the bot in other rooms.
+//! Management rooms: commands and their answers.
 
 use ruma::{
     OwnedRoomId, UserId,
@@ -15,7 +15,7 @@ use super::{
     context::{Bridge, BridgeError, CommandContext},
     invites::member_change,
 };
-use crate::{store::Lane, translate::bridge_notice};
+use crate::store::Lane;
 
 impl Bridge {
     /// Carries out what its owner writes in a management room.
@@ -71,30 +71,6 @@ impl Bridge {
         self.forget_route(Some(room_id), None);
         self.decline(room_id, self.client.bot_id()).await?;
         Ok(true)
-    }
-
-    /// Tells a room, as the bot, why an event was not carried.
-    pub(super) async fn explain(
-        &self,
-        room_id: &OwnedRoomId,
-        event_id: &str,
-        notice: &str,
-    ) -> Result<(), BridgeError> {
-        let about = super::context::event_id(event_id);
-        let content = bridge_notice(notice, about.as_deref());
-        let txn_id = self.effect_id(&["explain", event_id]);
-        match self
-            .bot()
-            .send(room_id, "m.room.message", &txn_id, &content, None)
-            .await
-        {
-            Ok(_) => Ok(()),
-            Err(error) if error.is_transient() => Err(error.into()),
-            Err(error) => {
-                tracing::warn!(room = %room_id, event = event_id, %error, "a notice could not be shown");
-                Ok(())
-            }
-        }
     }
 
     /// Says something as the bot, in Markdown.

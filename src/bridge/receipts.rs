@@ -68,7 +68,7 @@ impl Bridge {
             return Ok(());
         }
         let network = self.network(&route.portal.key.gatekeeper)?.clone();
-        if !network.capabilities().receipts {
+        if !network.capabilities().receipts || !self.settings.passes_receipts(&route) {
             return Ok(());
         }
         let (portal, login, event) = (route.portal.id, route.login, read.event_id.to_string());
@@ -101,6 +101,9 @@ impl Bridge {
         row: &RemoteMessageRow,
         ids: &[StanzaId],
     ) -> Result<(), BridgeError> {
+        if !self.settings.passes_receipts(route) {
+            return Ok(());
+        }
         let (portal, ids) = (route.portal.id, ids.to_vec());
         let newest = self
             .db

@@ -19,12 +19,16 @@ impl Bridge {
     /// # Errors
     /// The store's. A homeserver that is down is not one: what needs it waits.
     pub async fn start(&self) -> Result<(), BridgeError> {
-        let (rooms, chats) = self
+        let (rooms, chats, unreported) = self
             .db
             .read(|txn| {
-                Box::pin(
-                    async move { Ok((txn.waiting_rooms().await?, txn.waiting_chats().await?)) },
-                )
+                Box::pin(async move {
+                    Ok((
+                        txn.waiting_rooms().await?,
+                        txn.waiting_chats().await?,
+                        txn.unreported_chats().await?,
+                    ))
+                })
             })
             .await?;
         // The process before may have sent any of these without living to see the answer.
@@ -34,7 +38,7 @@ impl Bridge {
                 self.rooms.wake(room);
             }
         }
-        for chat in chats {
+        for chat in chats.into_iter().chain(unreported) {
             self.chats.wake(chat);
         }
         for network in self.networks() {
@@ -82,7 +86,8 @@ impl Bridge {
                         let events = txn.prune_matrix_inbox(before).await?;
                         let stanzas = txn.prune_outbox(before).await?;
                         let messages = txn.prune_remote_inbox(before).await?;
-                        Ok(events + stanzas + messages)
+                        let uploads = txn.prune_uploads(before).await?;
+                        Ok(events + stanzas + messages + uploads)
                     })
                 })
                 .await;

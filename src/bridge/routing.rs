@@ -26,6 +26,7 @@ impl AppserviceSink for Bridge {
     }
 
     fn ephemeral(&self, events: Vec<Value>) {
+        self.take_signals(&events);
         for read in events.iter().flat_map(reads_in) {
             if self.receipts.try_send(read).is_err() {
                 tracing::warn!("too many read receipts wait, one is passed over");
@@ -70,7 +71,17 @@ impl NetworkSink for Bridge {
         }
     }
 
-    fn typing(&self, _login: LoginId, _chat: &ChatId, _who: &RemoteUserId, _state: Typing) {}
+    fn typing(&self, login: LoginId, chat: &ChatId, who: &RemoteUserId, state: Typing) {
+        if let Some(bridge) = self.this.upgrade() {
+            let (chat, who) = (chat.clone(), who.clone());
+            tokio::spawn(async move { bridge.show_typing(login, chat, who, state).await });
+        }
+    }
 
-    fn presence(&self, _login: LoginId, _who: &RemoteUserId, _available: bool) {}
+    fn presence(&self, login: LoginId, who: &RemoteUserId, available: bool) {
+        if let Some(bridge) = self.this.upgrade() {
+            let who = who.clone();
+            tokio::spawn(async move { bridge.show_presence(login, who, available).await });
+        }
+    }
 }

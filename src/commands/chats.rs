@@ -1,14 +1,36 @@
-//! `start-chat`.
+//! `start-chat`, and who is meant by what somebody types.
 
 use std::sync::Arc;
 
 use ruma::UserId;
 
 use super::{chosen, logins_of, names};
-use crate::{bridge::Bridge, network::Network, store::LoginState};
+use crate::{
+    bridge::Bridge,
+    domain::{LoginId, RemoteUserId},
+    network::Network,
+    store::LoginState,
+};
 
 /// Opens a room for a chat with a phone number or id, at the gatekeeper named first or at the only one there is a login for.
 pub(super) async fn start(bridge: &Bridge, user: &UserId, words: &str) -> Result<String, String> {
+    let (login, remote) = whom(bridge, user, words).await?;
+    let room = bridge.start_chat(login, &remote).await.map_err(|error| {
+        format!(
+            "The room could not be made: {error}. Write the same again to go on where it stopped."
+        )
+    })?;
+    Ok(format!(
+        "The chat is in this room: [{room}](https://matrix.to/#/{room}). You are invited."
+    ))
+}
+
+/// The login and the person that are meant by a gatekeeper, which may be left out, and a phone number or id.
+pub(super) async fn whom(
+    bridge: &Bridge,
+    user: &UserId,
+    words: &str,
+) -> Result<(LoginId, RemoteUserId), String> {
     let (network, who) = target(bridge, user, words).await?;
     let gatekeeper = bridge.gatekeeper_name(network.id());
     if who.is_empty() {
@@ -27,15 +49,8 @@ pub(super) async fn start(bridge: &Bridge, user: &UserId, words: &str) -> Result
     let remote = network
         .resolve(login, who)
         .await
-        .map_err(|error| format!("No chat was started: {error}."))?;
-    let room = bridge.start_chat(login, &remote).await.map_err(|error| {
-        format!(
-            "The room could not be made: {error}. Write the same again to go on where it stopped."
-        )
-    })?;
-    Ok(format!(
-        "The chat is in this room: [{room}](https://matrix.to/#/{room}). You are invited."
-    ))
+        .map_err(|error| format!("{error}."))?;
+    Ok((login, remote))
 }
 
 async fn target<'a, 'w>(

@@ -34,6 +34,12 @@ const ENTRIES: &[Entry] = &[
         "start-chat +49 155 5550001",
     ),
     Entry(
+        "chat-settings",
+        "<phone, id or room id> [receipts|typing|presence|timer] [on|off|default|7d]",
+        "show or change what is passed on in one chat, and after what time its messages disappear",
+        "chat-settings +49 155 5550001 receipts off",
+    ),
+    Entry(
         "ping",
         "",
         "check the way to each of your gatekeepers",

@@ -92,6 +92,13 @@ impl DatabaseConfig {
         self.uri = DatabaseUri(format!("sqlite:{}{options}", path.display()).into());
     }
 
+    /// The database's file, if it is SQLite.
+    pub(super) fn file(&self) -> Option<&Path> {
+        let path = self.uri.strip_prefix("sqlite:")?;
+        let path = path.strip_prefix("//").unwrap_or(path);
+        Some(Path::new(path.split('?').next().unwrap_or(path)))
+    }
+
     pub(super) fn validate(&self) -> Result<(), ConfigError> {
         let is_sqlite = self.uri.starts_with("sqlite:");
         let is_postgres =

@@ -5,7 +5,8 @@
 use serde_json::{Map, Value};
 
 use super::{
-    ConfigError, appservice, bridge, database, gatekeepers, homeserver, logging, partner, sandbox,
+    ConfigError, appservice, bridge, database, gatekeepers, homeserver, logging, media, partner,
+    sandbox,
 };
 
 /// What stands for a key nobody has set. The texts are YAML.
@@ -103,6 +104,7 @@ pub(super) const SECTIONS: &[Section] = &[
     bridge::SECTION,
     gatekeepers::SECTION,
     partner::SECTION,
+    media::SECTION,
     sandbox::SECTION,
     logging::SECTION,
 ];

@@ -14,6 +14,7 @@ mod homeserver;
 mod keys;
 mod layers;
 mod logging;
+mod media;
 mod partner;
 mod permissions;
 mod sandbox;
@@ -25,12 +26,13 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 pub use appservice::{AppserviceConfig, PLACEHOLDER_AS_TOKEN, PLACEHOLDER_HS_TOKEN};
-pub use bridge::BridgeConfig;
+pub use bridge::{BridgeConfig, ViewOnce};
 pub use database::{DatabaseConfig, DatabaseUri};
 pub use error::ConfigError;
 pub use gatekeepers::{ConnectionMode, GatekeeperConfig};
 pub use homeserver::{EphemeralMode, HomeserverConfig};
 pub use logging::{LogFormat, LoggingConfig};
+pub use media::MediaConfig;
 pub use partner::PartnerConfig;
 pub use permissions::{Level, Permissions};
 pub use sandbox::SandboxConfig;
@@ -51,6 +53,8 @@ pub struct Config {
     pub gatekeepers: Vec<GatekeeperConfig>,
     /// What the gatekeepers see of the bridge.
     pub partner: PartnerConfig,
+    /// Files on their way through the bridge.
+    pub media: MediaConfig,
     /// The sandbox gatekeeper.
     pub sandbox: SandboxConfig,
     /// The log.
@@ -64,6 +68,7 @@ impl Config {
     /// What is wrong, named by its key.
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
         let mut root = tree(path)?;
+        let secret_files = secrets::files(&root);
         secrets::read(&mut root)?;
         let mut config: Self = layers::typed(root)?;
         let folder = folder(path);
@@ -72,7 +77,30 @@ impl Config {
             entry.resolve(folder);
         }
         config.validate()?;
+        config.media.keep_apart(&config.kept(path, &secret_files))?;
         Ok(config)
+    }
+
+    /// The files and folders that must not be lost, each with what it is.
+    fn kept<'a>(
+        &'a self,
+        path: &'a Path,
+        secret_files: &'a [SecretFile],
+    ) -> Vec<(&'a str, &'a Path)> {
+        let mut kept = vec![
+            ("the configuration", path),
+            ("partner.signing_key_file", &self.partner.signing_key_file),
+            ("partner.media_dir", &self.partner.media_dir),
+            ("sandbox.data_dir", &self.sandbox.data_dir),
+        ];
+        let database = self.database.file().map(|file| ("the database", file));
+        let guard = self.database.guard_file.as_deref();
+        kept.extend(database);
+        kept.extend(guard.map(|file| ("database.guard_file", file)));
+        kept.extend(secret_files.iter().map(|file| (&*file.key, &*file.path)));
+        let profiles = self.gatekeepers.iter().flat_map(|entry| &entry.profiles);
+        kept.extend(profiles.map(|profile| ("a gatekeeper's profile", Path::new(profile))));
+        kept
     }
 
     /// The joined layers as YAML, secrets hidden. The values are not checked, so that it also helps with a configuration that
@@ -119,6 +147,7 @@ impl Config {
         self.bridge.validate()?;
         gatekeepers::validate(&self.gatekeepers)?;
         self.partner.validate()?;
+        self.media.validate()?;
         self.sandbox.validate()?;
         self.logging.validate()
     }

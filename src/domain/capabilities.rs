@@ -9,6 +9,10 @@ use super::MediaKind;
 /// What one gatekeeper takes and gives.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a key of the profile that is switched by itself"
+)]
 pub struct Capabilities {
     /// Longest text of one message, in Unicode scalar values; longer texts are split.
     pub max_text_chars: usize,

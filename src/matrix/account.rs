@@ -1,13 +1,14 @@
-//! Accounts: registered on demand, one device each, with a display name.
+//! Accounts: registered on demand, one device each, with a display name and a presence.
 
 use ruma::{
-    OwnedUserId,
+    OwnedUserId, RoomId, UserId,
     api::client::{
         account::{
             register::{self, LoginType},
             whoami,
         },
         device::update_device,
+        presence::set_presence,
         profile::set_profile_field,
         session::login::{
             self,
@@ -15,12 +16,15 @@ use ruma::{
         },
         uiaa::{MatrixUserIdentifier, UserIdentifier},
     },
+    presence::PresenceState,
     profile::ProfileFieldValue,
 };
 
+use serde_json::Value;
+
 use super::{
     Client, Intent, MatrixError,
-    client::{Identity, Tries},
+    request::{Identity, Tries},
 };
 
 const DEVICE_NAME: &str = "drawbridge";
@@ -86,6 +90,60 @@ impl Intent {
         self.call(request).await.map(drop)
     }
 
+    /// Shows this account as being there, or as having gone away.
+    ///
+    /// # Errors
+    /// What the homeserver said.
+    pub async fn presence(&self, online: bool) -> Result<(), MatrixError> {
+        let state = if online {
+            PresenceState::Online
+        } else {
+            PresenceState::Offline
+        };
+        let request = set_presence::v3::Request::new(self.user.clone(), state);
+        self.call(request).await.map(drop)
+    }
+
+    /// The display name in somebody's profile; `None` if there is none, no such user, or it is not shown to this account.
+    ///
+    /// # Errors
+    /// What the homeserver said.
+    pub async fn display_name_of(&self, user: &UserId) -> Result<Option<String>, MatrixError> {
+        let path = [
+            "_matrix",
+            "client",
+            "v3",
+            "profile",
+            user.as_str(),
+            "displayname",
+        ];
+        let identity = Identity::Device(&self.user);
+        match self.client.json(&path, identity).await {
+            Ok(profile) => Ok(named(&profile)),
+            Err(error) if error.is_closed() => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// What somebody is called in a room: the name they have there, else the one in their profile.
+    ///
+    /// # Errors
+    /// What the homeserver said.
+    pub async fn display_name_in(
+        &self,
+        room: &RoomId,
+        user: &UserId,
+    ) -> Result<Option<String>, MatrixError> {
+        let member = match self.state(room, "m.room.member", user.as_str()).await {
+            Err(error) if error.is_closed() => None,
+            other => other?,
+        };
+        match member.as_ref().and_then(named) {
+            Some(name) => Ok(Some(name)),
+            None => self.display_name_of(user).await,
+        }
+    }
+
     /// Who the homeserver takes this account for.
     ///
     /// # Errors
@@ -101,4 +159,10 @@ impl Intent {
             .await?;
         Ok(answer.user_id)
     }
+}
+
+/// The display name in a profile or a membership.
+fn named(content: &Value) -> Option<String> {
+    let name = content["displayname"].as_str()?;
+    (!name.trim().is_empty()).then(|| name.to_owned())
 }

@@ -1,103 +1,56 @@
-//! The HTTP client of the homeserver: requests as ruma types, as any of the bridge's accounts, tried again where that may help.
+//! The homeserver, seen by its application service: whose accounts there are, and what it says about itself.
 
 use std::{
-    borrow::Cow,
     collections::BTreeMap,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, atomic::AtomicBool},
     time::Duration,
 };
 
 use ruma::{
     DeviceId, OwnedServerName, OwnedUserId, RoomVersionId, ServerName, TransactionId, UserId,
     api::{
-        AppserviceUserIdentity, IncomingResponseExt as _, OutgoingRequest,
-        OutgoingRequestAppserviceExt as _, SupportedVersions,
-        auth_scheme::{AuthScheme, SendAccessToken},
+        SupportedVersions,
         client::{
             appservice::request_ping,
             discovery::{get_capabilities, get_supported_versions},
         },
-        path_builder::PathBuilder,
     },
     device_id,
 };
-use secrecy::{ExposeSecret as _, SecretString};
+use secrecy::SecretString;
 use tokio::sync::{Notify, OnceCell};
 
-use super::{Intent, MatrixError};
+use super::{
+    Intent, MatrixError,
+    media::MediaServer,
+    request::{self, Identity, TIMEOUT, Tries},
+};
 use crate::config::{AppserviceConfig, HomeserverConfig};
 
-/// How long one try of an ordinary request may take.
-const TIMEOUT: Duration = Duration::from_mins(1);
-/// The pauses between tries. Who called tries again later, with more patience.
-const PAUSES: [Duration; 3] = [
-    Duration::from_millis(250),
-    Duration::from_secs(1),
-    Duration::from_secs(3),
-];
 /// A feature that Synapse alone reports.
 const SYNAPSE_FEATURE: &str = "io.element.e2ee_forced.public";
-/// The longest pause the homeserver may ask for before the caller is told instead.
-const LONGEST_PAUSE: Duration = Duration::from_secs(15);
 
 /// A homeserver, seen by its application service; cheap to clone.
 #[derive(Clone)]
-pub struct Client(Arc<Inner>);
+pub struct Client(pub(super) Arc<Inner>);
 
-struct Inner {
-    base: String,
-    as_token: SecretString,
+pub(super) struct Inner {
+    pub(super) base: String,
+    pub(super) as_token: SecretString,
     appservice_id: String,
     bot: OwnedUserId,
     server: OwnedServerName,
-    http: reqwest::Client,
-    versions: SupportedVersions,
+    pub(super) http: reqwest::Client,
+    pub(super) versions: SupportedVersions,
+    pub(super) media: MediaServer,
     default_room_version: OnceCell<RoomVersionId>,
-    down: AtomicBool,
-    recovered: Notify,
-}
-
-/// As whom a request is made.
-#[derive(Clone, Copy)]
-pub(super) enum Identity<'a> {
-    /// The application service.
-    Appservice,
-    /// A user whose device need not exist yet.
-    User(&'a UserId),
-    /// A user with its device.
-    Device(&'a UserId),
-}
-
-/// How often a request is tried.
-#[derive(Clone, Copy)]
-pub(super) enum Tries {
-    /// Once, with this much time.
-    Once(Duration),
-    /// A few times: the request has the same effect however often it arrives.
-    Few,
-}
-
-/// What every request of the client API is that a homeserver's application service may make.
-pub(super) trait Endpoint:
-    OutgoingRequest<
-        Authentication: for<'a> AuthScheme<Input<'a> = SendAccessToken<'a>>,
-        PathBuilder: for<'a> PathBuilder<Input<'a> = Cow<'a, SupportedVersions>>,
-    > + Send
-{
-}
-impl<R> Endpoint for R where
-    R: OutgoingRequest<
-            Authentication: for<'a> AuthScheme<Input<'a> = SendAccessToken<'a>>,
-            PathBuilder: for<'a> PathBuilder<Input<'a> = Cow<'a, SupportedVersions>>,
-        > + Send
-{
+    pub(super) down: AtomicBool,
+    pub(super) recovered: Notify,
 }
 
 impl Client {
-    /// A client of the configured homeserver. Nothing is sent yet.
+    /// A client of the configured homeserver. Nothing is sent yet. `http` is to follow no redirects by itself: one could lead
+    /// elsewhere than it should.
     ///
     /// # Errors
     /// That a name of the configuration is none.
@@ -106,10 +59,10 @@ impl Client {
         appservice: &AppserviceConfig,
         http: reqwest::Client,
     ) -> Result<Self, MatrixError> {
-        let request = |error: ruma::IdParseError| MatrixError::Request(error.to_string());
-        let server = ServerName::parse(&homeserver.domain).map_err(request)?;
+        let unusable = |error: ruma::IdParseError| MatrixError::Request(error.to_string());
+        let server = ServerName::parse(&homeserver.domain).map_err(unusable)?;
         let bot =
-            UserId::parse(format!("@{}:{server}", appservice.bot_localpart)).map_err(request)?;
+            UserId::parse(format!("@{}:{server}", appservice.bot_localpart)).map_err(unusable)?;
         // What every homeserver with room version 10 has: the stable paths of `/v3` and `/v1`.
         let versions = SupportedVersions::from_parts(&["v1.11".to_owned()], &BTreeMap::new());
         Ok(Self(Arc::new(Inner {
@@ -120,6 +73,7 @@ impl Client {
             server,
             http,
             versions,
+            media: MediaServer::new(&homeserver.address)?,
             default_room_version: OnceCell::new(),
             down: AtomicBool::new(false),
             recovered: Notify::new(),
@@ -167,7 +121,8 @@ impl Client {
             .get(format!("{}/_matrix/client/versions", self.0.base))
             .timeout(TIMEOUT)
             .build()?;
-        let answer: get_supported_versions::Response = self.exchange(request).await?;
+        let answer: get_supported_versions::Response =
+            request::read(self.exchange(request).await?)?;
         Ok(answer.versions)
     }
 
@@ -229,96 +184,5 @@ impl Client {
     /// Waits until the homeserver has come back from an outage.
     pub(super) async fn recovered(&self) {
         self.0.recovered.notified().await;
-    }
-
-    /// Makes a request and reads its answer.
-    pub(super) async fn call<R: Endpoint>(
-        &self,
-        request: R,
-        identity: Identity<'_>,
-        tries: Tries,
-    ) -> Result<R::IncomingResponse, MatrixError> {
-        let mut who = AppserviceUserIdentity::default();
-        match identity {
-            Identity::Appservice => {}
-            Identity::User(user) => who.user_id = Some(user),
-            Identity::Device(user) => {
-                who.user_id = Some(user);
-                who.device_id = Some(Self::device());
-            }
-        }
-        let request: http::Request<Vec<u8>> = request
-            .try_into_http_request_with_identity(
-                &self.0.base,
-                SendAccessToken::Appservice(self.0.as_token.expose_secret()),
-                who,
-                Cow::Borrowed(&self.0.versions),
-            )
-            .map_err(|error| MatrixError::Request(error.to_string()))?;
-        let mut request = reqwest::Request::try_from(request)?;
-        let pauses = match tries {
-            Tries::Once(time) => {
-                *request.timeout_mut() = Some(time);
-                &[][..]
-            }
-            Tries::Few => {
-                *request.timeout_mut() = Some(TIMEOUT);
-                &PAUSES[..]
-            }
-        };
-        let mut pauses = pauses.iter();
-        loop {
-            let copy = request.try_clone().expect("the body is in memory");
-            let error = match self.exchange(copy).await {
-                Ok(answer) => return Ok(answer),
-                Err(error) => error,
-            };
-            let Some(pause) = pauses.next().filter(|_| error.is_transient()) else {
-                return Err(error);
-            };
-            let pause = error.retry_after().unwrap_or(*pause);
-            if pause > LONGEST_PAUSE {
-                return Err(error);
-            }
-            tokio::time::sleep(pause).await;
-        }
-    }
-
-    async fn exchange<T: ruma::api::IncomingResponse>(
-        &self,
-        request: reqwest::Request,
-    ) -> Result<T, MatrixError> {
-        let result = self.transfer(request).await;
-        self.watch(result.as_ref().err());
-        let (parts, body) = result?.into_parts();
-        T::try_from_http_response(http::Response::from_parts(parts, body.as_ref()))
-            .map_err(|error| MatrixError::Unreadable(error.to_string()))
-    }
-
-    async fn transfer(
-        &self,
-        request: reqwest::Request,
-    ) -> Result<http::Response<bytes::Bytes>, MatrixError> {
-        let answer = self.0.http.execute(request).await?;
-        let (status, headers) = (answer.status(), answer.headers().clone());
-        let mut whole = http::Response::new(answer.bytes().await?);
-        *whole.status_mut() = status;
-        *whole.headers_mut() = headers;
-        if status.is_client_error() || status.is_server_error() {
-            return Err(MatrixError::from_answer(&whole));
-        }
-        Ok(whole)
-    }
-
-    /// Notices the beginning and the end of outages.
-    fn watch(&self, error: Option<&MatrixError>) {
-        if error.is_some_and(MatrixError::is_outage) {
-            if !self.0.down.swap(true, Ordering::AcqRel) {
-                tracing::warn!("the homeserver has become unreachable");
-            }
-        } else if self.0.down.swap(false, Ordering::AcqRel) {
-            tracing::info!("the homeserver is back");
-            self.0.recovered.notify_one();
-        }
     }
 }

@@ -80,6 +80,21 @@ impl MatrixError {
         }
     }
 
+    /// Whether something is refused to an account for good, or is not there.
+    pub(super) fn is_closed(&self) -> bool {
+        matches!(self.errcode(), Some("M_FORBIDDEN" | "M_NOT_FOUND"))
+    }
+
+    /// Whether the homeserver has no such endpoint.
+    pub(super) fn is_unknown_endpoint(&self) -> bool {
+        match self {
+            Self::Refused {
+                status, errcode, ..
+            } => errcode == "M_UNRECOGNIZED" || (matches!(status, 404 | 405) && errcode.is_empty()),
+            _ => false,
+        }
+    }
+
     pub(super) fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Refused { retry_after, .. } => *retry_after,

@@ -27,7 +27,7 @@ use serde_json::{Value, value::to_raw_value};
 
 use super::{
     Client, MatrixError,
-    client::{Endpoint, Identity, Tries},
+    request::{Endpoint, Identity, Tries},
 };
 use crate::domain::Timestamp;
 

@@ -11,7 +11,7 @@ use std::{sync::Arc, time::Duration};
 use futures_util::FutureExt as _;
 use ruma::{
     api::client::{
-        filter::{FilterDefinition, RoomEventFilter},
+        filter::{Filter, FilterDefinition, RoomEventFilter},
         sync::sync_events,
     },
     uint,
@@ -233,7 +233,7 @@ fn forgot_place(error: &MatrixError) -> bool {
     }
 }
 
-/// Timelines alone, and receipts and typing if they are wanted.
+/// Timelines alone, and receipts, typing and presence if they are wanted.
 fn filter(with_ephemeral: bool) -> FilterDefinition {
     let mut filter = FilterDefinition::ignore_all();
     filter.room.rooms = None;
@@ -243,6 +243,8 @@ fn filter(with_ephemeral: bool) -> FilterDefinition {
     if with_ephemeral {
         filter.room.ephemeral = RoomEventFilter::empty();
         filter.room.ephemeral.types = Some(vec!["m.receipt".to_owned(), "m.typing".to_owned()]);
+        filter.presence = Filter::empty();
+        filter.presence.types = Some(vec!["m.presence".to_owned()]);
     }
     filter.room.state = RoomEventFilter::ignore_all();
     filter.room.account_data = RoomEventFilter::ignore_all();

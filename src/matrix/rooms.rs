@@ -93,7 +93,7 @@ impl Intent {
         let found = self.call(request).await?.room_id;
         match self.join(&found).await {
             Ok(()) => self.complete(&found, room).await.map(|()| found),
-            Err(error) if is_closed(&error) && !self.can_read(&found).await? => {
+            Err(error) if error.is_closed() && !self.can_read(&found).await? => {
                 // The alias leads to a room that never came into being, or that is closed to its maker.
                 self.delete_alias(alias.as_str()).await?;
                 self.create(room).await
@@ -107,7 +107,7 @@ impl Intent {
     async fn can_read(&self, room: &OwnedRoomId) -> Result<bool, MatrixError> {
         match self.state(room, "m.room.create", "").await {
             Ok(create) => Ok(create.is_some()),
-            Err(error) if is_closed(&error) => Ok(false),
+            Err(error) if error.is_closed() => Ok(false),
             Err(error) => Err(error),
         }
     }
@@ -139,9 +139,4 @@ impl Intent {
         }
         Ok(())
     }
-}
-
-/// Whether a room is refused to an account for good, or is not there.
-fn is_closed(error: &MatrixError) -> bool {
-    matches!(error.errcode(), Some("M_FORBIDDEN" | "M_NOT_FOUND"))
 }

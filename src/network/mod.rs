@@ -29,7 +29,7 @@ pub struct Origin {
     pub portal: PortalId,
     /// The Matrix event.
     pub event_id: String,
-    /// Which part of that event, from 0.
+    /// Which part of that event, from 0; negative for what is no message of its own, such as a reaction or a deletion.
     pub part: i64,
 }
 

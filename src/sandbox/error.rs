@@ -1,6 +1,6 @@
 //! Why the sandbox could not do something.
 
-use super::disk::DiskError;
+use super::{contacts::FileError, disk::DiskError};
 use crate::network::interop::wire::noise::NoiseError;
 
 /// Why the sandbox could not do something.
@@ -35,6 +35,12 @@ pub enum SandboxError {
     /// A contact's phone could not be registered.
     #[error("the phone could not be registered: {0}")]
     Registration(String),
+    /// What is to be changed, or voted in, is not there.
+    #[error("the chat has no such message")]
+    NoMessage,
+    /// A file cannot be had or sent.
+    #[error(transparent)]
+    File(#[from] FileError),
     /// The sandbox or the contact is shut down.
     #[error("the sandbox is shut down")]
     Closed,

@@ -25,6 +25,27 @@ pub enum Fault {
     RefuseLogin(u16),
 }
 
+/// What goes wrong with a file that a contact sends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MediaFault {
+    /// The media server answers a Partner's download with a status, such as 404, 410 or 503.
+    Status(u16),
+    /// The connection ends in the middle of the file.
+    Cut,
+    /// Only half of the file comes, and HTTP says that this is all.
+    Truncate,
+    /// A byte in the middle is another.
+    Corrupt,
+    /// As many bytes more come.
+    Oversize(u64),
+    /// Each piece of 64 KiB comes after a pause.
+    Slow(Duration),
+    /// Half of the file comes, and then nothing more.
+    Stall,
+    /// The message names a hash that is not the file's. This happens when a contact sends a file.
+    WrongHash,
+}
+
 #[derive(Debug)]
 struct Armed {
     fault: Fault,
@@ -37,7 +58,11 @@ struct Armed {
 
 /// The faults that are switched on.
 #[derive(Debug, Default)]
-pub struct Faults(Mutex<Vec<Armed>>);
+pub struct Faults {
+    stanzas: Mutex<Vec<Armed>>,
+    /// Each with how often it is still to happen.
+    media: Mutex<Vec<(MediaFault, usize)>>,
+}
 
 /// What becomes of a stanza.
 #[derive(Debug)]
@@ -79,15 +104,47 @@ impl Faults {
         });
     }
 
+    /// A fault happens to the next `times` files.
+    pub fn inject_media(&self, fault: MediaFault, times: usize) {
+        self.media().push((fault, times));
+    }
+
     /// How often faults are still to happen.
     #[must_use]
     pub fn pending(&self) -> usize {
-        self.armed().iter().map(|armed| armed.left).sum()
+        let media: usize = self.media().iter().map(|(_, left)| left).sum();
+        self.armed().iter().map(|armed| armed.left).sum::<usize>() + media
     }
 
     /// Switches all faults off.
     pub fn clear(&self) {
         self.armed().clear();
+        self.media().clear();
+    }
+
+    /// What happens to a download: the first fault there is.
+    pub(super) fn download(&self) -> Option<MediaFault> {
+        self.next_media(|fault| *fault != MediaFault::WrongHash)
+    }
+
+    /// Whether a message that is written is to name a wrong hash.
+    pub(super) fn spoils_hash(&self) -> bool {
+        self.next_media(|fault| *fault == MediaFault::WrongHash)
+            .is_some()
+    }
+
+    fn next_media(&self, fits: impl Fn(&MediaFault) -> bool) -> Option<MediaFault> {
+        let mut media = self.media();
+        media.retain(|(_, left)| *left > 0);
+        let (fault, left) = media.iter_mut().find(|(fault, _)| fits(fault))?;
+        *left -= 1;
+        Some(*fault)
+    }
+
+    fn media(&self) -> std::sync::MutexGuard<'_, Vec<(MediaFault, usize)>> {
+        self.media
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
     /// The code to refuse a login with.
@@ -133,7 +190,7 @@ impl Faults {
     }
 
     fn armed(&self) -> std::sync::MutexGuard<'_, Vec<Armed>> {
-        self.0
+        self.stanzas
             .lock()
             .unwrap_or_else(std::sync::PoisonError::into_inner)
     }

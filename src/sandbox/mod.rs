@@ -19,6 +19,7 @@ mod faults;
 mod flavour;
 mod http;
 mod line;
+mod media;
 mod office;
 mod push;
 mod signing;
@@ -36,10 +37,13 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-pub use contacts::{ContactHandle, Counters, Message, Received, Script, Status};
+pub use contacts::{
+    ContactHandle, Counters, CryptError, FileError, MediaSource, MediaToSend, Message, Received,
+    Script, Status, content,
+};
 pub use disk::DiskError;
 pub use error::SandboxError;
-pub use faults::{Fault, Faults};
+pub use faults::{Fault, Faults, MediaFault};
 pub use flavour::{Flavour, Integrator};
 
 use self::{
@@ -47,6 +51,7 @@ use self::{
     contacts::{Contacts, World},
     directory::{Directory, Kind},
     disk::Disk,
+    media::MediaStore,
     office::Office,
     push::PushQueue,
     signing::Signing,
@@ -148,6 +153,7 @@ impl Sandbox {
             signing,
             verifier: Verifier::new(options.integrators, client.clone()),
             http: client,
+            media: MediaStore::new(options.data_dir.join("media")),
             pushes,
             tasks: TaskTracker::new(),
             cancel: CancellationToken::new(),
@@ -176,9 +182,11 @@ impl Sandbox {
             office: office.clone(),
             chat,
             root_key: office.certificates.root_key(),
+            http,
+            data_dir: Arc::new(options.data_dir),
         };
         let contacts =
-            Contacts::start(world, http, &snapshot, options.with_cast, options.late_by).await?;
+            Contacts::start(world, &snapshot, options.with_cast, options.late_by).await?;
         // The cell was empty: nobody else fills it.
         let _ = cast.set(contacts.clone());
         for user in office.absent_with_mail() {
@@ -348,6 +356,40 @@ impl Sandbox {
             .office
             .step(|directory, step| directory.remove_account(&jid, step));
         done.await.map_err(|_| SandboxError::Closed)
+    }
+
+    /// Tells a Partner user something in the gatekeeper's own name, by
+    /// `<notification type="w:notice" from="s.whatsapp.net" id t><body>text</body></notification>`. No public document says how a
+    /// gatekeeper does that: the shape is a guess.
+    ///
+    /// # Errors
+    /// [`SandboxError::Recipient`] for who is not known, [`SandboxError::Closed`].
+    pub async fn notify(&self, jid: &str, text: &str) -> Result<(), SandboxError> {
+        let nobody = || SandboxError::Recipient(jid.to_owned());
+        let to: Jid = jid.parse().map_err(|_| nobody())?;
+        let now = self.office.now();
+        let (known, done) = self.office.step(|directory, step| {
+            let flavour = directory.accounts.get(&to)?.flavour;
+            let notice = Node::new("notification")
+                .with("type", "w:notice")
+                .with("from", Jid::server(flavour.user_server()))
+                .with("id", format!("notice-{}", rand::random::<u64>()))
+                .with("t", now.seconds().to_string())
+                .child(Node::new("body").bytes(text));
+            directory.post(&to, notice, now.0, step);
+            Some(())
+        });
+        known.ok_or_else(nobody)?;
+        done.await.map_err(|_| SandboxError::Closed)
+    }
+
+    /// Deletes every file of the media server, as time does: what is asked for is gone then.
+    ///
+    /// # Errors
+    /// The disk's.
+    pub async fn forget_media(&self) -> Result<(), SandboxError> {
+        let forgotten = self.office.media.forget().await;
+        forgotten.map_err(|error| SandboxError::Disk(DiskError::Folder(error)))
     }
 
     /// Does at once what happens once a minute: expiry of mailboxes and un-enlistment.

@@ -14,10 +14,11 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
     certificates::Certificates,
-    directory::{Directory, Effect, Kind, Line, Outgoing, Step},
+    directory::{Directory, Effect, Kind, Line, Mailbox, Outgoing, Step},
     disk::{Disk, DiskError},
     faults::Faults,
     flavour::Flavour,
+    media::MediaStore,
     push::PushQueue,
     signing::Signing,
     token::Verifier,
@@ -38,6 +39,7 @@ pub(super) struct Office {
     pub(super) signing: Signing,
     pub(super) verifier: Verifier,
     pub(super) http: reqwest::Client,
+    pub(super) media: MediaStore,
     pub(super) pushes: PushQueue,
     pub(super) tasks: TaskTracker,
     pub(super) cancel: CancellationToken,
@@ -153,7 +155,7 @@ impl Office {
             directory
                 .mailboxes
                 .get(jid)
-                .is_some_and(|mailbox| mailbox.count("message") > 0)
+                .is_some_and(Mailbox::calls_owner)
         });
         if waiting {
             self.pushes.wanted(jid.clone());
@@ -184,7 +186,7 @@ impl Office {
                 directory
                     .mailboxes
                     .get(jid)
-                    .is_some_and(|mailbox| mailbox.count("message") > 0)
+                    .is_some_and(Mailbox::calls_owner)
             })
             .collect()
     }
@@ -228,7 +230,7 @@ impl Office {
                 entry.sent_on = line.id;
                 line.send(entry.node.clone());
             }
-            None if entry.node.tag == "message" && matches!(to, Jid::Interop { .. }) => {
+            None if entry.calls_owner() && matches!(to, Jid::Interop { .. }) => {
                 self.pushes.wanted(to.clone());
             }
             // It comes with the mailbox.
@@ -250,7 +252,8 @@ impl Office {
         let server = Jid::server(flavour.user_server());
         line.send(Node::new("success").with("t", self.now().seconds().to_string()));
         let mailbox = directory.mailboxes.entry(jid.clone()).or_default();
-        let counts = ["message", "receipt", "notification"].map(|tag| (tag, mailbox.count(tag)));
+        let counts =
+            ["message", "receipt", "notification", "call"].map(|tag| (tag, mailbox.count(tag)));
         let total: u64 = counts.iter().map(|(_, count)| count).sum();
         if total > 0 {
             let preview = counts.into_iter().fold(

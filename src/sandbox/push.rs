@@ -10,7 +10,11 @@ use std::{
 
 use tokio::sync::mpsc;
 
-use super::{directory::Kind, flavour::Flavour, office::Office};
+use super::{
+    directory::{Kind, Mailbox},
+    flavour::Flavour,
+    office::Office,
+};
 use crate::network::interop::wire::Jid;
 
 /// How long after one call the next for the same user may follow.
@@ -89,12 +93,10 @@ fn absent(office: &Office, user: &Jid) -> bool {
     let directory = office.directory();
     !directory.lines.contains_key(user)
         && directory.accounts.contains_key(user)
-        && directory.mailboxes.get(user).is_some_and(|mailbox| {
-            mailbox
-                .0
-                .iter()
-                .any(|entry| entry.node.tag == "message" && entry.durable)
-        })
+        && directory
+            .mailboxes
+            .get(user)
+            .is_some_and(Mailbox::calls_owner)
 }
 
 async fn call(office: &Office, user: &Jid) {

@@ -8,6 +8,7 @@ use super::lexer::{Kind, Token, tokens};
 pub(crate) const TABLE: &[(&str, &[&str])] = &[
     ("clock", &[]),
     ("domain", &[]),
+    ("imaging", &[]),
     ("config", &["domain"]),
     ("translate", &["domain"]),
     ("store", &["domain"]),
@@ -19,6 +20,7 @@ pub(crate) const TABLE: &[(&str, &[&str])] = &[
         "bridge",
         &[
             "domain",
+            "imaging",
             "translate",
             "store",
             "matrix",

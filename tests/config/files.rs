@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use drawbridge::config::{Config, ConfigError, ConnectionMode, EphemeralMode, Level};
+use drawbridge::config::{Config, ConfigError, ConnectionMode, EphemeralMode, Level, ViewOnce};
 use ruma::user_id;
 use tempfile::TempDir;
 
@@ -84,6 +84,56 @@ fn what_is_not_said_is_as_in_the_example() {
     assert_eq!(least.gatekeepers[0].profiles, ["whatsapp", "sandbox"]);
     assert!(least.sandbox.enabled);
     assert_eq!(least.bridge.room_version, None);
+    assert_eq!(least.media.max_bytes, 100 * 1024 * 1024);
+    assert_eq!(least.media.patience_seconds, 120);
+}
+
+#[test]
+fn what_is_passed_on_can_be_decided_key_by_key() {
+    let switches = |yaml: &str| {
+        let bridge = Folder::with(yaml).load().unwrap().bridge;
+        [
+            bridge.receipts,
+            bridge.typing,
+            bridge.presence,
+            bridge.delivery_receipts,
+            bridge.message_status_events,
+            bridge.error_notices,
+            bridge.view_once == ViewOnce::Show,
+            bridge.link_previews,
+        ]
+    };
+    let usual = [true, true, false, true, false, true, true, true];
+    assert_eq!(switches(LEAST), usual);
+    for (index, other) in [
+        "receipts: false",
+        "typing: false",
+        "presence: true",
+        "delivery_receipts: false",
+        "message_status_events: true",
+        "error_notices: false",
+        "view_once: hide",
+        "link_previews: false",
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let mut expected = usual;
+        expected[index] = !expected[index];
+        let text = LEAST.replace("bridge: {", &format!("bridge: {{{other}, "));
+        assert_eq!(switches(&text), expected, "{other}");
+    }
+}
+
+#[test]
+fn a_work_folder_beside_what_is_kept_is_taken() {
+    for folder in ["partner_media/work", "drawbridge.db.work", "../elsewhere"] {
+        let text = format!("{LEAST}\nmedia: {{work_dir: {folder}, max_bytes: 1}}");
+        let here = Folder::with(&text);
+        let media = here.load().unwrap().media;
+        assert_eq!(media.work_dir, here.dir.path().join(folder));
+        assert_eq!(media.max_bytes, 1);
+    }
 }
 
 #[test]
@@ -100,6 +150,7 @@ fn paths_are_from_the_files_folder() {
         Some(here.join("drawbridge.db.guard"))
     );
     assert_eq!(config.sandbox.data_dir, here.join("sandbox"));
+    assert_eq!(config.media.work_dir, here.join("media_work"));
     assert_eq!(
         config.partner.signing_key_file,
         here.join("partner_signing_key.pem")

@@ -157,6 +157,73 @@ fn values_that_cannot_work_are_refused() {
 }
 
 #[test]
+fn what_cannot_be_passed_on_is_refused() {
+    for (key, value) in [
+        ("receipts", "1"),
+        ("presence", "sometimes"),
+        ("view_once", "twice"),
+    ] {
+        let message = refusal(&changed(
+            "bridge: {",
+            &format!("bridge: {{{key}: {value}, "),
+        ));
+        assert!(message.starts_with(&format!("bridge.{key}")), "{message}");
+    }
+    for (key, value) in [
+        ("max_bytes", "0"),
+        ("max_bytes", "-1"),
+        ("max_bytes", "100 MB"),
+        ("patience_seconds", "0"),
+    ] {
+        let message = refusal(&format!("{LEAST}\nmedia: {{{key}: {value}}}"));
+        assert!(message.starts_with(&format!("media.{key}")), "{message}");
+    }
+}
+
+#[test]
+fn a_work_folder_that_holds_what_is_kept_is_refused() {
+    let emptied = |folder: &str, more: &str| {
+        let message = refusal(&format!("{LEAST}\nmedia: {{work_dir: {folder}}}\n{more}"));
+        assert!(message.starts_with("media.work_dir"), "{message}");
+        message
+    };
+    for folder in [".", "..", "/", "x/..", "./y/../x/.."] {
+        assert!(emptied(folder, "").contains("the configuration"));
+    }
+    for (folder, more, what) in [
+        ("sandbox", "", "sandbox.data_dir"),
+        ("partner_media", "", "partner.media_dir"),
+        (
+            "work",
+            "partner: {media_dir: work/hosted}",
+            "partner.media_dir",
+        ),
+        (
+            "work",
+            "partner: {signing_key_file: work/key.pem}",
+            "partner.signing_key_file",
+        ),
+        ("drawbridge.db", "", "the database"),
+        ("drawbridge.db.guard", "", "database.guard_file"),
+    ] {
+        let message = emptied(folder, more);
+        assert!(message.contains(what), "{message}");
+    }
+    let elsewhere = Folder::with(&changed(
+        &format!("as_token: {AS_TOKEN}"),
+        "as_token_file: work/as",
+    ));
+    std::fs::create_dir(elsewhere.dir.path().join("work")).unwrap();
+    elsewhere.secret("work/as", AS_TOKEN, 0o600);
+    elsewhere.load().unwrap();
+    let path = elsewhere.path();
+    let text = std::fs::read_to_string(&path).unwrap();
+    std::fs::write(&path, format!("{text}\nmedia: {{work_dir: work}}")).unwrap();
+    let message = elsewhere.load().unwrap_err().to_string();
+    assert!(message.contains("appservice.as_token"), "{message}");
+}
+
+#[test]
 fn a_file_that_is_no_yaml_or_not_there_is_named() {
     let message = refusal("a: [");
     assert!(

@@ -2,6 +2,7 @@
 
 use bytes::BytesMut;
 use drawbridge::{
+    domain::Typing,
     network::interop::wire::{Jid, Node, frame, noise},
     sandbox::{Flavour, Status},
 };
@@ -329,7 +330,9 @@ async fn typing_reaches_the_other_side() {
         )
         .await
         .unwrap();
-    contact.typing(&user.login.to_string(), true).unwrap();
+    contact
+        .typing(&user.login.to_string(), Typing::Composing)
+        .unwrap();
     let state = client.next_of("chatstate").await;
     assert_eq!(state.jid("from"), Some(live()));
     assert!(state.find("composing").is_some());

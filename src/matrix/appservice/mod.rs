@@ -37,7 +37,7 @@ pub trait AppserviceSink: Send + Sync + 'static {
     }
     /// Events of these rooms wait in the store.
     fn rooms_waiting(&self, rooms: &[String]);
-    /// Receipts and typing, each with its `room_id`; they are not stored.
+    /// Receipts and typing, each with its `room_id`, and presence (`m.presence`), with its `sender` alone; they are not stored.
     fn ephemeral(&self, events: Vec<Value>);
     /// Whether the user exists; it is made if it can be.
     async fn user_exists(&self, user: &UserId) -> bool;

@@ -43,7 +43,7 @@ pub(super) async fn events(
     Ok(found)
 }
 
-/// Typing and receipts, in the form in which they come in transactions.
+/// Typing, receipts and presence, in the form in which they come in transactions.
 pub(super) fn ephemeral(answer: &Response) -> Vec<Value> {
     let of_room = |(room, content): (&OwnedRoomId, &JoinedRoom)| {
         let events = content.ephemeral.events.iter();
@@ -51,7 +51,11 @@ pub(super) fn ephemeral(answer: &Response) -> Vec<Value> {
             .filter_map(|event| serde_json::from_str(&in_room(event, room)).ok())
             .collect::<Vec<Value>>()
     };
-    answer.rooms.join.iter().flat_map(of_room).collect()
+    let presence = answer.presence.events.iter();
+    presence
+        .filter_map(|event| serde_json::from_str(event.json().get()).ok())
+        .chain(answer.rooms.join.iter().flat_map(of_room))
+        .collect()
 }
 
 /// What lies between the last sync and the beginning of a timeline that was cut short, oldest first.

@@ -1,8 +1,8 @@
 //! Messages, typing and presence on their way to others.
 //!
 //! ```xml
-//! <message to id type><enc/></message>  becomes  <message from id t type display_name sts><enc/></message> for a Partner user
-//!                                       and      <message from id t type notify><enc/></message> for a phone
+//! <message to id type edit><enc/></message>  becomes  <message from id t type edit display_name sts><enc/></message> for a Partner
+//! user and <message from id t type edit notify><enc/></message> for a phone
 //! ```
 
 use super::{BAD_STANZA, Desk};
@@ -33,7 +33,8 @@ impl Desk<'_> {
             .with("from", self.me)
             .with_opt("id", node.attr("id").map(std::borrow::Cow::into_owned))
             .with("t", self.t())
-            .with_opt("type", node.attr("type").map(std::borrow::Cow::into_owned));
+            .with_opt("type", node.attr("type").map(std::borrow::Cow::into_owned))
+            .with_opt("edit", node.attr("edit").map(std::borrow::Cow::into_owned));
         let name = self
             .directory
             .accounts

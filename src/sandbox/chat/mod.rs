@@ -1,5 +1,6 @@
 //! The chat server: clients log in over Noise and exchange stanzas. It knows nothing of what is inside the ciphertext.
 
+mod calls;
 mod keys;
 mod login;
 mod messages;
@@ -41,6 +42,8 @@ impl Desk<'_> {
             "iq" => self.request(node),
             "chatstate" => self.typing(node),
             "presence" => self.presence(node),
+            "call" => self.call(node),
+            "notification" => self.notification(node),
             tag => tracing::debug!(tag, "an unknown stanza of a client"),
         }
     }

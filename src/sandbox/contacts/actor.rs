@@ -1,15 +1,25 @@
 //! The task that keeps a contact's phone connected and carries out what it is told.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use tokio::{
-    sync::{mpsc::UnboundedReceiver, oneshot},
+    sync::{
+        mpsc::{UnboundedReceiver, WeakUnboundedSender},
+        oneshot,
+    },
     time::{Instant, MissedTickBehavior},
 };
 
-use super::{link::Link, phone::Phone};
+use super::{
+    cast::Saying,
+    content::{Composed, File},
+    files::Files,
+    link::Link,
+    phone::{Phone, Reupload},
+    signals::typing_node,
+};
 use crate::{
-    domain::MessageRef,
+    domain::Typing,
     network::interop::wire::{Jid, Node},
     sandbox::{chat, error::LineError, error::SandboxError, office::Office},
 };
@@ -22,23 +32,35 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 /// How long connecting may take.
 const DIAL: Duration = Duration::from_secs(10);
 
+/// Where the id of what was written is told when it is stored.
+pub(super) type Done = oneshot::Sender<Result<String, SandboxError>>;
+
 /// What a phone is told by the person or the test that holds it.
 pub(super) enum Command {
-    /// Write a text, perhaps as an answer to a message; the id is told when the message is stored.
-    Write(
-        Jid,
-        String,
-        Option<MessageRef>,
-        oneshot::Sender<Result<String, SandboxError>>,
-    ),
-    /// Read a chat.
-    Read(Jid),
+    /// Write a message.
+    Write(Jid, Box<Composed>, Done),
+    /// Send bytes in the place of a message.
+    Raw(Jid, Vec<u8>, Done),
+    /// Read a chat; with receipts gathered by message if the second is set.
+    Read(Jid, bool),
+    /// Listen to a voice note.
+    Play(Jid, String),
     /// Say that the contact writes, or stopped.
-    Typing(Jid, bool),
+    Typing(Jid, Typing),
+    /// Say that the contact is there, or not.
+    Presence(bool),
+    /// Call somebody, with a picture if the second is set; the call's id is told.
+    Call(Jid, bool, Done),
+    /// Give up a call.
+    HangUp(Jid, String),
     /// Connect, or stay away.
     Online(bool),
     /// Block a user, or take it back.
     Block(Jid, bool),
+    /// Forget the files that were sent, or have them again.
+    LoseFiles(bool),
+    /// A file that was asked for is uploaded, at this path, or cannot be had.
+    Uploaded(Box<Reupload>, Option<String>),
     /// Forget all sessions and answer with new keys, as after a new installation.
     Reinstall(oneshot::Sender<()>),
 }
@@ -49,6 +71,10 @@ pub(in crate::sandbox) struct World {
     pub(in crate::sandbox) office: Arc<Office>,
     pub(in crate::sandbox) chat: SocketAddr,
     pub(in crate::sandbox) root_key: [u8; 32],
+    /// Where the media server is.
+    pub(in crate::sandbox) http: SocketAddr,
+    /// The sandbox's folder.
+    pub(in crate::sandbox) data_dir: Arc<PathBuf>,
 }
 
 enum Input {
@@ -63,21 +89,32 @@ enum Input {
 struct Actor {
     world: World,
     phone: Phone,
+    files: Arc<Files>,
     commands: UnboundedReceiver<Command>,
+    /// The other end of the same queue, for what is done meanwhile.
+    to_self: WeakUnboundedSender<Command>,
     link: Option<Link>,
     dial_at: Instant,
     pause: Duration,
-    due: Vec<(Instant, Jid, String)>,
-    dones: Vec<(oneshot::Sender<Result<String, SandboxError>>, String)>,
+    due: Vec<(Instant, Jid, Saying)>,
+    dones: Vec<(Done, Result<String, SandboxError>)>,
     reinstalled: Vec<oneshot::Sender<()>>,
 }
 
 /// Runs a phone until the sandbox ends.
-pub(super) async fn run(world: World, phone: Phone, commands: UnboundedReceiver<Command>) {
+pub(super) async fn run(
+    world: World,
+    phone: Phone,
+    files: Arc<Files>,
+    commands: UnboundedReceiver<Command>,
+    to_self: WeakUnboundedSender<Command>,
+) {
     let mut actor = Actor {
         world,
         phone,
+        files,
         commands,
+        to_self,
         link: None,
         dial_at: Instant::now(),
         pause: FIRST_PAUSE,
@@ -111,6 +148,7 @@ pub(super) async fn run(world: World, phone: Phone, commands: UnboundedReceiver<
         };
         alive &= actor.gather();
         actor.speak();
+        actor.upload();
         if actor.finish(alive).await.is_err() {
             break;
         }
@@ -164,19 +202,32 @@ impl Actor {
 
     fn command(&mut self, command: Command) {
         match command {
-            Command::Write(chat, text, quotes, done) => {
-                let id = self.phone.write(&chat, &text, quotes);
+            Command::Write(chat, message, done) => {
+                let id = self.phone.write(&chat, *message);
                 self.dones.push((done, id));
             }
-            Command::Read(chat) => self.phone.read_chat(&chat),
-            Command::Typing(chat, composing) => {
-                let state = Node::new(if composing { "composing" } else { "paused" });
-                if self.phone.logged_in {
-                    self.phone
-                        .sends
-                        .push(Node::new("chatstate").with("to", chat).child(state));
-                }
+            Command::Raw(chat, bytes, done) => {
+                let id = self.phone.write_raw(&chat, bytes);
+                self.dones.push((done, Ok(id)));
             }
+            Command::Read(chat, false) => self.phone.read_chat(&chat),
+            Command::Read(chat, true) => self.phone.read_chat_aggregated(&chat),
+            Command::Play(chat, id) => self.phone.play(&chat, &id),
+            Command::Typing(chat, state) => {
+                let state = Node::new("chatstate")
+                    .with("to", chat)
+                    .child(typing_node(state));
+                self.say_now(state);
+            }
+            Command::Presence(present) => {
+                let kind = if present { "available" } else { "unavailable" };
+                self.say_now(Node::new("presence").with("type", kind));
+            }
+            Command::Call(chat, video, done) => {
+                let call = self.phone.call(&chat, video);
+                self.dones.push((done, Ok(call)));
+            }
+            Command::HangUp(chat, call) => self.phone.hang_up(&chat, &call),
             Command::Online(online) => {
                 self.phone.stored.online = online;
                 let row = self.phone.stored.change();
@@ -188,12 +239,25 @@ impl Actor {
                     self.phone.block(&jid, block);
                 }
             }
+            Command::LoseFiles(lost) => {
+                self.phone.stored.lost_files = lost;
+                let row = self.phone.stored.change();
+                self.phone.changes.push(row);
+            }
+            Command::Uploaded(reupload, path) => self.phone.answer_file(&reupload, path),
             Command::Reinstall(done) => {
                 if let Err(error) = self.phone.reinstall() {
                     tracing::error!(%error, "a contact's phone could not be installed anew");
                 }
                 self.reinstalled.push(done);
             }
+        }
+    }
+
+    /// Sends a stanza that is forgotten while there is no connection.
+    fn say_now(&mut self, node: Node) {
+        if self.phone.logged_in {
+            self.phone.sends.push(node);
         }
     }
 
@@ -215,19 +279,77 @@ impl Actor {
         let now = Instant::now();
         for (chat, line) in std::mem::take(&mut self.phone.lines) {
             if line.after.is_zero() {
-                self.phone.write(&chat, &line.text, None);
+                self.say(chat, line.saying);
             } else {
-                self.due.push((now + line.after, chat, line.text));
+                self.due.push((now + line.after, chat, line.saying));
             }
         }
         let (due, later) = std::mem::take(&mut self.due)
             .into_iter()
             .partition(|(at, ..)| *at <= now);
         self.due = later;
-        let due: Vec<(Instant, Jid, String)> = due;
-        for (_, chat, text) in due {
-            self.phone.write(&chat, &text, None);
+        let due: Vec<(Instant, Jid, Saying)> = due;
+        for (_, chat, saying) in due {
+            self.say(chat, saying);
         }
+    }
+
+    fn say(&mut self, chat: Jid, saying: Saying) {
+        match saying {
+            Saying::Message(message) => {
+                if let Err(error) = self.phone.write(&chat, *message) {
+                    tracing::debug!(%error, "a contact cannot answer");
+                }
+            }
+            Saying::SendBack(file, caption) => self.send_back(chat, *file, caption),
+        }
+    }
+
+    /// Fetches a file and sends it as the contact's own.
+    fn send_back(&self, chat: Jid, file: File, caption: String) {
+        let (files, to_self) = (self.files.clone(), self.to_self.clone());
+        self.meanwhile(async move {
+            let message = match files.send_back(&file, caption).await {
+                Ok(message) => message,
+                Err(error) => {
+                    let text = format!("I cannot open {}: {error}.", file.kind.noun());
+                    Composed::text(text)
+                }
+            };
+            // Nobody waits at the other end.
+            let (done, _) = oneshot::channel();
+            tell(&to_self, Command::Write(chat, Box::new(message), done));
+        });
+    }
+
+    /// Uploads what the other side asked for.
+    fn upload(&mut self) {
+        for reupload in std::mem::take(&mut self.phone.reuploads) {
+            let (files, to_self) = (self.files.clone(), self.to_self.clone());
+            let lost = self.phone.stored.lost_files;
+            self.meanwhile(async move {
+                let path = if lost {
+                    None
+                } else {
+                    let uploaded = files.send_again(&reupload.file).await;
+                    uploaded
+                        .inspect_err(|error| tracing::warn!(%error, "a file cannot be sent again"))
+                        .ok()
+                };
+                tell(&to_self, Command::Uploaded(Box::new(reupload), path));
+            });
+        }
+    }
+
+    /// Does something that takes its time; it ends with the sandbox.
+    fn meanwhile(&self, work: impl Future<Output = ()> + Send + 'static) {
+        let office = self.world.office.clone();
+        self.world.office.tasks.spawn(async move {
+            tokio::select! {
+                () = work => {}
+                () = office.cancel.cancelled() => {}
+            }
+        });
     }
 
     /// Commits, then sends, then tells those who wait.
@@ -237,8 +359,8 @@ impl Actor {
         if !changes.is_empty() {
             self.world.office.disk.commit(changes).await?;
         }
-        for (done, id) in self.dones.drain(..) {
-            let _ = done.send(Ok(id));
+        for (done, outcome) in self.dones.drain(..) {
+            let _ = done.send(outcome);
         }
         for done in self.reinstalled.drain(..) {
             let _ = done.send(());
@@ -284,6 +406,13 @@ impl Actor {
             }
             Err(_) => self.later(),
         }
+    }
+}
+
+fn tell(phone: &WeakUnboundedSender<Command>, command: Command) {
+    if let Some(phone) = phone.upgrade() {
+        // It ended meanwhile.
+        let _ = phone.send(command);
     }
 }
 

@@ -4,6 +4,10 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::{
+    content::{Composed, Content, File, Target},
+    message::Message,
+};
 use crate::{network::interop::wire::Jid, sandbox::flavour::Flavour};
 
 /// What a contact does by itself.
@@ -12,7 +16,7 @@ use crate::{network::interop::wire::Jid, sandbox::flavour::Flavour};
 pub enum Script {
     /// Nothing: a person at the page or a test speaks for it.
     Live,
-    /// Answers each message with the same text.
+    /// Answers each message with the same: a text, a file, a place. "react" gets a reaction as well, a poll a vote.
     Echo,
     /// Writes now and then once it was written to, and at once when asked to `say N`.
     Chatty,
@@ -115,10 +119,19 @@ const SMALL_TALK: [&str; 6] = [
 ];
 
 /// What a contact will say, and when.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub(super) struct Line {
     pub(super) after: Duration,
-    pub(super) text: String,
+    pub(super) saying: Saying,
+}
+
+/// What a contact says by itself.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Saying {
+    /// A message.
+    Message(Box<Composed>),
+    /// The file of a message that came, with its caption.
+    SendBack(Box<File>, String),
 }
 
 impl Script {
@@ -132,43 +145,87 @@ impl Script {
         matches!(self, Self::Echo | Self::Chatty | Self::Late)
     }
 
-    /// What it answers to a text.
-    pub(super) fn answers(self, text: &str, late_by: Duration) -> Vec<Line> {
-        let line = |after, text: &str| Line {
-            after,
-            text: text.to_owned(),
-        };
+    /// What it answers to a message.
+    pub(super) fn answers(self, message: &Message, late_by: Duration) -> Vec<Line> {
+        let text = message.text.as_str();
+        if !message.is_shown() {
+            return Vec::new();
+        }
         match self {
             Self::Live | Self::Offline => Vec::new(),
-            Self::Echo => vec![line(Duration::ZERO, text)],
+            Self::Echo => echo(message),
+            Self::Late if text.is_empty() => vec![line(late_by, "Sorry, I only saw this now.")],
             Self::Late => vec![line(
                 late_by,
                 &format!("Sorry, I only saw this now: {text}"),
             )],
-            Self::Chatty => {
-                let asked = text
-                    .trim()
-                    .strip_prefix("say ")
-                    .and_then(|n| n.trim().parse::<u32>().ok());
-                if let Some(count) = asked {
-                    return (1..=count.min(MOST_ON_REQUEST))
-                        .map(|n| {
-                            line(
-                                Duration::ZERO,
-                                &format!("Message {n} of {count}, as you asked."),
-                            )
-                        })
-                        .collect();
-                }
-                let first = line(Duration::ZERO, "Hello! I was just about to write to you.");
-                let talk = SMALL_TALK
-                    .iter()
-                    .zip(1..)
-                    .map(|(text, n)| line(CHATTY_EVERY * n, text));
-                std::iter::once(first).chain(talk).collect()
-            }
+            Self::Chatty => chat(text),
         }
     }
+}
+
+fn line(after: Duration, text: &str) -> Line {
+    Line {
+        after,
+        saying: Saying::Message(Box::new(Composed::text(text))),
+    }
+}
+
+/// The same back. A message that says "react" gets a reaction as well, and of a poll the first option is chosen.
+fn echo(message: &Message) -> Vec<Line> {
+    let say = |composed: Composed| Line {
+        after: Duration::ZERO,
+        saying: Saying::Message(Box::new(composed)),
+    };
+    let target = Target {
+        id: message.id.clone(),
+        own: false,
+    };
+    match &message.content {
+        Content::File(file) => vec![Line {
+            after: Duration::ZERO,
+            saying: Saying::SendBack(Box::new(file.clone()), message.text.clone()),
+        }],
+        content @ (Content::Location(_) | Content::Contacts { .. }) => {
+            vec![say(Composed::of(content.clone()))]
+        }
+        Content::Poll(poll) => vec![say(Composed::of(Content::Vote {
+            poll: target,
+            choices: Some(poll.options.iter().take(1).cloned().collect()),
+        }))],
+        Content::Timer { .. } => Vec::new(),
+        _ => {
+            let mut lines = vec![line(Duration::ZERO, &message.text)];
+            if message.text.trim().eq_ignore_ascii_case("react") {
+                let reaction = Composed {
+                    text: "👍".to_owned(),
+                    ..Composed::of(Content::Reaction { to: target })
+                };
+                lines.insert(0, say(reaction));
+            }
+            lines
+        }
+    }
+}
+
+/// Small talk, or as many messages as were asked for.
+fn chat(text: &str) -> Vec<Line> {
+    let asked = text
+        .trim()
+        .strip_prefix("say ")
+        .and_then(|n| n.trim().parse::<u32>().ok());
+    if let Some(count) = asked {
+        let numbered = |n| format!("Message {n} of {count}, as you asked.");
+        return (1..=count.min(MOST_ON_REQUEST))
+            .map(|n| line(Duration::ZERO, &numbered(n)))
+            .collect();
+    }
+    let first = line(Duration::ZERO, "Hello! I was just about to write to you.");
+    let talk = SMALL_TALK
+        .iter()
+        .zip(1..)
+        .map(|(text, n)| line(CHATTY_EVERY * n, text));
+    std::iter::once(first).chain(talk).collect()
 }
 
 #[cfg(test)]
@@ -177,13 +234,10 @@ mod tests {
 
     #[test]
     fn the_chatty_contact_counts_as_far_as_it_is_asked_to() {
-        let said = Script::Chatty.answers("say 3", Duration::ZERO);
+        let said = chat("say 3");
         assert_eq!(said.len(), 3);
         assert!(said.iter().all(|line| line.after == Duration::ZERO));
-        assert_eq!(
-            Script::Chatty.answers("say 999999", Duration::ZERO).len(),
-            200
-        );
+        assert_eq!(chat("say 999999").len(), 200);
     }
 
     #[test]

@@ -1,16 +1,22 @@
 //! A handle on a contact, for the page, the scripts and the tests.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::BTreeMap,
+    path::PathBuf,
     sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::AtomicBool, atomic::Ordering},
     time::Duration,
 };
 
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{mpsc, watch};
 
-use super::{Counters, Log, Message, Received, Script, Stored, Surroundings, actor::Command};
+use super::{
+    Counters, Log, Message, Received, Script, Stored, Surroundings,
+    actor::Command,
+    content::Content,
+    files::{FileError, Files},
+};
 use crate::{
-    domain::MessageRef,
+    domain::Typing,
     network::interop::wire::Jid,
     sandbox::{error::SandboxError, flavour::Flavour},
 };
@@ -29,7 +35,7 @@ impl Shared {
             log: Mutex::new(log),
             around: Mutex::new(Surroundings {
                 names: names.clone(),
-                typing: HashMap::new(),
+                ..Surroundings::default()
             }),
             connected: AtomicBool::new(false),
             version: watch::Sender::new(0),
@@ -48,8 +54,12 @@ impl Shared {
         self.around().names.insert(chat.clone(), name.to_owned());
     }
 
-    pub(super) fn set_typing(&self, chat: &Jid, typing: bool) {
+    pub(super) fn set_typing(&self, chat: &Jid, typing: Typing) {
         self.around().typing.insert(chat.bare(), typing);
+    }
+
+    pub(super) fn set_present(&self, chat: &Jid, present: bool) {
+        self.around().present.insert(chat.bare(), present);
     }
 
     pub(super) fn set_connected(&self, connected: bool) {
@@ -70,6 +80,7 @@ pub struct ContactHandle {
     flavour: Flavour,
     script: Script,
     shared: Arc<Shared>,
+    files: Arc<Files>,
     commands: mpsc::UnboundedSender<Command>,
 }
 
@@ -77,6 +88,7 @@ impl ContactHandle {
     pub(super) fn new(
         stored: &Stored,
         shared: Arc<Shared>,
+        files: Arc<Files>,
         commands: mpsc::UnboundedSender<Command>,
     ) -> Self {
         Self {
@@ -86,6 +98,7 @@ impl ContactHandle {
             flavour: stored.flavour,
             script: stored.script,
             shared,
+            files,
             commands,
         }
     }
@@ -134,91 +147,6 @@ impl ContactHandle {
         self.shared.connected.load(Ordering::Relaxed)
     }
 
-    /// Writes a message; its id, once it is stored. It is sent as soon as there is a connection and a session.
-    ///
-    /// # Errors
-    /// [`SandboxError::Recipient`] for what is no user's address, [`SandboxError::Closed`] after the sandbox's end.
-    pub async fn send_text(&self, to: &str, text: &str) -> Result<String, SandboxError> {
-        self.write(to, text, None).await
-    }
-
-    /// Writes a message without waiting until it is stored: many written in a row share a commit and keep their order.
-    ///
-    /// # Errors
-    /// As [`send_text`](Self::send_text).
-    pub fn post_text(&self, to: &str, text: &str) -> Result<(), SandboxError> {
-        // Nobody waits at the other end.
-        let (done, _) = oneshot::channel();
-        self.command(Command::Write(recipient(to)?, text.to_owned(), None, done))
-    }
-
-    /// Writes a message that answers another; otherwise as [`send_text`](Self::send_text).
-    ///
-    /// # Errors
-    /// As [`send_text`](Self::send_text).
-    pub async fn send_reply(
-        &self,
-        to: &str,
-        text: &str,
-        quotes: MessageRef,
-    ) -> Result<String, SandboxError> {
-        self.write(to, text, Some(quotes)).await
-    }
-
-    async fn write(
-        &self,
-        to: &str,
-        text: &str,
-        quotes: Option<MessageRef>,
-    ) -> Result<String, SandboxError> {
-        let to = recipient(to)?;
-        let (done, wait) = oneshot::channel();
-        self.command(Command::Write(to, text.to_owned(), quotes, done))?;
-        wait.await.map_err(|_| SandboxError::Closed)?
-    }
-
-    /// Sends read receipts for what came in a chat.
-    ///
-    /// # Errors
-    /// As [`send_text`](Self::send_text).
-    pub fn mark_read(&self, chat: &str) -> Result<(), SandboxError> {
-        self.command(Command::Read(recipient(chat)?))
-    }
-
-    /// Says that the contact writes, or stopped.
-    ///
-    /// # Errors
-    /// As [`send_text`](Self::send_text).
-    pub fn typing(&self, chat: &str, composing: bool) -> Result<(), SandboxError> {
-        self.command(Command::Typing(recipient(chat)?, composing))
-    }
-
-    /// Connects the phone, or keeps it away.
-    ///
-    /// # Errors
-    /// [`SandboxError::Closed`].
-    pub fn set_online(&self, online: bool) -> Result<(), SandboxError> {
-        self.command(Command::Online(online))
-    }
-
-    /// Blocks a user, or takes the block back. Only while connected.
-    ///
-    /// # Errors
-    /// As [`send_text`](Self::send_text).
-    pub fn block(&self, user: &str, block: bool) -> Result<(), SandboxError> {
-        self.command(Command::Block(recipient(user)?, block))
-    }
-
-    /// Installs the phone anew: all sessions are forgotten and the identity key is another.
-    ///
-    /// # Errors
-    /// [`SandboxError::Closed`].
-    pub async fn reinstall(&self) -> Result<(), SandboxError> {
-        let (done, wait) = oneshot::channel();
-        self.command(Command::Reinstall(done))?;
-        wait.await.map_err(|_| SandboxError::Closed)
-    }
-
     /// What came, decrypted, in order, each message once.
     #[must_use]
     pub fn received(&self) -> Vec<Received> {
@@ -243,10 +171,106 @@ impl ContactHandle {
         self.shared.log().chats().cloned().collect()
     }
 
-    /// A chat's messages, oldest first.
+    /// A chat's messages, oldest first, as they are now. What changes others, such as reactions, is not among them.
     #[must_use]
     pub fn messages(&self, chat: &Jid) -> Vec<Message> {
-        self.shared.log().chat(chat).cloned().collect()
+        let log = self.shared.log();
+        let shown = log.chat(chat).filter(|message| message.is_shown());
+        shown.cloned().collect()
+    }
+
+    /// The last so many of them, oldest first.
+    #[must_use]
+    pub fn latest(&self, chat: &Jid, most: usize) -> Vec<Message> {
+        let log = self.shared.log();
+        let shown = log
+            .chat(chat)
+            .rev()
+            .filter(|message| message.is_shown())
+            .take(most);
+        let mut latest: Vec<Message> = shown.cloned().collect();
+        latest.reverse();
+        latest
+    }
+
+    /// A message of a chat by its id, of the other side if both have one.
+    #[must_use]
+    pub fn message(&self, chat: &str, id: &str) -> Option<Message> {
+        let chat = recipient(chat).ok()?;
+        self.shared.log().either(&chat, id).cloned()
+    }
+
+    /// A message of a chat by its id and its side.
+    #[must_use]
+    pub fn message_of(&self, chat: &Jid, own: bool, id: &str) -> Option<Message> {
+        self.shared.log().find(chat, own, id).cloned()
+    }
+
+    /// Who reacted to a message, and with what.
+    #[must_use]
+    pub fn reactions(&self, chat: &str, id: &str) -> BTreeMap<Jid, String> {
+        let message = self.message(chat, id);
+        message.map(|m| m.reactions).unwrap_or_default()
+    }
+
+    /// Who voted for each option of a poll, in the order of the options; empty if there is no such poll.
+    #[must_use]
+    pub fn tally(&self, chat: &str, poll: &str) -> Vec<(String, Vec<Jid>)> {
+        let Some(message) = self.message(chat, poll) else {
+            return Vec::new();
+        };
+        let options = message.content.poll().map_or(&[][..], |poll| &poll.options);
+        let voters = |option: &String| {
+            let chose = |(_, choices): &(&Jid, &Vec<String>)| choices.contains(option);
+            let voters = message.votes.iter().filter(chose);
+            voters.map(|(voter, _)| voter.clone()).collect()
+        };
+        options
+            .iter()
+            .map(|option| (option.clone(), voters(option)))
+            .collect()
+    }
+
+    /// After how many seconds what is written in a chat disappears, 0 for never.
+    #[must_use]
+    pub fn timer(&self, chat: &str) -> u32 {
+        let Ok(chat) = recipient(chat) else { return 0 };
+        let log = self.shared.log();
+        let last = log
+            .chat(&chat)
+            .rev()
+            .find_map(|message| match message.content {
+                Content::Timer { seconds } => Some(seconds),
+                _ => None,
+            });
+        last.unwrap_or(0)
+    }
+
+    /// A message's file, on the phone's disk: fetched from the media server, decrypted and checked if the phone did not have it.
+    ///
+    /// # Errors
+    /// [`SandboxError::File`] says why it cannot be had.
+    pub async fn media_file(
+        &self,
+        chat: &str,
+        own: bool,
+        id: &str,
+    ) -> Result<PathBuf, SandboxError> {
+        let message = self.message_of(&recipient(chat)?, own, id);
+        let file = message.as_ref().and_then(|message| message.content.file());
+        Ok(self.files.open(file.ok_or(FileError::Missing)?).await?)
+    }
+
+    /// A message's file as bytes; the message is the other side's if both have one of the id.
+    ///
+    /// # Errors
+    /// As [`media_file`](Self::media_file).
+    pub async fn open_media(&self, chat: &str, id: &str) -> Result<Vec<u8>, SandboxError> {
+        let own = self
+            .message(chat, id)
+            .is_some_and(|message| message.outgoing);
+        let path = self.media_file(chat, own, id).await?;
+        Ok(tokio::fs::read(path).await.map_err(FileError::Disk)?)
     }
 
     /// What went wrong since the sandbox started.
@@ -255,15 +279,23 @@ impl ContactHandle {
         self.shared.log().counters
     }
 
-    /// Whether somebody is writing to the contact, as they say.
+    /// Whether somebody is writing or recording to the contact, as they say.
     #[must_use]
     pub fn sees_typing(&self, chat: &Jid) -> bool {
-        self.shared
-            .around()
-            .typing
-            .get(chat)
-            .copied()
-            .unwrap_or(false)
+        self.typing_of(chat) != Typing::Paused
+    }
+
+    /// What somebody says they do.
+    #[must_use]
+    pub fn typing_of(&self, chat: &Jid) -> Typing {
+        let around = self.shared.around();
+        around.typing.get(chat).copied().unwrap_or(Typing::Paused)
+    }
+
+    /// Whether somebody is there, as they said last; `None` if they said nothing.
+    #[must_use]
+    pub fn sees_present(&self, chat: &Jid) -> Option<bool> {
+        self.shared.around().present.get(chat).copied()
     }
 
     /// What somebody who wrote to the contact calls themselves.
@@ -302,14 +334,19 @@ impl ContactHandle {
         self.shared.version.subscribe()
     }
 
-    fn command(&self, command: Command) -> Result<(), SandboxError> {
+    pub(super) fn files(&self) -> &Files {
+        &self.files
+    }
+
+    pub(super) fn command(&self, command: Command) -> Result<(), SandboxError> {
         self.commands
             .send(command)
             .map_err(|_| SandboxError::Closed)
     }
 }
 
-fn recipient(text: &str) -> Result<Jid, SandboxError> {
+/// The user of an address.
+pub(super) fn recipient(text: &str) -> Result<Jid, SandboxError> {
     match text.parse::<Jid>() {
         Ok(jid) if !matches!(jid, Jid::Server(_)) => Ok(jid.bare()),
         _ => Err(SandboxError::Recipient(text.to_owned())),

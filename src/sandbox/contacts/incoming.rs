@@ -3,12 +3,15 @@
 use libsignal_protocol::protocol::SignalProtocolError;
 
 use super::{
+    content::Content,
     keyring::{self, Fingerprint},
-    log::{Message, Status},
+    message::{Message, Status},
     phone::Phone,
+    signals::read_typing,
+    understand::{self, Understood},
 };
 use crate::{
-    domain::MessageRef,
+    domain::Typing,
     network::interop::wire::{Jid, Node},
     sandbox::directory::{DeviceKeys, key_id, key_value, prekey_node},
 };
@@ -30,6 +33,22 @@ pub(super) fn read_bundle(node: &Node) -> Option<Bundle> {
     Some((keys, prekey))
 }
 
+/// The messages a receipt is for: its own id, those of its list, those it is gathered by.
+fn receipt_ids(node: &Node) -> Vec<String> {
+    let listed = node.find("list").map_or(&[][..], Node::children);
+    let gathered = node
+        .children()
+        .iter()
+        .filter(|child| child.tag == "participants")
+        .filter_map(|child| child.attr("key"));
+    std::iter::once(node)
+        .chain(listed)
+        .filter_map(|item| item.attr("id"))
+        .chain(gathered)
+        .map(std::borrow::Cow::into_owned)
+        .collect()
+}
+
 impl Phone {
     /// Takes a stanza; `false` ends the connection.
     pub(super) fn stanza(&mut self, node: &Node) -> bool {
@@ -48,10 +67,19 @@ impl Phone {
             "ack" => self.acknowledged(node),
             "iq" => self.answer(node),
             "notification" => self.notification(node),
+            "call" => {
+                self.called(node);
+                self.ack(node);
+            }
             "chatstate" => {
                 if let Some(from) = node.jid("from") {
-                    self.shared
-                        .set_typing(&from, node.find("composing").is_some());
+                    self.shared.set_typing(&from, read_typing(node));
+                }
+            }
+            "presence" => {
+                if let Some(from) = node.jid("from") {
+                    let gone = node.attr("type").as_deref() == Some("unavailable");
+                    self.shared.set_present(&from, !gone);
                 }
             }
             _ => {}
@@ -59,7 +87,7 @@ impl Phone {
         true
     }
 
-    fn ack(&mut self, node: &Node) {
+    pub(super) fn ack(&mut self, node: &Node) {
         let mut ack = Node::new("ack").with("class", node.tag.as_ref());
         for (from, to) in [("id", "id"), ("from", "to"), ("participant", "participant")] {
             ack = ack.with_opt(to, node.attr(from).map(std::borrow::Cow::into_owned));
@@ -106,7 +134,7 @@ impl Phone {
                 if opened.identity_changed {
                     self.identity_changed(&chat);
                 }
-                self.keep(&chat, &id, Self::text_of(&opened.plaintext), fingerprint);
+                self.keep(&chat, &id, &opened.plaintext, fingerprint);
             }
             Err(SignalProtocolError::DuplicatedMessage(..)) => {
                 self.shared.log().counters.duplicates += 1;
@@ -119,29 +147,33 @@ impl Phone {
         self.ack(node);
     }
 
-    fn keep(
-        &mut self,
-        chat: &Jid,
-        id: &str,
-        (text, quotes): (String, Option<MessageRef>),
-        fingerprint: Fingerprint,
-    ) {
+    fn keep(&mut self, chat: &Jid, id: &str, padded: &[u8], fingerprint: Fingerprint) {
+        let plaintext = understand::unpad(padded).unwrap_or_default();
+        let Understood {
+            message: mut composed,
+            quoted_text,
+            vote,
+        } = understand::decode(plaintext);
+        if let Some(vote) = &vote {
+            let chosen = self.read_vote(chat, &composed.content, vote);
+            if let Content::Vote { choices, .. } = &mut composed.content {
+                *choices = chosen;
+            }
+        }
         let message = Message {
-            id: id.to_owned(),
-            chat: chat.clone(),
             outgoing: false,
-            notice: false,
-            text: text.clone(),
-            quotes,
-            at: self.now,
             status: Status::Delivered,
+            quoted_text,
+            plaintext: plaintext.to_vec(),
             fingerprint: Some(fingerprint),
+            ..Message::written(id.to_owned(), chat, composed, self.now)
         };
-        let row = self.shared.log().add(&self.stored.jid, message);
+        let row = self.shared.log().add(&self.stored.jid, message.clone());
         self.changes.push(row);
-        self.shared.set_typing(chat, false);
+        self.apply(&message);
+        self.shared.set_typing(chat, Typing::Paused);
         self.delivered(chat, id);
-        self.react(chat, &text);
+        self.respond(&message);
     }
 
     fn delivered(&mut self, chat: &Jid, id: &str) {
@@ -188,23 +220,43 @@ impl Phone {
     }
 
     fn receipt(&mut self, node: &Node) {
+        let mut answered = true;
         if let Some(chat) = node.jid("from").map(|from| from.bare()) {
             match node.attr("type").as_deref() {
                 None | Some("delivered") => self.mark_all(&chat, node, Status::Delivered),
-                Some("read" | "played") => self.mark_all(&chat, node, Status::Read),
+                Some("read") => self.mark_all(&chat, node, Status::Read),
+                Some("played") => {
+                    self.mark_all(&chat, node, Status::Read);
+                    self.mark_played(&chat, node);
+                }
                 Some("retry") => self.answer_retry(&chat, node),
+                Some("server-error") => answered = self.file_asked(&chat, node),
                 Some(_) => {}
             }
         }
-        self.ack(node);
+        if answered {
+            self.ack(node);
+        }
     }
 
     fn mark_all(&mut self, chat: &Jid, node: &Node, status: Status) {
-        let listed = node.find("list").map_or(&[][..], Node::children);
-        for item in std::iter::once(node).chain(listed) {
-            if let Some(id) = item.attr("id") {
-                self.mark(chat, &id, status);
-            }
+        for id in receipt_ids(node) {
+            self.mark(chat, &id, status);
+        }
+    }
+
+    fn mark_played(&mut self, chat: &Jid, node: &Node) {
+        for id in receipt_ids(node) {
+            let played = |message: &mut Message| {
+                let first = !message.played;
+                message.played = true;
+                first
+            };
+            let row = self
+                .shared
+                .log()
+                .change(&self.stored.jid, chat, true, &id, played);
+            self.changes.extend(row);
         }
     }
 

@@ -2,87 +2,14 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use serde::{Deserialize, Serialize};
-
-use super::keyring::Fingerprint;
+use super::{
+    keyring::Fingerprint,
+    message::{Counters, Message, Received, Status},
+};
 use crate::{
-    domain::MessageRef,
     network::interop::wire::Jid,
     sandbox::disk::{self, Change, DiskError, Table},
 };
-
-/// How far a message has come.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Status {
-    /// It waits for keys or for a connection.
-    Queued,
-    /// The server has it.
-    Sent,
-    /// It is on the other side's device.
-    Delivered,
-    /// The other side read it; of a message that came: the contact read it.
-    Read,
-    /// The server refused it.
-    Failed,
-}
-
-/// A message of a contact's chat.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Message {
-    /// The id on the wire.
-    pub id: String,
-    /// With whom the chat is.
-    pub chat: Jid,
-    /// Whether the contact wrote it.
-    pub outgoing: bool,
-    /// Whether it is no message but something the contact is told, such as a changed identity key.
-    #[serde(default)]
-    pub notice: bool,
-    /// The text, decrypted.
-    pub text: String,
-    /// The message it answers.
-    #[serde(default)]
-    pub quotes: Option<MessageRef>,
-    /// When it was written or came, in milliseconds since the Unix epoch.
-    pub at: i64,
-    /// How far it has come.
-    pub status: Status,
-    #[serde(default)]
-    pub(super) fingerprint: Option<Fingerprint>,
-}
-
-/// A message that came to a contact.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Received {
-    /// The id on the wire.
-    pub id: String,
-    /// Who wrote it.
-    pub sender: Jid,
-    /// The text, decrypted.
-    pub text: String,
-    /// The message it answers.
-    pub quotes: Option<MessageRef>,
-    /// When it came, in milliseconds since the Unix epoch.
-    pub at: i64,
-}
-
-/// What went wrong at a contact's end, since the sandbox started.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
-pub struct Counters {
-    /// Messages that came again under a known id.
-    pub duplicates: usize,
-    /// Messages that could not be decrypted when they came first.
-    pub undecryptable: usize,
-    /// Message keys that were used for two different ciphertexts.
-    pub key_reuse: usize,
-    /// Retry receipts the contact sent.
-    pub retries_sent: usize,
-    /// Retry receipts the contact answered.
-    pub retries_answered: usize,
-    /// Times the other side's identity key was another than before.
-    pub identity_changes: usize,
-}
 
 /// Everything a contact wrote and got, oldest first.
 #[derive(Debug, Default)]
@@ -144,6 +71,12 @@ impl Log {
         self.messages.get(*place)
     }
 
+    /// A message of a chat, whoever wrote it.
+    pub(super) fn either(&self, chat: &Jid, id: &str) -> Option<&Message> {
+        self.find(chat, false, id)
+            .or_else(|| self.find(chat, true, id))
+    }
+
     /// Moves the contact's own message forward; a status never goes back.
     pub(super) fn advance(
         &mut self,
@@ -153,13 +86,26 @@ impl Log {
         id: &str,
         status: Status,
     ) -> Option<Change> {
+        self.change(owner, chat, outgoing, id, |message| {
+            let forward = message.status < status;
+            if forward {
+                message.status = status;
+            }
+            forward
+        })
+    }
+
+    /// Changes a message; `how` says whether it did.
+    pub(super) fn change(
+        &mut self,
+        owner: &Jid,
+        chat: &Jid,
+        outgoing: bool,
+        id: &str,
+        how: impl FnOnce(&mut Message) -> bool,
+    ) -> Option<Change> {
         let place = *self.by_id.get(&(chat.clone(), outgoing, id.to_owned()))?;
-        let message = &mut self.messages[place];
-        if message.status >= status {
-            return None;
-        }
-        message.status = status;
-        Some(self.row(owner, place))
+        how(&mut self.messages[place]).then(|| self.row(owner, place))
     }
 
     /// Notes the key a ciphertext was made with; `false` if it was used for another ciphertext before.
@@ -196,13 +142,7 @@ impl Log {
         self.messages
             .iter()
             .filter(|message| !message.outgoing && !message.notice)
-            .map(|message| Received {
-                id: message.id.clone(),
-                sender: message.chat.clone(),
-                text: message.text.clone(),
-                quotes: message.quotes.clone(),
-                at: message.at,
-            })
+            .map(Received::from)
             .collect()
     }
 

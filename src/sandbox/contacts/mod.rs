@@ -1,17 +1,29 @@
 //! The sandbox's contacts: users of the gatekeeper whose phones are ordinary clients of the chat server, over TCP, each with keys
 //! and ratchets of its own.
 //!
-//! A contact is a task ([`actor`]) around a phone without IO ([`phone`], [`incoming`]); a [`ContactHandle`] speaks to the task and
-//! looks at the log.
+//! A contact is a task ([`actor`]) around a phone without IO ([`phone`], [`writing`], [`incoming`], [`signals`]); a
+//! [`ContactHandle`] speaks to the task and looks at the log. What messages say ([`content`]) is written and read by codecs of the
+//! phones' own ([`compose`], [`understand`], [`attachment`], [`crypt`]), so that the bridge's are tested against others.
 
 mod actor;
+mod attachment;
 mod cast;
+mod compose;
+pub mod content;
+mod crypt;
+mod files;
 mod handle;
 mod incoming;
 mod keyring;
 mod link;
 mod log;
+mod media;
+mod message;
 mod phone;
+mod say;
+mod signals;
+mod understand;
+mod writing;
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -25,11 +37,16 @@ use tokio::sync::mpsc;
 use actor::Command;
 pub(super) use actor::World;
 pub use cast::Script;
+pub use crypt::CryptError;
+pub use files::FileError;
+use files::Files;
+pub(super) use files::TakeError;
 pub use handle::ContactHandle;
 use handle::Shared;
 use keyring::{Keyring, OwnKeys};
 use log::Log;
-pub use log::{Counters, Message, Received, Status};
+pub use media::{MediaSource, MediaToSend};
+pub use message::{Counters, Message, Received, Status};
 use phone::{Phone, Stored};
 
 use super::{
@@ -37,7 +54,10 @@ use super::{
     error::SandboxError,
     flavour::Flavour,
 };
-use crate::network::interop::wire::{self, Jid, Node, noise};
+use crate::{
+    domain::Typing,
+    network::interop::wire::{self, Jid, Node, noise},
+};
 
 /// All contacts.
 pub(super) struct Contacts {
@@ -52,14 +72,13 @@ impl Contacts {
     /// Starts the contacts that are stored, and those of the cast that are missing.
     pub(super) async fn start(
         world: World,
-        http: std::net::SocketAddr,
         snapshot: &Snapshot,
         with_cast: bool,
         late_by: Duration,
     ) -> Result<Arc<Self>, SandboxError> {
         let contacts = Arc::new(Self {
+            registration: format!("http://{}/phones/register", world.http),
             world,
-            registration: format!("http://{http}/phones/register"),
             late_by,
             handles: Mutex::default(),
         });
@@ -142,6 +161,8 @@ impl Contacts {
             registered: false,
             uploaded: false,
             names: BTreeMap::new(),
+            timers: BTreeMap::new(),
+            lost_files: false,
         };
         let keyring = Keyring::new(stored.jid.clone(), &stored.keys)?;
         self.world.office.disk.commit(vec![stored.change()]).await?;
@@ -193,14 +214,22 @@ impl Contacts {
     ) -> ContactHandle {
         let (commands, receiver) = mpsc::unbounded_channel::<Command>();
         let shared = Arc::new(Shared::new(log, &stored.names));
-        let handle = ContactHandle::new(&stored, shared.clone(), commands);
+        let files = Arc::new(Files::new(
+            self.world.office.clone(),
+            &self.world.data_dir,
+            self.world.http,
+            &stored.jid,
+            stored.flavour,
+        ));
+        let to_self = commands.downgrade();
+        let handle = ContactHandle::new(&stored, shared.clone(), files.clone(), commands);
         let phone = Phone::new(stored, keyring, shared, outbox, self.late_by);
         let world = self.world.clone();
         world
             .office
             .tasks
             .clone()
-            .spawn(actor::run(world, phone, receiver));
+            .spawn(actor::run(world, phone, files, receiver, to_self));
         self.lock().insert(handle.jid().clone(), handle.clone());
         handle
     }
@@ -235,9 +264,10 @@ fn rows_of<'s>(
     })
 }
 
-/// Who is typing to a contact, and what those who wrote call themselves.
+/// What others do, and what those who wrote call themselves.
 #[derive(Debug, Default)]
 pub(super) struct Surroundings {
     pub(super) names: BTreeMap<Jid, String>,
-    pub(super) typing: HashMap<Jid, bool>,
+    pub(super) typing: HashMap<Jid, Typing>,
+    pub(super) present: HashMap<Jid, bool>,
 }

@@ -14,11 +14,12 @@ use serde::{Deserialize, Serialize};
 use super::{
     Shared,
     cast::{Line, Script},
+    compose::Attributes,
+    content::{Composed, File},
     keyring::{Keyring, OwnKeys},
-    log::{Message, Status},
+    message::{Message, Status},
 };
 use crate::{
-    domain::{IncomingContent, MessageRef, RemoteUserId},
     network::interop::wire::{self, Jid, Node},
     sandbox::{
         directory::prekey_node,
@@ -33,6 +34,10 @@ const PREKEYS_BATCH: usize = 50;
 
 /// What is stored of a contact itself.
 #[derive(Clone, Serialize, Deserialize)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a fact of its own that is stored by its name"
+)]
 pub(super) struct Stored {
     pub(super) jid: Jid,
     pub(super) flavour: Flavour,
@@ -49,6 +54,12 @@ pub(super) struct Stored {
     /// What those who wrote call themselves.
     #[serde(default)]
     pub(super) names: BTreeMap<Jid, String>,
+    /// After how many seconds what is written in a chat disappears.
+    #[serde(default)]
+    pub(super) timers: BTreeMap<Jid, u32>,
+    /// Whether the phone has not kept the files it sent.
+    #[serde(default)]
+    pub(super) lost_files: bool,
 }
 
 impl Stored {
@@ -71,6 +82,16 @@ enum Asked {
     Other,
 }
 
+/// A file the other side wants to be uploaded again.
+pub(super) struct Reupload {
+    pub(super) chat: Jid,
+    /// The message the file is of.
+    pub(super) id: String,
+    pub(super) file: File,
+    /// The request, which is acknowledged with the answer.
+    pub(super) request: Node,
+}
+
 /// A phone.
 pub(super) struct Phone {
     pub(super) stored: Stored,
@@ -80,7 +101,7 @@ pub(super) struct Phone {
     /// What was sent and not acknowledged, by its place.
     pub(super) outbox: BTreeMap<u64, Node>,
     /// Messages that wait for a session, by chat.
-    waiting: HashMap<Jid, Vec<String>>,
+    pub(super) waiting: HashMap<Jid, Vec<String>>,
     asked: HashMap<String, Asked>,
     next_request: u64,
     pub(super) logged_in: bool,
@@ -92,6 +113,10 @@ pub(super) struct Phone {
     pub(super) sends: Vec<Node>,
     /// What the contact is to say by itself.
     pub(super) lines: Vec<(Jid, Line)>,
+    /// What is to be uploaded again.
+    pub(super) reuploads: Vec<Reupload>,
+    /// The requests for it that are being answered.
+    pub(super) answering: HashSet<(Jid, String)>,
     pub(super) now: i64,
 }
 
@@ -118,6 +143,8 @@ impl Phone {
             changes: Vec::new(),
             sends: Vec::new(),
             lines: Vec::new(),
+            reuploads: Vec::new(),
+            answering: HashSet::new(),
             now: 0,
         }
     }
@@ -163,32 +190,8 @@ impl Phone {
         self.answered.clear();
     }
 
-    /// Writes a message; the id it has.
-    pub(super) fn write(&mut self, chat: &Jid, text: &str, quotes: Option<MessageRef>) -> String {
-        let id = new_id();
-        let message = Message {
-            id: id.clone(),
-            chat: chat.clone(),
-            outgoing: true,
-            notice: false,
-            text: text.to_owned(),
-            quotes,
-            at: self.now,
-            status: Status::Queued,
-            fingerprint: None,
-        };
-        let row = self.shared.log().add(&self.stored.jid, message);
-        self.changes.push(row);
-        self.waiting
-            .entry(chat.clone())
-            .or_default()
-            .push(id.clone());
-        self.release(chat);
-        id
-    }
-
     /// Encrypts what waits for a chat, or asks for keys first.
-    fn release(&mut self, chat: &Jid) {
+    pub(super) fn release(&mut self, chat: &Jid) {
         if !self.keyring.has_session(chat) {
             if self.logged_in {
                 self.fetch_keys(chat);
@@ -206,20 +209,21 @@ impl Phone {
     /// Encrypts a message into the outbox.
     pub(super) fn encrypt(&mut self, message: &Message, count: Option<u64>) {
         let (chat, id) = (&message.chat, message.id.as_str());
-        let own = self.stored.jid.to_string();
-        let plaintext = wire::message::text(&message.text, message.quotes.as_ref(), Some(&own));
-        let padded = wire::message::pad(plaintext, rand::random_range(1..=16));
-        match self.keyring.encrypt(chat, &padded) {
+        let attributes = Attributes::of(&message.content, &message.text);
+        match self.keyring.encrypt(chat, &self.padded(message)) {
             Ok((kind, bytes)) => {
                 let enc = Node::new("enc")
                     .with("v", "2")
                     .with("type", kind)
+                    .with_opt("mediatype", attributes.media_type)
                     .with_opt("count", count)
+                    .with_opt("decrypt-fail", attributes.hide.then_some("hide"))
                     .bytes(bytes);
                 let message = Node::new("message")
                     .with("to", chat)
                     .with("id", id)
-                    .with("type", "text")
+                    .with("type", attributes.kind)
+                    .with_opt("edit", attributes.edit)
                     .child(enc);
                 self.post(message);
             }
@@ -400,74 +404,18 @@ impl Phone {
 
     /// Says in the chat that the other side's identity key is another now.
     pub(super) fn identity_changed(&mut self, chat: &Jid) {
-        let notice = Message {
-            id: new_id(),
-            chat: chat.clone(),
-            outgoing: false,
-            notice: true,
-            text: "The security code with this contact changed.".to_owned(),
-            quotes: None,
-            at: self.now,
-            status: Status::Read,
-            fingerprint: None,
-        };
-        let row = {
-            let mut log = self.shared.log();
-            log.counters.identity_changes += 1;
-            log.add(&self.stored.jid, notice)
-        };
+        self.shared.log().counters.identity_changes += 1;
+        self.tell(
+            chat,
+            Composed::text("The security code with this contact changed."),
+        );
+    }
+
+    /// Tells the contact something in a chat.
+    pub(super) fn tell(&mut self, chat: &Jid, message: Composed) {
+        let notice = Message::told(new_id(), chat, message, self.now);
+        let row = self.shared.log().add(&self.stored.jid, notice);
         self.changes.push(row);
-    }
-
-    /// Sends read receipts for what came in a chat.
-    pub(super) fn read_chat(&mut self, chat: &Jid) {
-        let unread: Vec<String> = {
-            let log = self.shared.log();
-            let unread = log
-                .chat(chat)
-                .rev()
-                .take_while(|m| m.outgoing || m.notice || m.status < Status::Read)
-                .filter(|m| !m.outgoing && !m.notice)
-                .map(|m| m.id.clone());
-            unread.collect()
-        };
-        let Some((newest, older)) = unread.split_first() else {
-            return;
-        };
-        let mut receipt = Node::new("receipt")
-            .with("id", newest.as_str())
-            .with("to", chat)
-            .with("type", "read")
-            .with("t", (self.now / 1000).to_string());
-        if !older.is_empty() {
-            let list = older.iter().rev().fold(Node::new("list"), |list, id| {
-                list.child(Node::new("item").with("id", id.as_str()))
-            });
-            receipt = receipt.child(list);
-        }
-        self.post(receipt);
-        for id in &unread {
-            let row = self
-                .shared
-                .log()
-                .advance(&self.stored.jid, chat, false, id, Status::Read);
-            self.changes.extend(row);
-        }
-    }
-
-    /// Takes a text that came: read and answered as the contact's script says.
-    pub(super) fn react(&mut self, chat: &Jid, text: &str) {
-        let script = self.stored.script;
-        if script.reads() {
-            self.read_chat(chat);
-        }
-        if script == Script::Chatty {
-            // One conversation at a time: what was still to come gives way to the new answer.
-            self.lines.retain(|(other, _)| other != chat);
-        }
-        for line in script.answers(text, self.late_by) {
-            self.lines.push((chat.clone(), line));
-        }
     }
 
     /// Forgets all sessions and makes new keys, as after a new installation. The gatekeeper keeps the Noise key.
@@ -485,25 +433,10 @@ impl Phone {
         }
         Ok(())
     }
-
-    /// What a decrypted message says, as text.
-    pub(super) fn text_of(plaintext: &[u8]) -> (String, Option<MessageRef>) {
-        let sender = RemoteUserId::parse("nobody").expect("an id");
-        let Ok(plaintext) = wire::message::unpad(plaintext) else {
-            return ("[malformed]".to_owned(), None);
-        };
-        let message = wire::message::read(plaintext, &sender);
-        let quote = message.context.quote.map(|quote| quote.message);
-        match message.content {
-            IncomingContent::Text { body, .. } => (body, quote),
-            IncomingContent::Unsupported { kind } => (format!("[{kind}]"), None),
-            _ => ("[malformed]".to_owned(), None),
-        }
-    }
 }
 
 /// A message id as phones make them: `3EB0` and 18 hexadecimal digits.
-fn new_id() -> String {
+pub(super) fn new_id() -> String {
     let random: [u8; 9] = rand::random();
     let mut id = "3EB0".to_owned();
     for byte in random {

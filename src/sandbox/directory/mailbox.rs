@@ -28,7 +28,19 @@ pub(in crate::sandbox) struct Entry {
 #[derive(Debug, Default)]
 pub(in crate::sandbox) struct Mailbox(pub(in crate::sandbox) VecDeque<Entry>);
 
+impl Entry {
+    /// Whether its owner is called if they are not connected.
+    pub(in crate::sandbox) fn calls_owner(&self) -> bool {
+        self.durable && matches!(&*self.node.tag, "message" | "call")
+    }
+}
+
 impl Mailbox {
+    /// Whether there is something the owner is called about.
+    pub(in crate::sandbox) fn calls_owner(&self) -> bool {
+        self.0.iter().any(Entry::calls_owner)
+    }
+
     /// The entry of a number.
     pub(in crate::sandbox) fn entry(&mut self, number: u64) -> Option<&mut Entry> {
         let at = self
@@ -59,7 +71,7 @@ fn acknowledges(ack: &Node, entry: &Entry) -> bool {
     entry.sent_on != 0
         && ack.attr("id") == node.attr("id")
         && ack.attr("class").as_deref() == Some(&*node.tag)
-        && (node.tag == "message" || ack.attr("type") == node.attr("type"))
+        && (matches!(&*node.tag, "message" | "call") || ack.attr("type") == node.attr("type"))
         && ack.jid("to").map(|to| to.bare()) == node.jid("from").map(|from| from.bare())
 }
 

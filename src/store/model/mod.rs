@@ -183,7 +183,7 @@ pub struct NewOutboxRow {
     pub portal: Option<PortalId>,
     /// The Matrix event it carries.
     pub event_id: Option<String>,
-    /// Which part of that event, from 0.
+    /// Which part of that event, from 0; negative for what is no message of its own, such as a reaction, and gets no link.
     pub part: i64,
     /// When it was made.
     pub created_at: Timestamp,

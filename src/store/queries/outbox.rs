@@ -149,7 +149,9 @@ impl OutboxRepository for Txn {
         .await?;
         let Some(row) = row else { return Ok(None) };
         let row = Self::outbox_row(&row)?;
-        if let (Some(portal), Some(event_id)) = (row.row.portal, &row.row.event_id) {
+        if let (Some(portal), Some(event_id)) = (row.row.portal, &row.row.event_id)
+            && row.row.part >= 0
+        {
             self.put_link(&MessageLink {
                 portal,
                 event_id: event_id.clone(),

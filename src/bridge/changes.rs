@@ -1,0 +1,106 @@
+//! What a message or event leaves in the store besides itself, committed together with its end.
+
+use super::context::BridgeError;
+use crate::{
+    domain::{ChatId, LoginId, MediaKey, MessageRef, PortalId, RemoteUserId, Timestamp},
+    network::Network,
+    store::{ExpiryRow, MessageLink, PollRow, PortalSettings, ReactionRow, StoreError, StoreTxn},
+};
+
+/// One change.
+#[derive(Clone)]
+pub(super) enum Change {
+    /// An event and a message are the same.
+    Link(MessageLink),
+    /// A reaction is there now, in the place of an earlier one.
+    React(ReactionRow),
+    /// A reaction is gone: to which message, and whose (`None` is the login's user).
+    Unreact(PortalId, MessageRef, Option<RemoteUserId>),
+    /// A poll is there.
+    Poll(PollRow),
+    /// An event disappears.
+    Expire(ExpiryRow),
+    /// A room has other settings.
+    Settings(PortalId, PortalSettings),
+    /// A file is asked for again.
+    AskForMedia {
+        /// By whom.
+        login: LoginId,
+        /// In which chat.
+        chat: ChatId,
+        /// Of which message.
+        message: MessageRef,
+        /// The file's key.
+        key: MediaKey,
+    },
+}
+
+impl Change {
+    /// Writes it.
+    pub(super) async fn apply(
+        &self,
+        txn: &mut dyn StoreTxn,
+        network: &dyn Network,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        match self {
+            Self::Link(link) => txn.put_link(link).await,
+            Self::React(row) => txn.put_reaction(row).await,
+            Self::Unreact(portal, message, by) => {
+                txn.delete_reaction(*portal, message, by.as_ref()).await?;
+                Ok(())
+            }
+            Self::Poll(row) => txn.put_poll(row).await,
+            Self::Expire(row) => txn.put_expiry(row).await,
+            Self::Settings(portal, settings) => txn.set_portal_settings(*portal, settings).await,
+            Self::AskForMedia {
+                login,
+                chat,
+                message,
+                key,
+            } => {
+                network
+                    .enqueue_media_request(txn, *login, chat, message, key, now)
+                    .await
+            }
+        }
+    }
+}
+
+/// What changes that are not committed yet say of a reaction: `None` if nothing.
+pub(super) fn reaction_in<'c>(
+    changes: impl DoubleEndedIterator<Item = &'c Change>,
+    message: &MessageRef,
+    by: Option<&RemoteUserId>,
+) -> Option<Option<ReactionRow>> {
+    changes.rev().find_map(|change| match change {
+        Change::React(row) if row.message == *message && row.by.as_ref() == by => {
+            Some(Some(row.clone()))
+        }
+        Change::Unreact(_, of, whose) if of == message && whose.as_ref() == by => Some(None),
+        _ => None,
+    })
+}
+
+impl super::Bridge {
+    /// Somebody's reaction to a message: of changes not committed yet, or of the store.
+    pub(super) async fn reaction_of(
+        &self,
+        pending: &[Change],
+        portal: PortalId,
+        message: &MessageRef,
+        by: Option<&RemoteUserId>,
+    ) -> Result<Option<ReactionRow>, BridgeError> {
+        if let Some(known) = reaction_in(pending.iter(), message, by) {
+            return Ok(known);
+        }
+        let (message, by) = (message.clone(), by.cloned());
+        Ok(self
+            .db
+            .read(move |txn| {
+                let (message, by) = (message.clone(), by.clone());
+                Box::pin(async move { txn.reaction(portal, &message, by.as_ref()).await })
+            })
+            .await?)
+    }
+}

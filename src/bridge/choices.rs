@@ -1,0 +1,86 @@
+//! What a user decides for one of their chats alone.
+
+use ruma::{RoomId, UserId};
+
+use super::context::{Bridge, BridgeError};
+use crate::{
+    domain::{ChatId, LoginId},
+    store::{Lane, PortalRow, PortalSettings},
+};
+
+impl Bridge {
+    /// The chat of a user's that a room mirrors.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn chat_in(
+        &self,
+        user: &UserId,
+        room_id: &RoomId,
+    ) -> Result<Option<(LoginId, PortalRow)>, BridgeError> {
+        let (mxid, room) = (user.to_string(), room_id.to_string());
+        Ok(self
+            .db
+            .read(move |txn| {
+                let (mxid, room) = (mxid.clone(), room.clone());
+                Box::pin(async move {
+                    let Some(portal) = txn.portal_by_room(&room).await? else {
+                        return Ok(None);
+                    };
+                    let logins = txn.logins_of(&mxid).await?;
+                    let its = logins
+                        .into_iter()
+                        .find(|login| portal.key.login == Some(login.id));
+                    Ok(its.map(|login| (login.id, portal)))
+                })
+            })
+            .await?)
+    }
+
+    /// The portal of a chat, if there is one.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn portal_of_chat(
+        &self,
+        login: LoginId,
+        chat: &ChatId,
+    ) -> Result<Option<PortalRow>, BridgeError> {
+        let chat = chat.clone();
+        Ok(self
+            .db
+            .read(move |txn| {
+                let chat = chat.clone();
+                Box::pin(async move {
+                    let portals = txn.portals_of(login).await?;
+                    Ok(portals.into_iter().find(|portal| portal.key.chat == chat))
+                })
+            })
+            .await?)
+    }
+
+    /// Stores what is decided for a chat.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn decide(
+        &self,
+        login: LoginId,
+        portal: &PortalRow,
+        settings: PortalSettings,
+    ) -> Result<(), BridgeError> {
+        let id = portal.id;
+        self.db
+            .step(Lane::login(login), move |txn| {
+                let settings = settings.clone();
+                Box::pin(async move { txn.set_portal_settings(id, &settings).await })
+            })
+            .await?;
+        let room = portal
+            .room_id
+            .as_deref()
+            .and_then(|room| ruma::OwnedRoomId::try_from(room).ok());
+        self.forget_route(room.as_ref(), Some(&(login, portal.key.chat.clone())));
+        Ok(())
+    }
+}

@@ -1,0 +1,290 @@
+//! What the translation of a message needs to know of this room: events, people, polls, what became of files.
+
+use std::collections::BTreeMap;
+
+use ruma::OwnedEventId;
+
+use super::{
+    Place, Shown,
+    files::{Obtained, Received},
+};
+use crate::{
+    bridge::{
+        changes::Change,
+        context::{Bridge, BridgeError, PortalRoute, event_id, lock},
+        outgoing::blocking,
+    },
+    domain::{EncryptedVote, IncomingContent, IncomingMessage, MessageRef, Poll, RemoteUserId},
+    imaging,
+    store::{MessageLink, PollRow, RemoteMessageRow},
+    translate::{Appearance, MatrixContext, mentioned},
+};
+
+/// What was looked up for a message, and what follows from it.
+pub(super) struct About {
+    pub(super) context: MatrixContext,
+    pub(super) changes: Vec<Change>,
+    pub(super) keep: bool,
+}
+
+impl Bridge {
+    pub(super) async fn about(
+        &self,
+        place: &Place<'_>,
+        row: &RemoteMessageRow,
+        message: &IncomingMessage,
+        batch: &[Shown],
+    ) -> Result<About, BridgeError> {
+        let route = place.route;
+        let gatekeeper = &route.portal.key.gatekeeper;
+        let mut about = About {
+            context: MatrixContext {
+                gatekeeper: self.gatekeeper_name(gatekeeper).to_owned(),
+                sender: self.ghost_name(route, &row.message.sender),
+                people: self.people(route, mentioned(message)).await?,
+                ..MatrixContext::default()
+            },
+            changes: Vec::new(),
+            keep: false,
+        };
+        let context = &mut about.context;
+        if row.revision > 0 {
+            let own = MessageRef {
+                id: row.message.stanza_id.clone(),
+                sender: Some(row.message.sender.clone()),
+            };
+            context.replaces = self.shown_event(route, &own, batch).await?;
+        }
+        if let Some(quote) = &message.context.quote {
+            context.reply_to = self.shown_event(route, &quote.message, batch).await?;
+        }
+        if message.context.mentions_login {
+            context.login = self.login_appearance(route).await?;
+        }
+        match &message.content {
+            IncomingContent::Media { details, file, .. } => {
+                let received = Received {
+                    details,
+                    file: file.as_ref(),
+                };
+                let obtained = self.obtain(route, &**place.network, row, received).await?;
+                let Obtained {
+                    media,
+                    change,
+                    keep,
+                } = obtained;
+                context.media = Some(media);
+                about.changes.extend(change);
+                about.keep = keep;
+            }
+            IncomingContent::Text {
+                preview: Some(preview),
+                ..
+            } if self.settings.conversation.link_previews => {
+                if let Some(picture) = preview.thumbnail.clone() {
+                    let small = blocking(move || imaging::thumbnail(&picture, 400)).await;
+                    if let Some(small) = small.flatten() {
+                        let size = (small.width, small.height);
+                        context.preview = self
+                            .upload_picture(row, "preview", small.jpeg, size)
+                            .await?;
+                    }
+                }
+            }
+            IncomingContent::Reaction { target, .. } => {
+                context.target = self.shown_event(route, target, batch).await?;
+            }
+            IncomingContent::Edit { target, content } => {
+                if target.sender.as_ref() == Some(&row.message.sender) {
+                    context.target = self.shown_event(route, target, batch).await?;
+                }
+                let is_caption = matches!(**content, IncomingContent::Media { .. });
+                if let (true, Some(event_id)) = (is_caption, &context.target) {
+                    context.original = self.original(place, event_id).await?;
+                }
+            }
+            IncomingContent::PollVote { poll, vote } => {
+                if let Some(known) = self.poll_of(route, poll, batch).await? {
+                    context.target = event_id(&known.event_id);
+                    context.answers = self.answers(place, row, &known, vote).await?;
+                }
+            }
+            _ => {}
+        }
+        Ok(about)
+    }
+
+    async fn original(
+        &self,
+        place: &Place<'_>,
+        event_id: &OwnedEventId,
+    ) -> Result<Option<serde_json::Value>, BridgeError> {
+        match self.bot().event(place.room_id, event_id).await {
+            Ok(event) => Ok(event.map(|mut event| event["content"].take())),
+            Err(error) if error.is_transient() => Err(error.into()),
+            Err(_) => Ok(None),
+        }
+    }
+
+    async fn answers(
+        &self,
+        place: &Place<'_>,
+        row: &RemoteMessageRow,
+        known: &PollRow,
+        vote: &EncryptedVote,
+    ) -> Result<Option<Vec<String>>, BridgeError> {
+        let own = self.remote_login(place.route).await?.unwrap_or_default();
+        let poll = Poll {
+            question: known.question.clone(),
+            options: known.options.iter().map(|o| o.text.clone()).collect(),
+            selectable: known.selectable,
+            secret: known.secret,
+        };
+        let voter = &row.message.sender;
+        let chosen = place
+            .network
+            .read_vote(&own, (&known.message, &poll), voter, vote);
+        Ok(chosen.map(|places| {
+            let id = |place: usize| known.options.get(place).map(|option| option.id.clone());
+            places.into_iter().filter_map(id).collect()
+        }))
+    }
+
+    async fn poll_of(
+        &self,
+        route: &PortalRoute,
+        message: &MessageRef,
+        batch: &[Shown],
+    ) -> Result<Option<PollRow>, BridgeError> {
+        let pending = batch.iter().flat_map(|shown| &shown.changes);
+        let in_batch = pending.into_iter().find_map(|change| match change {
+            Change::Poll(row) if row.message == *message => Some(row.clone()),
+            _ => None,
+        });
+        if in_batch.is_some() {
+            return Ok(in_batch);
+        }
+        let (portal, message) = (route.portal.id, message.clone());
+        Ok(self
+            .db
+            .read(move |txn| {
+                let message = message.clone();
+                Box::pin(async move { txn.poll(portal, &message).await })
+            })
+            .await?)
+    }
+
+    /// The event that shows a message in this portal: of this batch, or of the store.
+    pub(super) async fn shown_event(
+        &self,
+        route: &PortalRoute,
+        message: &MessageRef,
+        batch: &[Shown],
+    ) -> Result<Option<OwnedEventId>, BridgeError> {
+        let links = self.shown_events(route, message, batch).await?;
+        if let Some(link) = links.first() {
+            return Ok(event_id(&link.event_id));
+        }
+        if message.sender.is_some() {
+            return Ok(None);
+        }
+        // The gatekeeper's acknowledgement of one's own message can be later than what somebody does with it.
+        let (login, id) = (route.login, message.id.clone());
+        let sent = self
+            .db
+            .read(move |txn| {
+                let id = id.clone();
+                Box::pin(async move { txn.retryable(login, &id).await })
+            })
+            .await?;
+        let row = sent.map(|(row, _)| row.row);
+        let here = row.filter(|row| row.portal == Some(route.portal.id) && row.part >= 0);
+        Ok(here
+            .and_then(|row| row.event_id)
+            .and_then(|id| event_id(&id)))
+    }
+
+    /// The events that show a message in this portal.
+    pub(super) async fn shown_events(
+        &self,
+        route: &PortalRoute,
+        message: &MessageRef,
+        batch: &[Shown],
+    ) -> Result<Vec<MessageLink>, BridgeError> {
+        let of_batch = batch.iter().flat_map(|shown| &shown.changes);
+        let of_batch = of_batch.filter_map(|change| match change {
+            Change::Link(link) if link.stanza_id == message.id && link.sender == message.sender => {
+                Some(link.clone())
+            }
+            _ => None,
+        });
+        let links: Vec<MessageLink> = of_batch.collect();
+        if !links.is_empty() {
+            return Ok(links);
+        }
+        let (portal, message) = (route.portal.id, message.clone());
+        Ok(self
+            .db
+            .read(move |txn| {
+                let message = message.clone();
+                Box::pin(async move {
+                    txn.links_by_stanza(portal, message.sender.as_ref(), &message.id)
+                        .await
+                })
+            })
+            .await?)
+    }
+
+    /// What a contact's ghost is called.
+    pub(super) fn ghost_name(&self, route: &PortalRoute, user: &RemoteUserId) -> String {
+        let mxid = self.naming.mxid(&route.portal.key.gatekeeper, user);
+        let known = lock(&self.ghosts).get(&mxid).cloned().flatten();
+        known.unwrap_or_else(|| mxid.localpart().to_owned())
+    }
+
+    async fn people(
+        &self,
+        route: &PortalRoute,
+        users: &[RemoteUserId],
+    ) -> Result<BTreeMap<RemoteUserId, Appearance>, BridgeError> {
+        let mut people = BTreeMap::new();
+        for user in users {
+            // Who is mentioned has a ghost from then on.
+            self.ghost(&route.portal.key.gatekeeper, user, None).await?;
+            let appearance = Appearance {
+                mxid: self.naming.mxid(&route.portal.key.gatekeeper, user),
+                name: self.ghost_name(route, user),
+            };
+            people.insert(user.clone(), appearance);
+        }
+        Ok(people)
+    }
+
+    /// What the gatekeeper calls a portal's login.
+    pub(super) async fn remote_login(
+        &self,
+        route: &PortalRoute,
+    ) -> Result<Option<String>, BridgeError> {
+        let login = route.login;
+        let row = self
+            .db
+            .read(move |txn| Box::pin(async move { txn.login(login).await }))
+            .await?;
+        Ok(row.and_then(|row| row.remote_login))
+    }
+
+    async fn login_appearance(
+        &self,
+        route: &PortalRoute,
+    ) -> Result<Option<(String, Appearance)>, BridgeError> {
+        let Some(remote) = self.remote_login(route).await? else {
+            return Ok(None);
+        };
+        let user = remote.split('@').next().unwrap_or_default().to_owned();
+        let appearance = Appearance {
+            mxid: route.owner.clone(),
+            name: self.name_of(&route.owner).await?,
+        };
+        Ok(Some((user, appearance)))
+    }
+}

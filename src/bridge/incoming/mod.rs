@@ -1,0 +1,276 @@
+//! Gatekeeper to Matrix: one run takes a chat's waiting messages in order, shows them as the ghost, and commits links and the
+//! messages' end together.
+
+mod about;
+mod files;
+mod show;
+
+use std::{collections::HashMap, sync::Arc};
+
+use ruma::{OwnedEventId, OwnedRoomId};
+use serde_json::json;
+
+use super::{
+    changes::Change,
+    context::{Bridge, BridgeError, PortalRoute, event_id, lock},
+    rooms::open_room,
+    workers::Outcome,
+};
+use crate::{
+    domain::{ChatId, LoginId},
+    matrix::{Intent, MatrixError},
+    network::Network,
+    store::{Lane, RemoteMessageRow},
+    translate::{MatrixEvent, bridge_notice},
+};
+
+/// How many messages one run takes; also how many sends can have an unknown outcome after a crash.
+const BATCH: i64 = 64;
+/// How far back a room is searched for sends of unknown outcome.
+const SEARCH: u32 = 300;
+
+/// One message shown in Matrix.
+#[derive(Clone)]
+struct Shown {
+    seq: i64,
+    revision: i64,
+    /// Whether its plaintext is needed once more.
+    keep: bool,
+    changes: Vec<Change>,
+}
+
+/// Where a batch is shown.
+struct Place<'a> {
+    route: &'a PortalRoute,
+    room_id: &'a OwnedRoomId,
+    network: &'a Arc<dyn Network>,
+    /// What may have been sent before: transaction id to event.
+    sent_before: &'a HashMap<String, OwnedEventId>,
+}
+
+/// One event as it is to be sent.
+struct Send<'a> {
+    txn_id: String,
+    event: MatrixEvent,
+    row: &'a RemoteMessageRow,
+}
+
+impl Bridge {
+    /// Carries what waits in a chat.
+    pub(super) async fn carry_in(&self, login: LoginId, chat: &ChatId) -> Outcome {
+        if !self.is_introduced() {
+            return Outcome::Retry;
+        }
+        match self.carry_in_batch(login, chat).await {
+            Ok(more) => {
+                if more {
+                    self.chats.wake((login, chat.clone()));
+                }
+                Outcome::Done
+            }
+            Err(error) => {
+                tracing::warn!(%login, %error, "messages of a chat have to wait");
+                Outcome::Retry
+            }
+        }
+    }
+
+    /// Carries the oldest that wait; whether there may be more, which nobody would wake for.
+    async fn carry_in_batch(&self, login: LoginId, chat: &ChatId) -> Result<bool, BridgeError> {
+        let of = chat.clone();
+        let rows = self
+            .db
+            .read(move |txn| {
+                let of = of.clone();
+                Box::pin(async move { txn.waiting_messages(login, &of, BATCH).await })
+            })
+            .await?;
+        let more = self.report_statuses(login, chat).await?;
+        if rows.is_empty() {
+            return Ok(more);
+        }
+        if !chat.as_str().contains('@') {
+            return self.tell_gatekeeper_notices(login, &rows).await;
+        }
+        let count = rows.len();
+        let route = self.open_portal(login, chat).await?;
+        let room_id = open_room(&route)?;
+        let network = self.network(&route.portal.key.gatekeeper)?.clone();
+        let key = (login, chat.clone());
+        let sent_before = if lock(&self.uncertain).contains(&key) {
+            self.search(&route, &room_id).await?
+        } else {
+            HashMap::new()
+        };
+        lock(&self.uncertain).remove(&key);
+        let place = Place {
+            route: &route,
+            room_id: &room_id,
+            network: &network,
+            sent_before: &sent_before,
+        };
+        let mut shown: Vec<Shown> = Vec::with_capacity(count);
+        let mut failure = None;
+        for row in &rows {
+            match self.show(&place, row, &shown).await {
+                Ok(one) => shown.push(one),
+                Err(error) => {
+                    failure = Some(error);
+                    break;
+                }
+            }
+        }
+        self.end_counting(&room_id);
+        let resets = |one: &Shown| {
+            let mut changes = one.changes.iter();
+            changes.any(|change| matches!(change, Change::Settings(..)))
+        };
+        let resets_route = shown.iter().any(resets);
+        let stored = self.store_shown(login, &network, shown).await;
+        if resets_route {
+            // Others may have looked at the old settings since they were changed.
+            self.forget_route(Some(&room_id), Some(&key));
+        }
+        // Somebody may already have answered what only now is stored.
+        self.rooms.hurry_one(&room_id);
+        match (failure, stored) {
+            (None, Ok(())) => Ok(more || i64::try_from(count).is_ok_and(|count| count == BATCH)),
+            (Some(error), stored) => {
+                // The failed send may have arrived all the same.
+                self.mark_uncertain(key);
+                stored?;
+                if matches!(error, BridgeError::RoomLost(_)) {
+                    tracing::warn!(portal = %route.portal.id, %error, "a new room is made");
+                    self.abandon_room(&route).await?;
+                }
+                Err(error)
+            }
+            (None, Err(error)) => {
+                self.mark_uncertain(key);
+                Err(error)
+            }
+        }
+    }
+
+    async fn send_as(
+        &self,
+        ghost: &Intent,
+        room_id: &OwnedRoomId,
+        send: Send<'_>,
+    ) -> Result<Option<OwnedEventId>, BridgeError> {
+        let MatrixEvent { kind, mut content } = send.event;
+        content[format!("{}.source", self.settings.namespace)] = json!({ "id": send.txn_id });
+        fail::fail_point!("matrix_send.before");
+        let at = Some(send.row.message.sent_at).filter(|at| at.0 > 0);
+        let sent = ghost.send(room_id, kind, &send.txn_id, &content, at).await;
+        let sent = match sent {
+            Err(error) if is_kept_out(&error) => {
+                // Somebody removed the ghost, or the homeserver forgot it: it is brought back.
+                self.bring_back(ghost, room_id).await?;
+                ghost.send(room_id, kind, &send.txn_id, &content, at).await
+            }
+            other => other,
+        };
+        fail::fail_point!("matrix_send.after");
+        let refusal = match sent {
+            Ok(event_id) => return Ok(Some(event_id)),
+            Err(error) if error.is_transient() => return Err(error.into()),
+            Err(error) => error,
+        };
+        tracing::warn!(room = %room_id, message = %send.row.message.stanza_id, error = %refusal, "the homeserver refuses a message");
+        let notice = bridge_notice(
+            "A message arrived that this homeserver refuses to take. Open the app on the other side to see it.",
+            None,
+        );
+        let txn_id = self.effect_id(&["refused", &send.txn_id]);
+        match ghost
+            .send(room_id, "m.room.message", &txn_id, &notice, at)
+            .await
+        {
+            Ok(event_id) => Ok(Some(event_id)),
+            Err(error) if error.is_transient() => Err(error.into()),
+            Err(error) => {
+                tracing::error!(room = %room_id, message = %send.row.message.stanza_id, %error, "the homeserver refuses even the notice of a message");
+                Ok(None)
+            }
+        }
+    }
+
+    async fn bring_back(&self, ghost: &Intent, room_id: &OwnedRoomId) -> Result<(), BridgeError> {
+        ghost.ensure_registered().await?;
+        if let Err(error) = self.bot().invite(room_id, ghost.user_id()).await
+            && error.is_transient()
+        {
+            return Err(error.into());
+        }
+        match ghost.join(room_id).await {
+            Err(error) if error.is_transient() => Err(error.into()),
+            Err(error) => Err(BridgeError::RoomLost(error)),
+            Ok(()) => Ok(()),
+        }
+    }
+
+    /// What the room already shows of what may have been sent: transaction id to event.
+    async fn search(
+        &self,
+        route: &PortalRoute,
+        room_id: &OwnedRoomId,
+    ) -> Result<HashMap<String, OwnedEventId>, BridgeError> {
+        let source = format!("{}.source", self.settings.namespace);
+        let recent = match self.bot().recent(room_id, SEARCH).await {
+            Ok(recent) => recent,
+            Err(error) if error.is_transient() => return Err(error.into()),
+            Err(error) => {
+                tracing::debug!(portal = %route.portal.id, %error, "the room cannot be searched");
+                Vec::new()
+            }
+        };
+        Ok(recent
+            .iter()
+            .filter_map(|event| {
+                let txn_id = event["content"][&source]["id"].as_str()?;
+                Some((txn_id.to_owned(), event_id(event["event_id"].as_str()?)?))
+            })
+            .collect())
+    }
+
+    async fn store_shown(
+        &self,
+        login: LoginId,
+        network: &Arc<dyn Network>,
+        shown: Vec<Shown>,
+    ) -> Result<(), BridgeError> {
+        if shown.is_empty() {
+            return Ok(());
+        }
+        let now = self.now();
+        let asks = |change: &Change| matches!(change, Change::AskForMedia { .. });
+        let queued = shown.iter().any(|one| one.changes.iter().any(asks));
+        let (shown, of): (Arc<[Shown]>, _) = (shown.into(), network.clone());
+        self.db
+            .step(Lane::login(login), move |txn| {
+                let (shown, network) = (shown.clone(), of.clone());
+                Box::pin(async move {
+                    for one in shown.iter() {
+                        for change in &one.changes {
+                            change.apply(txn, &*network, now).await?;
+                        }
+                        txn.finish_message(one.seq, one.revision, one.keep).await?;
+                    }
+                    fail::fail_point!("link.before_commit");
+                    Ok(())
+                })
+            })
+            .await?;
+        fail::fail_point!("link.after_commit");
+        if queued {
+            network.flush(login);
+        }
+        Ok(())
+    }
+}
+
+/// Whether the sender may not be in the room, as far as the code tells.
+fn is_kept_out(error: &MatrixError) -> bool {
+    matches!(error.errcode(), Some("M_FORBIDDEN" | "M_NOT_FOUND"))
+}

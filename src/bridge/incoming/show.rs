@@ -1,0 +1,346 @@
+//! One message of the gatekeeper's as what it is in the room: events, redactions, receipts, notices.
+
+use ruma::OwnedEventId;
+
+use super::{Place, Send, Shown, about::About};
+use crate::{
+    bridge::{
+        changes::{Change, reaction_in},
+        context::{Bridge, BridgeError, event_id},
+    },
+    domain::{
+        IncomingContent, IncomingMessage, LoginId, MessageContext, MessageRef, StanzaId,
+        Unbridgeable,
+    },
+    matrix::Intent,
+    store::{
+        ExpiryRow, Lane, MessageLink, PollOption, PollRow, ReactionRow, RemoteMessageRow,
+        RemoteNotice,
+    },
+    translate::{MatrixEvent, edited_notice, to_matrix},
+};
+
+/// How an event is about another one.
+fn relation(event: &MatrixEvent) -> Option<&str> {
+    event.content["m.relates_to"]["rel_type"].as_str()
+}
+
+fn bare(content: IncomingContent) -> IncomingMessage {
+    IncomingMessage {
+        content,
+        context: MessageContext::default(),
+    }
+}
+
+impl Bridge {
+    /// Shows one message; what is to be stored with its end.
+    pub(super) async fn show(
+        &self,
+        place: &Place<'_>,
+        row: &RemoteMessageRow,
+        batch: &[Shown],
+    ) -> Result<Shown, BridgeError> {
+        let mut shown = Shown {
+            seq: row.seq,
+            revision: row.revision,
+            keep: false,
+            changes: Vec::new(),
+        };
+        let message = &row.message;
+        let incoming = match (&message.notice, &message.plaintext) {
+            (Some(RemoteNotice::Read { ids }), _) => {
+                self.show_read(place.route, place.room_id, row, ids).await?;
+                return Ok(shown);
+            }
+            (Some(RemoteNotice::SendFailed { event_id, reason }), _) => {
+                let why = Unbridgeable {
+                    reason: "refused",
+                    notice: Some(format!("Not sent: {reason}.")),
+                };
+                self.refuse(place.room_id, event_id, &why).await?;
+                return Ok(shown);
+            }
+            (Some(RemoteNotice::MediaGone { id }), _) => {
+                self.show_media_gone(place, row, id, batch).await?;
+                return Ok(shown);
+            }
+            (Some(RemoteNotice::IdentityChanged), _) => bare(IncomingContent::IdentityChanged),
+            (Some(RemoteNotice::Call { video, missed }), _) => bare(IncomingContent::Call {
+                video: *video,
+                missed: *missed,
+            }),
+            (Some(RemoteNotice::Gatekeeper { text }), _) => {
+                bare(IncomingContent::GatekeeperNotice { text: text.clone() })
+            }
+            (None, Some(plaintext)) => place.network.read_message(plaintext, &message.sender),
+            (None, None) => bare(IncomingContent::Undecryptable),
+        };
+        let ghost = self
+            .ghost(
+                &place.route.portal.key.gatekeeper,
+                &message.sender,
+                message.display_name.as_deref(),
+            )
+            .await?;
+        if let IncomingContent::Revoke { target } = &incoming.content {
+            self.show_revoke(place, &ghost, row, target, batch).await?;
+            return Ok(shown);
+        }
+        if let IncomingContent::Reaction { target, emoji } = &incoming.content
+            && !self
+                .makes_way(place, &ghost, row, (target, emoji), batch, &mut shown)
+                .await?
+        {
+            return Ok(shown);
+        }
+        let about = self.about(place, row, &incoming, batch).await?;
+        let events = to_matrix(&incoming, &about.context);
+        let About {
+            context,
+            changes,
+            keep,
+        } = about;
+        shown.keep = keep;
+        shown.changes.extend(changes);
+        for (part, event) in events.into_iter().enumerate() {
+            let related = relation(&event).map(str::to_owned);
+            let Some(event_id) = self.send_part(place, &ghost, row, part, event).await? else {
+                continue;
+            };
+            let replaces_placeholder = context.replaces.is_some() && part == 0;
+            if related.is_none() && !replaces_placeholder {
+                let part = i64::try_from(part).unwrap_or(i64::MAX);
+                shown.changes.push(Change::Link(MessageLink {
+                    portal: place.route.portal.id,
+                    event_id: event_id.to_string(),
+                    stanza_id: message.stanza_id.clone(),
+                    sender: Some(message.sender.clone()),
+                    part,
+                    sent_at: message.sent_at,
+                }));
+            }
+            self.note_shown(place, row, &incoming, &event_id, &mut shown);
+        }
+        if let IncomingContent::Timer { seconds } = &incoming.content {
+            let mut settings = place.route.portal.settings.clone();
+            settings.expires_after = (*seconds > 0).then_some(*seconds);
+            shown
+                .changes
+                .push(Change::Settings(place.route.portal.id, settings));
+        }
+        Ok(shown)
+    }
+
+    /// What an event that is in the room now makes true.
+    fn note_shown(
+        &self,
+        place: &Place<'_>,
+        row: &RemoteMessageRow,
+        incoming: &IncomingMessage,
+        event_id: &OwnedEventId,
+        shown: &mut Shown,
+    ) {
+        let portal = place.route.portal.id;
+        match &incoming.content {
+            IncomingContent::Reaction { target, emoji } => {
+                shown.changes.push(Change::React(ReactionRow {
+                    portal,
+                    message: target.clone(),
+                    by: Some(row.message.sender.clone()),
+                    event_id: event_id.to_string(),
+                    emoji: emoji.clone(),
+                }));
+            }
+            IncomingContent::Poll(poll) => {
+                let options = poll.options.iter().enumerate();
+                let options = options.map(|(place, text)| PollOption {
+                    id: place.to_string(),
+                    text: text.clone(),
+                });
+                shown.changes.push(Change::Poll(PollRow {
+                    portal,
+                    message: MessageRef {
+                        id: row.message.stanza_id.clone(),
+                        sender: Some(row.message.sender.clone()),
+                    },
+                    event_id: event_id.to_string(),
+                    secret: poll.secret,
+                    question: poll.question.clone(),
+                    options: options.collect(),
+                    selectable: poll.selectable,
+                }));
+            }
+            _ => {}
+        }
+        if let Some(seconds) = incoming
+            .context
+            .expires_after
+            .filter(|seconds| *seconds > 0)
+        {
+            shown.changes.push(Change::Expire(ExpiryRow {
+                portal,
+                event_id: event_id.to_string(),
+                at: self.now().plus_millis(i64::from(seconds) * 1000),
+            }));
+        }
+    }
+
+    /// Sends one event of a message, unless it is there already.
+    async fn send_part(
+        &self,
+        place: &Place<'_>,
+        ghost: &Intent,
+        row: &RemoteMessageRow,
+        part: usize,
+        event: MatrixEvent,
+    ) -> Result<Option<OwnedEventId>, BridgeError> {
+        let message = &row.message;
+        let txn_id = self.effect_id(&[
+            place.room_id.as_str(),
+            message.sender.as_str(),
+            message.stanza_id.as_str(),
+            &part.to_string(),
+            &row.revision.to_string(),
+        ]);
+        if let Some(event_id) = place.sent_before.get(&txn_id) {
+            return Ok(Some(event_id.clone()));
+        }
+        let send = Send { txn_id, event, row };
+        self.send_as(ghost, place.room_id, send).await
+    }
+
+    /// Takes the sender's earlier reaction out of the room; whether there is a new one to be shown.
+    async fn makes_way(
+        &self,
+        place: &Place<'_>,
+        ghost: &Intent,
+        row: &RemoteMessageRow,
+        (target, emoji): (&MessageRef, &str),
+        batch: &[Shown],
+        shown: &mut Shown,
+    ) -> Result<bool, BridgeError> {
+        let (portal, by) = (place.route.portal.id, Some(&row.message.sender));
+        let pending = batch.iter().flat_map(|shown| &shown.changes);
+        let pending: Vec<Change> = match reaction_in(pending, target, by) {
+            Some(Some(row)) => vec![Change::React(row)],
+            Some(None) => vec![Change::Unreact(portal, target.clone(), by.cloned())],
+            None => Vec::new(),
+        };
+        let earlier = self.reaction_of(&pending, portal, target, by).await?;
+        if let Some(earlier) = earlier {
+            if earlier.emoji == emoji {
+                return Ok(false);
+            }
+            self.redact_as(place, ghost, &earlier.event_id).await?;
+            shown
+                .changes
+                .push(Change::Unreact(portal, target.clone(), by.cloned()));
+        }
+        Ok(!emoji.is_empty())
+    }
+
+    /// Deletes what shows a message. Only its writer deletes a message.
+    async fn show_revoke(
+        &self,
+        place: &Place<'_>,
+        ghost: &Intent,
+        row: &RemoteMessageRow,
+        target: &MessageRef,
+        batch: &[Shown],
+    ) -> Result<(), BridgeError> {
+        if target.sender.as_ref() != Some(&row.message.sender) {
+            tracing::info!(message = %target.id, "somebody else's message was to be deleted");
+            return Ok(());
+        }
+        let links = self.shown_events(place.route, target, batch).await?;
+        let mut events: Vec<&str> = links.iter().map(|link| link.event_id.as_str()).collect();
+        events.dedup();
+        for event in events {
+            self.redact_as(place, ghost, event).await?;
+        }
+        Ok(())
+    }
+
+    /// Takes an event of a ghost's out of the room.
+    async fn redact_as(
+        &self,
+        place: &Place<'_>,
+        ghost: &Intent,
+        event: &str,
+    ) -> Result<(), BridgeError> {
+        let Some(about) = event_id(event) else {
+            return Ok(());
+        };
+        let txn_id = self.effect_id(&["redact", event]);
+        let redacted = ghost.redact(place.room_id, &about, &txn_id, None).await;
+        fail::fail_point!("redact.after_send");
+        match redacted {
+            Ok(_) => Ok(()),
+            Err(error) if error.is_transient() => Err(error.into()),
+            Err(error) => {
+                tracing::debug!(room = %place.room_id, event, %error, "a ghost could not take back an event");
+                self.redact_as_bot(place.room_id, event, "deleted on the other side")
+                    .await
+            }
+        }
+    }
+
+    /// The placeholder of a file says that there is nothing more to wait for.
+    async fn show_media_gone(
+        &self,
+        place: &Place<'_>,
+        row: &RemoteMessageRow,
+        id: &StanzaId,
+        batch: &[Shown],
+    ) -> Result<(), BridgeError> {
+        let message = MessageRef {
+            id: id.clone(),
+            sender: Some(row.message.sender.clone()),
+        };
+        let Some(event_id) = self.shown_event(place.route, &message, batch).await? else {
+            return Ok(());
+        };
+        let ghost = self
+            .ghost(
+                &place.route.portal.key.gatekeeper,
+                &row.message.sender,
+                None,
+            )
+            .await?;
+        let event = MatrixEvent {
+            kind: "m.room.message",
+            content: edited_notice(
+                "A file was sent here, but it is not on the server any more and its sender's phone does not have it either. Ask them to send it again.",
+                &event_id,
+            ),
+        };
+        self.send_part(place, &ghost, row, 0, event).await?;
+        Ok(())
+    }
+
+    /// What a gatekeeper itself has to say goes to the login's user, into the management room.
+    pub(super) async fn tell_gatekeeper_notices(
+        &self,
+        login: LoginId,
+        rows: &[RemoteMessageRow],
+    ) -> Result<bool, BridgeError> {
+        for row in rows {
+            if let Some(RemoteNotice::Gatekeeper { text }) = &row.message.notice {
+                let words = ["gatekeeper", row.message.stanza_id.as_str()];
+                self.tell_owner_once(
+                    login,
+                    &words,
+                    &format!("says: {}", crate::translate::clean_text(text)),
+                )
+                .await?;
+            }
+            let (seq, revision) = (row.seq, row.revision);
+            self.db
+                .step(Lane::login(login), move |txn| {
+                    Box::pin(async move { txn.finish_message(seq, revision, false).await })
+                })
+                .await?;
+        }
+        Ok(false)
+    }
+}

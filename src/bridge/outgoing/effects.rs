@@ -1,0 +1,151 @@
+//! What sending something changes on this side: which reaction is the user's, which polls there are, how long messages stay.
+
+use ruma::OwnedRoomId;
+
+use super::{
+    super::{
+        changes::Change,
+        context::{Bridge, BridgeError, PortalRoute, event_id},
+        rooms::open_room,
+    },
+    Item, Taken,
+};
+use crate::{
+    domain::{ChatId, LoginId, MessageContext, MessageRef, Outgoing, OutgoingContent, StanzaId},
+    network::Origin,
+    store::{PollOption, PollRow, ReactionRow},
+    translate::{bridge_notice, duration, poll_options},
+};
+
+impl Bridge {
+    /// What a message that is about to be sent changes here; `pending` are changes before it that are not committed yet.
+    pub(super) async fn changes_of(
+        &self,
+        room_id: &OwnedRoomId,
+        portal: &PortalRoute,
+        taken: &Taken<'_>,
+        content: &OutgoingContent,
+        id: &StanzaId,
+        pending: &[Change],
+    ) -> Result<Vec<Change>, BridgeError> {
+        let (number, event) = (portal.portal.id, taken.event);
+        Ok(match content {
+            OutgoingContent::Reaction { target, emoji } if emoji.is_empty() => {
+                vec![Change::Unreact(number, target.clone(), None)]
+            }
+            OutgoingContent::Reaction { target, emoji } => {
+                let earlier = self.reaction_of(pending, number, target, None).await?;
+                if let Some(earlier) = earlier.filter(|row| row.event_id != event.event_id) {
+                    // The other side has one a person, so the room shows one.
+                    self.redact_as_bot(room_id, &earlier.event_id, "replaced by a newer reaction")
+                        .await?;
+                }
+                vec![Change::React(ReactionRow {
+                    portal: number,
+                    message: target.clone(),
+                    by: None,
+                    event_id: event.event_id.clone(),
+                    emoji: emoji.clone(),
+                })]
+            }
+            OutgoingContent::Poll(poll) => {
+                let options = poll_options(taken.said).unwrap_or_default();
+                let options = options.into_iter();
+                vec![Change::Poll(PollRow {
+                    portal: number,
+                    message: MessageRef {
+                        id: id.clone(),
+                        sender: None,
+                    },
+                    event_id: event.event_id.clone(),
+                    secret: poll.secret,
+                    question: poll.question.clone(),
+                    options: options.map(|(id, text)| PollOption { id, text }).collect(),
+                    selectable: poll.selectable,
+                })]
+            }
+            OutgoingContent::Timer { seconds } => {
+                let mut settings = portal.portal.settings.clone();
+                settings.expires_after = (*seconds > 0).then_some(*seconds);
+                vec![Change::Settings(number, settings)]
+            }
+            _ => Vec::new(),
+        })
+    }
+
+    /// Has messages of a chat disappear after so many seconds on both sides from now on, or not any more (0). The room is told.
+    ///
+    /// # Errors
+    /// Why it could not be said to the other side.
+    pub async fn set_timer(
+        &self,
+        login: LoginId,
+        chat: &ChatId,
+        seconds: u32,
+    ) -> Result<(), BridgeError> {
+        let route = self.open_portal(login, chat).await?;
+        let room_id = open_room(&route)?;
+        let text = match seconds {
+            0 => "New messages of this chat stay, on both sides.".to_owned(),
+            _ => format!(
+                "New messages of this chat disappear after {}, on both sides.",
+                duration(seconds)
+            ),
+        };
+        let now = self.now().0.to_string();
+        let txn_id = self.effect_id(&["timer", room_id.as_str(), &now]);
+        let notice = self
+            .notify(&room_id, &txn_id, &bridge_notice(&text, None))
+            .await?;
+        let event_id = notice.map_or(txn_id, |event| event.to_string());
+        let mut settings = route.portal.settings.clone();
+        settings.expires_after = (seconds > 0).then_some(seconds);
+        let message = Outgoing {
+            chat: chat.clone(),
+            id: self.stanza_id(&event_id, 0),
+            content: OutgoingContent::Timer { seconds },
+            context: MessageContext::default(),
+        };
+        let origin = Origin {
+            portal: route.portal.id,
+            event_id: event_id.clone(),
+            part: -1,
+        };
+        let item = Item {
+            // No event of the inbox: there is none of this number.
+            seq: 0,
+            event_id,
+            messages: vec![(message, origin)],
+            changes: vec![Change::Settings(route.portal.id, settings)],
+        };
+        self.commit_items(&room_id, vec![item]).await?;
+        self.forget_route(Some(&room_id), Some(&(login, chat.clone())));
+        Ok(())
+    }
+
+    /// Takes an event out of a room as the bot; that it may not is no reason to stop.
+    pub(in crate::bridge) async fn redact_as_bot(
+        &self,
+        room_id: &OwnedRoomId,
+        event: &str,
+        reason: &str,
+    ) -> Result<(), BridgeError> {
+        let Some(event_id) = event_id(event) else {
+            return Ok(());
+        };
+        let txn_id = self.effect_id(&["redact", event]);
+        let redacted = self
+            .bot()
+            .redact(room_id, &event_id, &txn_id, Some(reason))
+            .await;
+        fail::fail_point!("redact.after_send");
+        match redacted {
+            Ok(_) => Ok(()),
+            Err(error) if error.is_transient() => Err(error.into()),
+            Err(error) => {
+                tracing::debug!(room = %room_id, event, %error, "an event could not be taken out of a room");
+                Ok(())
+            }
+        }
+    }
+}

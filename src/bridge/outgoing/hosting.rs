@@ -1,0 +1,178 @@
+//! Files on their way to the gatekeeper: read from the homeserver, encrypted and hosted as they come, never whole in memory.
+
+use futures_util::StreamExt as _;
+
+use super::super::context::{Bridge, BridgeError};
+use crate::{
+    domain::{MatrixMedia, MediaDetails, MediaKind, OutgoingContent, Timestamp, Unbridgeable},
+    imaging,
+    matrix::{ByteStream, DownloadError, attachment},
+    network::{MediaError, Network},
+};
+
+/// Pictures up to this size are looked at, to make the small picture that travels inside the message.
+const LOOKED_AT: u64 = 4 * 1024 * 1024;
+/// For how long a file that cannot be read now is tried again while the room's later messages wait.
+const PATIENCE_MS: i64 = 5 * 60 * 1000;
+
+/// A file that is to be hosted.
+pub(super) struct ToHost {
+    pub(super) details: MediaDetails,
+    pub(super) source: MatrixMedia,
+    pub(super) thumbnail: Option<MatrixMedia>,
+    pub(super) caption: Option<String>,
+    pub(super) limit: u64,
+    /// When its event came.
+    pub(super) since: Timestamp,
+}
+
+/// Why a file is not hosted.
+enum Trouble {
+    Passing(String),
+    Lasting(String),
+}
+
+impl Bridge {
+    /// Hosts a file; the message that names it, or why it cannot be sent.
+    pub(super) async fn host(
+        &self,
+        network: &dyn Network,
+        gatekeeper: &str,
+        file: ToHost,
+    ) -> Result<Result<OutgoingContent, Unbridgeable>, BridgeError> {
+        let since = file.since;
+        match self.try_host(network, file).await {
+            Ok(content) => Ok(Ok(content)),
+            Err(Trouble::Passing(why)) if self.now().0 - since.0 < PATIENCE_MS => {
+                Err(BridgeError::Media(why))
+            }
+            Err(Trouble::Passing(why) | Trouble::Lasting(why)) => Ok(Err(Unbridgeable {
+                reason: "media_unavailable",
+                notice: Some(format!(
+                    "Not sent to {gatekeeper}: the file could not be carried, {why}."
+                )),
+            })),
+        }
+    }
+
+    async fn try_host(
+        &self,
+        network: &dyn Network,
+        file: ToHost,
+    ) -> Result<OutgoingContent, Trouble> {
+        let ToHost {
+            mut details,
+            source,
+            thumbnail,
+            caption,
+            limit,
+            ..
+        } = file;
+        let limit = limit.min(self.settings.conversation.max_media_bytes);
+        let small = match &thumbnail {
+            Some(thumbnail) => self.small(thumbnail, true).await,
+            None => None,
+        };
+        let whole = match details.kind {
+            MediaKind::Image | MediaKind::Sticker => self.small(&source, false).await,
+            _ => None,
+        };
+        if let Some(look) = whole.as_deref().and_then(imaging::look) {
+            details.width = Some(look.width);
+            details.height = Some(look.height);
+        }
+        details.preview = preview(small, whole.as_ref()).await;
+        let stream: ByteStream = match whole {
+            Some(bytes) if details.kind == MediaKind::Sticker => {
+                let sticker = blocking(move || imaging::sticker(&bytes)).await.flatten();
+                let sticker = sticker.ok_or_else(|| {
+                    Trouble::Lasting("it is no picture a sticker can be made of".to_owned())
+                })?;
+                details.mime_type = "image/webp".to_owned();
+                if let Some(look) = imaging::look(&sticker) {
+                    details.width = Some(look.width);
+                    details.height = Some(look.height);
+                }
+                futures_util::stream::iter([Ok(sticker.into())]).boxed()
+            }
+            Some(bytes) => futures_util::stream::iter([Ok(bytes.into())]).boxed(),
+            None => self.read(&source, limit).await.map_err(|error| {
+                if error.is_transient() {
+                    Trouble::Passing(error.to_string())
+                } else {
+                    Trouble::Lasting(error.to_string())
+                }
+            })?,
+        };
+        let file = network
+            .host(details.kind, stream, limit)
+            .await
+            .map_err(|error| match error {
+                MediaError::Source(source) => trouble_of(&source),
+                error if error.is_transient() => Trouble::Passing(error.to_string()),
+                error => Trouble::Lasting(error.to_string()),
+            })?;
+        fail::fail_point!("host.after_store");
+        Ok(OutgoingContent::Media {
+            details,
+            file,
+            caption,
+        })
+    }
+
+    /// A file of the homeserver's, decrypted if it has to be.
+    async fn read(&self, media: &MatrixMedia, limit: u64) -> Result<ByteStream, DownloadError> {
+        let patience = self.settings.conversation.patience;
+        let download = self.client.download(&media.uri, limit, patience).await?;
+        Ok(match &media.encryption {
+            Some(key) => attachment::decrypt(download.bytes, key),
+            None => download.bytes,
+        })
+    }
+
+    /// A small file whole; `None` if it is not small or cannot be had, which the transfer itself will tell. A file whose size is
+    /// not told is tried if it is a thumbnail.
+    async fn small(&self, media: &MatrixMedia, is_thumbnail: bool) -> Option<Vec<u8>> {
+        let tried = media.size.map_or(is_thumbnail, |size| size <= LOOKED_AT);
+        if !tried {
+            return None;
+        }
+        let mut stream = self.read(media, LOOKED_AT).await.ok()?;
+        let mut bytes = Vec::new();
+        while let Some(chunk) = stream.next().await {
+            bytes.extend_from_slice(&chunk.ok()?);
+        }
+        Some(bytes)
+    }
+}
+
+/// A stream that failed tells by the kind of its error whether another try may help.
+fn trouble_of(error: &std::io::Error) -> Trouble {
+    use std::io::ErrorKind;
+    match error.kind() {
+        ErrorKind::InvalidData
+        | ErrorKind::InvalidInput
+        | ErrorKind::FileTooLarge
+        | ErrorKind::NotFound
+        | ErrorKind::PermissionDenied => Trouble::Lasting(error.to_string()),
+        _ => Trouble::Passing(error.to_string()),
+    }
+}
+
+async fn preview(small: Option<Vec<u8>>, whole: Option<&Vec<u8>>) -> Option<Vec<u8>> {
+    let picture = small.or_else(|| whole.cloned())?;
+    blocking(move || imaging::preview(&picture)).await.flatten()
+}
+
+/// Decoding a picture takes its time.
+pub(in crate::bridge) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Option<T> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(done) => Some(done),
+        Err(error) => {
+            tracing::error!(%error, "a picture could not be looked at");
+            None
+        }
+    }
+}

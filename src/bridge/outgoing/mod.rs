@@ -1,0 +1,395 @@
+//! Matrix to gatekeeper: one run takes a room's waiting events in order, translates them, and commits ratchet steps, outbox
+//! rows and the events' end together.
+
+mod commit;
+mod effects;
+mod hosting;
+mod lookup;
+
+use std::sync::Arc;
+
+use ruma::{
+    OwnedRoomId,
+    events::{AnyTimelineEvent, MessageLikeEventType},
+};
+
+use self::hosting::ToHost;
+pub(super) use self::hosting::blocking;
+use super::{
+    changes::Change,
+    context::{Bridge, BridgeError, PortalRoute, Route, lock},
+    workers::Outcome,
+};
+use crate::{
+    domain::{ChatId, LoginId, Outgoing, OutgoingContent, Unbridgeable},
+    network::Origin,
+    store::{ExpiryRow, InboxEvent, Lane},
+    translate::{NetworkContext, Part, PartContent, Reply, RoomEvent, Target, targets, to_network},
+};
+
+/// How many events one run takes.
+const BATCH: i64 = 64;
+
+/// One event on its way: what is to be sent for it, and what it changes here.
+struct Item {
+    seq: i64,
+    event_id: String,
+    messages: Vec<(Outgoing, Origin)>,
+    changes: Vec<Change>,
+}
+
+/// An event that was taken out of the inbox, as it came and as it was read.
+struct Taken<'a> {
+    event: &'a InboxEvent,
+    parsed: &'a AnyTimelineEvent,
+    said: &'a RoomEvent,
+}
+
+/// Where a step had to stop.
+enum Stopped {
+    /// Everything was queued.
+    Nowhere,
+    /// At this item, because there is no session with the chat.
+    NoSession(usize),
+    /// At this item, because it can never be sent.
+    Unsendable(usize, String),
+}
+
+impl Bridge {
+    /// Carries what waits in a room.
+    pub(super) async fn carry_out(&self, room_id: &OwnedRoomId) -> Outcome {
+        if !self.is_introduced() {
+            return Outcome::Retry;
+        }
+        match self.carry_out_batch(room_id).await {
+            Ok(more) => {
+                if more {
+                    self.rooms.wake(room_id.clone());
+                }
+                Outcome::Done
+            }
+            Err(error) => {
+                tracing::warn!(room = %room_id, %error, "events of a room have to wait");
+                Outcome::Retry
+            }
+        }
+    }
+
+    /// Carries the oldest that wait; whether there may be more, which nobody would wake for.
+    async fn carry_out_batch(&self, room_id: &OwnedRoomId) -> Result<bool, BridgeError> {
+        let room = room_id.to_string();
+        let events = self
+            .db
+            .read(move |txn| {
+                let room = room.clone();
+                Box::pin(async move { txn.waiting_events(&room, BATCH).await })
+            })
+            .await?;
+        let count = events.len();
+        let mut batch = Vec::new();
+        for event in events {
+            let parsed: AnyTimelineEvent = match serde_json::from_str(&event.json) {
+                Ok(parsed) => parsed,
+                Err(error) => {
+                    // The library's own words quote the event.
+                    let reason = format!(
+                        "not readable as an event: {:?} error at line {} column {}",
+                        error.classify(),
+                        error.line(),
+                        error.column()
+                    );
+                    self.quarantine(&event, &reason).await?;
+                    continue;
+                }
+            };
+            let read = RoomEvent::from_json(&event.json);
+            let Ok(said) = read else {
+                self.quarantine(&event, "not readable as an event of a room")
+                    .await?;
+                continue;
+            };
+            if self.is_ours(parsed.sender()) {
+                batch.push(Item::nothing(&event));
+                continue;
+            }
+            match self.route(room_id).await? {
+                Route::Portal(portal) => {
+                    let taken = Taken {
+                        event: &event,
+                        parsed: &parsed,
+                        said: &said,
+                    };
+                    let done = self.take_portal_event(room_id, &portal, &taken, &mut batch);
+                    if let Err(error) = done.await {
+                        // What came before it need not wait for it.
+                        self.commit_items(room_id, batch).await?;
+                        return Err(error);
+                    }
+                }
+                Route::Management(owner) => {
+                    self.take_command(room_id, &owner, &parsed).await?;
+                    self.finish(&event).await?;
+                }
+                Route::Unknown if self.finish_opening(room_id, parsed.sender()).await? => {
+                    // The room turned out to be a portal whose creation was interrupted: the event is taken again as its.
+                    return Ok(true);
+                }
+                Route::Unknown => {
+                    match self.take_invite(room_id, &parsed).await {
+                        Err(error) if error.is_transient() => return Err(error),
+                        // An invitation that was withdrawn, a room that lets nobody in: trying again would change nothing.
+                        Err(error) => {
+                            tracing::info!(room = %room_id, %error, "an invitation came to nothing");
+                        }
+                        Ok(()) => {}
+                    }
+                    self.finish(&event).await?;
+                }
+            }
+        }
+        if !batch.is_empty() {
+            self.commit_items(room_id, batch).await?;
+        }
+        Ok(i64::try_from(count).is_ok_and(|count| count == BATCH))
+    }
+
+    async fn take_portal_event(
+        &self,
+        room_id: &OwnedRoomId,
+        portal: &Arc<PortalRoute>,
+        taken: &Taken<'_>,
+        batch: &mut Vec<Item>,
+    ) -> Result<(), BridgeError> {
+        let event = taken.event;
+        self.note_owner_left(portal, taken.parsed).await?;
+        let about = targets(taken.said);
+        let is_about = |item: &Item| {
+            [&about.reply, &about.subject]
+                .into_iter()
+                .flatten()
+                .any(|event_id| item.event_id == event_id.as_str())
+        };
+        if batch.iter().any(is_about) {
+            // What it is about has to be in the store to be found there.
+            self.commit_items(room_id, std::mem::take(batch)).await?;
+        }
+        let refusal = match self.translate_out(room_id, portal, taken).await? {
+            Ok(parts) => {
+                if parts
+                    .iter()
+                    .any(|part| matches!(part.content, PartContent::Media { .. }))
+                {
+                    // A file takes its time: what came before it goes first.
+                    self.commit_items(room_id, std::mem::take(batch)).await?;
+                }
+                match self.item(room_id, portal, taken, parts, batch).await? {
+                    Ok(item) => {
+                        let resets = item.resets_route();
+                        batch.push(item);
+                        if resets {
+                            self.commit_items(room_id, std::mem::take(batch)).await?;
+                            let chat = (portal.login, portal.portal.key.chat.clone());
+                            self.forget_route(Some(room_id), Some(&chat));
+                        }
+                        return Ok(());
+                    }
+                    Err(refusal) => refusal,
+                }
+            }
+            Err(refusal) => refusal,
+        };
+        // What came before it in the room goes first.
+        self.commit_items(room_id, std::mem::take(batch)).await?;
+        self.refuse(room_id, &event.event_id, &refusal).await?;
+        self.finish(event).await
+    }
+
+    async fn translate_out(
+        &self,
+        room_id: &OwnedRoomId,
+        portal: &PortalRoute,
+        taken: &Taken<'_>,
+    ) -> Result<Result<Vec<Part>, Unbridgeable>, BridgeError> {
+        let gatekeeper = &portal.portal.key.gatekeeper;
+        let network = self.network(gatekeeper)?;
+        let mut context = NetworkContext {
+            capabilities: network.capabilities(),
+            gatekeeper: self.gatekeeper_name(gatekeeper),
+            reply: Reply::None,
+            target: Target::Unknown,
+            poll: None,
+            people: &|user| self.remote_of(portal, user),
+            random: rand::random(),
+        };
+        if taken.parsed.sender() != portal.owner {
+            return Ok(self.refuse_somebody_else(portal, taken, &context));
+        }
+        let known = self.look_up(portal, room_id, taken.said).await?;
+        context.reply = known.reply;
+        context.target = known.target;
+        context.poll = known.poll;
+        Ok(to_network(taken.said, &context))
+    }
+
+    /// Messages of members who have no login here are not carried, and they are told so. What only adds to messages, such as a
+    /// reaction, is passed over.
+    fn refuse_somebody_else(
+        &self,
+        portal: &PortalRoute,
+        taken: &Taken<'_>,
+        context: &NetworkContext<'_>,
+    ) -> Result<Vec<Part>, Unbridgeable> {
+        let is_message = match taken.parsed {
+            AnyTimelineEvent::MessageLike(event) => matches!(
+                event.event_type(),
+                MessageLikeEventType::RoomMessage
+                    | MessageLikeEventType::Sticker
+                    | MessageLikeEventType::RoomEncrypted
+                    | MessageLikeEventType::PollStart
+                    | MessageLikeEventType::UnstablePollStart
+            ),
+            AnyTimelineEvent::State(_) => false,
+        };
+        if !is_message || to_network(taken.said, context).is_ok_and(|parts| parts.is_empty()) {
+            return Ok(Vec::new());
+        }
+        Err(Unbridgeable {
+            reason: "not_logged_in",
+            notice: Some(format!(
+                "Not sent to {}: this chat belongs to {}, and only their messages are carried.",
+                self.gatekeeper_name(&portal.portal.key.gatekeeper),
+                portal.owner
+            )),
+        })
+    }
+
+    /// What an event is sent as, its files hosted, with what it changes here.
+    async fn item(
+        &self,
+        room_id: &OwnedRoomId,
+        portal: &PortalRoute,
+        taken: &Taken<'_>,
+        parts: Vec<Part>,
+        batch: &[Item],
+    ) -> Result<Result<Item, Unbridgeable>, BridgeError> {
+        let event = taken.event;
+        let mut item = Item::nothing(event);
+        let network = self.network(&portal.portal.key.gatekeeper)?;
+        let gatekeeper = self.gatekeeper_name(&portal.portal.key.gatekeeper);
+        for (part, of) in parts.into_iter().enumerate() {
+            let content = match of.content {
+                PartContent::Ready(content) => content,
+                PartContent::Media {
+                    details,
+                    source,
+                    thumbnail,
+                    caption,
+                    limit,
+                } => {
+                    let file = ToHost {
+                        details,
+                        source,
+                        thumbnail,
+                        caption,
+                        limit,
+                        since: event.received_at,
+                    };
+                    match self.host(&**network, gatekeeper, file).await? {
+                        Ok(content) => content,
+                        Err(refusal) => return Ok(Err(refusal)),
+                    }
+                }
+            };
+            let id = self.stanza_id(&event.event_id, part);
+            let pending = batch.iter().flat_map(|item| &item.changes);
+            let pending: Vec<Change> = pending.chain(&item.changes).cloned().collect();
+            let changes = self.changes_of(room_id, portal, taken, &content, &id, &pending);
+            item.changes.extend(changes.await?);
+            let place = i64::try_from(part).unwrap_or(i64::MAX);
+            let is_message = is_message(&content);
+            let mut context = of.context;
+            if is_message && let Some(seconds) = portal.portal.settings.expires_after {
+                context.expires_after = Some(seconds);
+                item.changes.push(Change::Expire(ExpiryRow {
+                    portal: portal.portal.id,
+                    event_id: event.event_id.clone(),
+                    at: self.now().plus_millis(i64::from(seconds) * 1000),
+                }));
+            }
+            let message = Outgoing {
+                chat: portal.portal.key.chat.clone(),
+                id,
+                content,
+                context,
+            };
+            let origin = Origin {
+                portal: portal.portal.id,
+                event_id: event.event_id.clone(),
+                part: if is_message { place } else { -1 - place },
+            };
+            item.messages.push((message, origin));
+        }
+        Ok(Ok(item))
+    }
+
+    async fn finish(&self, event: &InboxEvent) -> Result<(), BridgeError> {
+        let seq = event.seq;
+        self.db
+            .step(Lane::room(&event.room_id), move |txn| {
+                Box::pin(async move { txn.finish_event(seq).await })
+            })
+            .await?;
+        Ok(())
+    }
+
+    async fn quarantine(&self, event: &InboxEvent, reason: &str) -> Result<(), BridgeError> {
+        tracing::warn!(event = %event.event_id, reason, "an event cannot be read and is set aside");
+        let (seq, reason) = (event.seq, reason.to_owned());
+        self.db
+            .step(Lane::room(&event.room_id), move |txn| {
+                let reason = reason.clone();
+                Box::pin(async move { txn.quarantine_event(seq, &reason).await })
+            })
+            .await?;
+        Ok(())
+    }
+
+    /// Marks a chat whose sends have an unknown outcome.
+    pub(super) fn mark_uncertain(&self, chat: (LoginId, ChatId)) {
+        lock(&self.uncertain).insert(chat);
+    }
+}
+
+impl Item {
+    /// Whether what is remembered of the room is another afterwards.
+    fn resets_route(&self) -> bool {
+        self.changes
+            .iter()
+            .any(|change| matches!(change, Change::Settings(..)))
+    }
+
+    fn nothing(event: &InboxEvent) -> Self {
+        Self {
+            seq: event.seq,
+            event_id: event.event_id.clone(),
+            messages: Vec::new(),
+            changes: Vec::new(),
+        }
+    }
+}
+
+/// Whether it is something in the chat that can be answered and deleted, and not something about a message.
+fn is_message(content: &OutgoingContent) -> bool {
+    match content {
+        OutgoingContent::Text { .. }
+        | OutgoingContent::Media { .. }
+        | OutgoingContent::Location(_)
+        | OutgoingContent::Contacts(_)
+        | OutgoingContent::Poll(_) => true,
+        OutgoingContent::Reaction { .. }
+        | OutgoingContent::Edit { .. }
+        | OutgoingContent::Revoke { .. }
+        | OutgoingContent::PollVote { .. }
+        | OutgoingContent::Timer { .. } => false,
+    }
+}

@@ -1,0 +1,77 @@
+//! What the bridge is told once by the configuration, and what a room decides for itself.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use super::context::PortalRoute;
+use crate::{
+    config::{Permissions, ViewOnce},
+    domain::GatekeeperId,
+};
+
+/// What the bridge is told once, by the configuration.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The homeserver's name, the part behind the colon of its users' ids.
+    pub server_name: String,
+    /// The prefix of the bridge's own keys in event contents and state (`eu.drawbridge`).
+    pub namespace: String,
+    /// Ghosts' names; `{name}` and `{gatekeeper}` are filled in.
+    pub displayname_template: String,
+    /// The bot's display name.
+    pub bot_displayname: String,
+    /// The prefix of the localparts of the aliases of portals.
+    pub alias_prefix: String,
+    /// The room version of new rooms; the homeserver's default if `None`.
+    pub room_version: Option<String>,
+    /// Who may do what.
+    pub permissions: Permissions,
+    /// The gatekeepers' names for people, by id.
+    pub gatekeeper_names: BTreeMap<GatekeeperId, String>,
+    /// What is carried besides messages, and how.
+    pub conversation: Conversation,
+}
+
+/// What is carried besides messages, and how; the first three can be decided otherwise in a room.
+#[derive(Debug, Clone)]
+pub struct Conversation {
+    /// Whether read receipts are passed on, both ways.
+    pub receipts: bool,
+    /// Whether it is passed on who writes, both ways.
+    pub typing: bool,
+    /// Whether it is passed on who is there, both ways.
+    pub presence: bool,
+    /// Whether the bot marks messages as read once the gatekeeper has them.
+    pub delivery_receipts: bool,
+    /// Whether each message's state is told in an event (`com.beeper.message_send_status`).
+    pub message_status_events: bool,
+    /// Whether a room is told when a message could not be sent.
+    pub error_notices: bool,
+    /// What becomes of files that are meant to be seen once.
+    pub view_once: ViewOnce,
+    /// Whether previews of links are passed on.
+    pub link_previews: bool,
+    /// The largest file, in bytes.
+    pub max_media_bytes: u64,
+    /// How long the transfer of a file may stand still.
+    pub patience: Duration,
+}
+
+impl Settings {
+    /// Whether read receipts are passed on in a portal.
+    pub(super) fn passes_receipts(&self, portal: &PortalRoute) -> bool {
+        let here = portal.portal.settings.receipts;
+        here.unwrap_or(self.conversation.receipts)
+    }
+
+    /// Whether it is passed on in a portal who writes.
+    pub(super) fn passes_typing(&self, portal: &PortalRoute) -> bool {
+        let here = portal.portal.settings.typing;
+        here.unwrap_or(self.conversation.typing)
+    }
+
+    /// Whether a portal's contact is shown as being there.
+    pub(super) fn passes_presence(&self, portal: &PortalRoute) -> bool {
+        let here = portal.portal.settings.presence;
+        here.unwrap_or(self.conversation.presence)
+    }
+}

@@ -1,0 +1,297 @@
+//! Who writes and who is there, both ways. Nothing of it is kept: what cannot be passed on at once is forgotten.
+
+use std::{
+    collections::{HashMap, HashSet},
+    sync::{Arc, Mutex, Weak},
+    time::{Duration, Instant},
+};
+
+use ruma::{OwnedRoomId, OwnedUserId, UserId};
+use serde_json::Value;
+use tokio::sync::mpsc::Receiver;
+
+use super::context::{Bridge, PortalRoute, Route, lock};
+use crate::{
+    domain::{ChatId, LoginId, RemoteUserId, Typing},
+    store::LoginState,
+};
+
+/// For how long a contact is shown as writing if nothing more comes.
+const SHOWN_FOR: Duration = Duration::from_secs(20);
+/// How often the other side is told again that the user still writes; it forgets sooner than a homeserver does.
+const TOLD_EVERY: Duration = Duration::from_secs(8);
+/// For how long at most: a homeserver that does not say that somebody stopped must not keep them writing.
+const TOLD_FOR: Duration = Duration::from_mins(2);
+
+/// What was passed on last.
+#[derive(Debug, Default)]
+pub(super) struct Signals {
+    /// Rooms whose owner writes, and since when.
+    writing: Mutex<HashMap<OwnedRoomId, Instant>>,
+    /// Contacts shown as writing, and until when.
+    shown: Mutex<HashMap<(LoginId, ChatId, RemoteUserId), Instant>>,
+    /// Contacts and users, and whether they were there.
+    present: Mutex<HashMap<String, bool>>,
+}
+
+/// What a homeserver tells.
+#[derive(Debug)]
+pub(super) enum Signal {
+    /// Who writes in a room.
+    Typing(OwnedRoomId, HashSet<OwnedUserId>),
+    /// Whether somebody is there.
+    Presence(OwnedUserId, bool),
+}
+
+/// Passes on what the homeserver tells, one after the other so that the last one counts, until the bridge is gone.
+pub(super) async fn pass_signals(bridge: Weak<Bridge>, mut signals: Receiver<Signal>) {
+    while let Some(signal) = signals.recv().await {
+        let Some(bridge) = bridge.upgrade() else {
+            return;
+        };
+        bridge.pass_signal(signal).await;
+    }
+}
+
+fn signal_in(event: &Value) -> Option<Signal> {
+    typing_in(event)
+        .map(|(room_id, users)| Signal::Typing(room_id, users))
+        .or_else(|| presence_in(event).map(|(user, online)| Signal::Presence(user, online)))
+}
+
+/// Who writes in a room, of an `m.typing` event.
+fn typing_in(event: &Value) -> Option<(OwnedRoomId, HashSet<OwnedUserId>)> {
+    if event["type"] != "m.typing" {
+        return None;
+    }
+    let room_id = OwnedRoomId::try_from(event["room_id"].as_str()?).ok()?;
+    let users = event["content"]["user_ids"].as_array()?.iter();
+    let users = users.filter_map(|user| OwnedUserId::try_from(user.as_str()?).ok());
+    Some((room_id, users.collect()))
+}
+
+/// Who is there or not, of an `m.presence` event.
+fn presence_in(event: &Value) -> Option<(OwnedUserId, bool)> {
+    if event["type"] != "m.presence" {
+        return None;
+    }
+    let user = OwnedUserId::try_from(event["sender"].as_str()?).ok()?;
+    Some((user, event["content"]["presence"] == "online"))
+}
+
+impl Bridge {
+    /// Takes typing and presence that the homeserver tells.
+    pub(super) fn take_signals(&self, events: &[Value]) {
+        for signal in events.iter().filter_map(signal_in) {
+            // There will be newer ones.
+            let _ = self.signalled.try_send(signal);
+        }
+    }
+
+    async fn pass_signal(&self, signal: Signal) {
+        match signal {
+            Signal::Typing(room_id, users) => self.pass_typing(room_id, &users).await,
+            Signal::Presence(user, online) => {
+                if self.settings.conversation.presence && !self.is_ours(&user) {
+                    self.pass_presence(&user, online).await;
+                }
+            }
+        }
+    }
+
+    async fn portal_of(&self, room_id: &OwnedRoomId) -> Option<Arc<PortalRoute>> {
+        match self.route(room_id).await {
+            Ok(Route::Portal(portal)) => Some(portal),
+            _ => None,
+        }
+    }
+
+    async fn pass_typing(&self, room_id: OwnedRoomId, users: &HashSet<OwnedUserId>) {
+        let Some(portal) = self.portal_of(&room_id).await else {
+            return;
+        };
+        let writes = users.contains(&portal.owner);
+        let changed = {
+            let mut writing = lock(&self.signals.writing);
+            if writes {
+                writing.insert(room_id, Instant::now()).is_none()
+            } else {
+                writing.remove(&room_id).is_some()
+            }
+        };
+        if changed {
+            self.tell_typing(&portal, writes);
+        }
+    }
+
+    fn tell_typing(&self, portal: &PortalRoute, writes: bool) {
+        let Ok(network) = self.network(&portal.portal.key.gatekeeper) else {
+            return;
+        };
+        if !network.capabilities().typing || !self.settings.passes_typing(portal) {
+            return;
+        }
+        let state = if writes {
+            Typing::Composing
+        } else {
+            Typing::Paused
+        };
+        network.typing(portal.login, &portal.portal.key.chat, state);
+    }
+
+    /// Tells the other side again and again that users still write, until the bridge is stopped.
+    pub async fn keep_typing(&self) {
+        loop {
+            tokio::select! {
+                () = tokio::time::sleep(TOLD_EVERY) => {}
+                () = self.cancel.cancelled() => return,
+            }
+            let rooms: Vec<OwnedRoomId> = {
+                let mut writing = lock(&self.signals.writing);
+                writing.retain(|_, since| since.elapsed() < TOLD_FOR);
+                writing.keys().cloned().collect()
+            };
+            for room_id in rooms {
+                if let Some(portal) = self.portal_of(&room_id).await {
+                    self.tell_typing(&portal, true);
+                }
+            }
+        }
+    }
+
+    async fn pass_presence(&self, user: &UserId, online: bool) {
+        let known = lock(&self.signals.present).insert(user.to_string(), online);
+        if known == Some(online) {
+            return;
+        }
+        let mxid = user.to_string();
+        let logins = self
+            .db
+            .read(move |txn| {
+                let mxid = mxid.clone();
+                Box::pin(async move { txn.logins_of(&mxid).await })
+            })
+            .await
+            .unwrap_or_default();
+        for login in logins {
+            if let Ok(network) = self.network(&login.gatekeeper)
+                && login.state == LoginState::Active
+                && network.capabilities().presence
+            {
+                network.presence(login.id, online);
+            }
+        }
+    }
+
+    /// The portal a contact is shown in, if there is one already: a signal makes no room.
+    async fn portal_with(&self, login: LoginId, chat: &ChatId) -> Option<Arc<PortalRoute>> {
+        let key = (login, chat.clone());
+        if let Some(open) = lock(&self.open_portals).get(&key) {
+            return Some(open.clone());
+        }
+        let of = chat.clone();
+        let found = self
+            .db
+            .read(move |txn| {
+                let of = of.clone();
+                Box::pin(async move {
+                    let portals = txn.portals_of(login).await?;
+                    let portal = portals.into_iter().find(|portal| portal.key.chat == of);
+                    Ok(portal.zip(txn.login(login).await?))
+                })
+            })
+            .await;
+        let (portal, row) = found.ok().flatten().filter(|(portal, _)| portal.ready)?;
+        super::context::portal_route(portal, &row)
+            .ok()
+            .map(Arc::new)
+    }
+
+    /// Shows a contact as writing, or as having stopped.
+    pub(super) async fn show_typing(
+        &self,
+        login: LoginId,
+        chat: ChatId,
+        who: RemoteUserId,
+        state: Typing,
+    ) {
+        let writes = state != Typing::Paused;
+        let key = (login, chat.clone(), who.clone());
+        {
+            let mut shown = lock(&self.signals.shown);
+            let until = shown.get(&key).copied();
+            let is_shown = until.is_some_and(|until| until > Instant::now() + SHOWN_FOR / 2);
+            // A homeserver is not asked for what it shows already.
+            if writes == is_shown && (writes || until.is_none()) {
+                return;
+            }
+            if writes {
+                shown.insert(key, Instant::now() + SHOWN_FOR);
+            } else {
+                shown.remove(&key);
+            }
+        }
+        let Some(portal) = self.portal_with(login, &chat).await else {
+            return;
+        };
+        if !self.settings.passes_typing(&portal) {
+            return;
+        }
+        let Ok(room_id) = super::rooms::open_room(&portal) else {
+            return;
+        };
+        let gatekeeper = &portal.portal.key.gatekeeper;
+        let ghost = self.client.ghost(&self.naming.mxid(gatekeeper, &who));
+        let time = writes.then_some(SHOWN_FOR);
+        if let Err(error) = ghost.typing(&room_id, time).await {
+            tracing::debug!(room = %room_id, %error, "it could not be shown who writes");
+        }
+    }
+
+    /// Shows a contact as being there, or as away.
+    pub(super) async fn show_presence(&self, login: LoginId, who: RemoteUserId, available: bool) {
+        let chat = ChatId::direct(&who);
+        let Some(portal) = self.portal_with(login, &chat).await else {
+            return;
+        };
+        if !self.settings.passes_presence(&portal) {
+            return;
+        }
+        let mxid = self.naming.mxid(&portal.portal.key.gatekeeper, &who);
+        let known = lock(&self.signals.present).insert(mxid.to_string(), available);
+        if known == Some(available) {
+            return;
+        }
+        if let Err(error) = self.client.ghost(&mxid).presence(available).await {
+            tracing::debug!(%login, %error, "it could not be shown who is there");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn reads_who_writes_and_passes_over_what_is_malformed() {
+        let event = json!({
+            "type": "m.typing", "room_id": "!r:example.org",
+            "content": { "user_ids": ["@a:example.org", 7, "nobody"] }
+        });
+        let (room, users) = typing_in(&event).unwrap();
+        assert_eq!(room.as_str(), "!r:example.org");
+        assert_eq!(users.len(), 1);
+        assert!(typing_in(&json!({ "type": "m.typing", "room_id": 1 })).is_none());
+        assert!(typing_in(&json!({ "type": "m.receipt" })).is_none());
+    }
+
+    #[test]
+    fn only_who_is_online_is_there() {
+        let event = |presence: &str| json!({ "type": "m.presence", "sender": "@a:example.org", "content": { "presence": presence } });
+        assert!(presence_in(&event("online")).unwrap().1);
+        assert!(!presence_in(&event("unavailable")).unwrap().1);
+        assert!(presence_in(&json!({ "type": "m.presence" })).is_none());
+    }
+}

@@ -1,0 +1,174 @@
+//! `chat-settings`: what is decided for one chat alone.
+
+use ruma::{RoomId, UserId};
+
+use super::chats::whom;
+use crate::{
+    bridge::Bridge,
+    domain::{ChatId, LoginId},
+    store::{PortalRow, PortalSettings},
+    translate::duration,
+};
+
+const USAGE: &str = "Say which chat, what, and how: `chat-settings +49 155 5550001 receipts off`. What: `receipts`, `typing` and `presence`, each `on`, `off` or `default`; `timer`, such as `1d`, or `off`. Without them the chat's settings are shown.";
+
+/// Shows or changes what is decided for a chat.
+pub(super) async fn change(bridge: &Bridge, user: &UserId, words: &str) -> Result<String, String> {
+    if words.is_empty() {
+        return Err(USAGE.to_owned());
+    }
+    let (chat, what) = split(words);
+    let (login, portal) = find(bridge, user, chat).await?;
+    let Some((what, how)) = what else {
+        return Ok(show(bridge, &portal.settings));
+    };
+    let mut settings = portal.settings.clone();
+    match what {
+        "timer" => return set_timer(bridge, login, &portal, how).await,
+        "receipts" => settings.receipts = decision(how)?,
+        "typing" => settings.typing = decision(how)?,
+        _ => settings.presence = decision(how)?,
+    }
+    bridge
+        .decide(login, &portal, settings.clone())
+        .await
+        .map_err(|error| format!("It was not changed: {error}. Try again in a minute."))?;
+    Ok(show(bridge, &settings))
+}
+
+/// The chat, and what is to be changed if the last two words say so.
+fn split(words: &str) -> (&str, Option<(&str, &str)>) {
+    let changed = words
+        .rsplit_once(char::is_whitespace)
+        .and_then(|(rest, how)| {
+            let rest = rest.trim_end();
+            let (chat, what) = rest.rsplit_once(char::is_whitespace)?;
+            ["receipts", "typing", "presence", "timer"]
+                .contains(&what)
+                .then_some((chat.trim(), (what, how)))
+        });
+    match changed {
+        Some((chat, what)) => (chat, Some(what)),
+        None => (words, None),
+    }
+}
+
+async fn find(bridge: &Bridge, user: &UserId, chat: &str) -> Result<(LoginId, PortalRow), String> {
+    let failed = |error: crate::bridge::BridgeError| format!("{error}. Try again in a minute.");
+    let found = if chat.starts_with('!') {
+        let room = <&RoomId>::try_from(chat).map_err(|error| format!("`{chat}`: {error}."))?;
+        bridge.chat_in(user, room).await.map_err(failed)?
+    } else {
+        let (login, remote) = whom(bridge, user, chat).await?;
+        let portal = bridge.portal_of_chat(login, &ChatId::direct(&remote)).await;
+        portal.map_err(failed)?.map(|portal| (login, portal))
+    };
+    found.ok_or_else(|| {
+        "You have no such chat. Write `start-chat` with the phone number to begin one.".to_owned()
+    })
+}
+
+fn decision(how: &str) -> Result<Option<bool>, String> {
+    match how {
+        "on" => Ok(Some(true)),
+        "off" => Ok(Some(false)),
+        "default" => Ok(None),
+        _ => Err(format!("`{how}` is neither `on`, `off` nor `default`.")),
+    }
+}
+
+fn show(bridge: &Bridge, settings: &PortalSettings) -> String {
+    let usual = &bridge.settings().conversation;
+    let line = |what: &str, here: Option<bool>, usual: bool| {
+        let word = |on| if on { "on" } else { "off" };
+        match here {
+            Some(on) => format!("- {what}: {}", word(on)),
+            None => format!("- {what}: {} (default)", word(usual)),
+        }
+    };
+    let timer = settings.expires_after.map_or_else(
+        || "- timer: off".to_owned(),
+        |seconds| format!("- timer: {}", duration(seconds)),
+    );
+    [
+        "In this chat:\n".to_owned(),
+        line("receipts", settings.receipts, usual.receipts),
+        line("typing", settings.typing, usual.typing),
+        line("presence", settings.presence, usual.presence),
+        timer,
+    ]
+    .join("\n")
+}
+
+async fn set_timer(
+    bridge: &Bridge,
+    login: LoginId,
+    portal: &PortalRow,
+    how: &str,
+) -> Result<String, String> {
+    let network = bridge
+        .network(&portal.key.gatekeeper)
+        .map_err(|error| error.to_string())?;
+    let timers = &network.capabilities().timers;
+    let gatekeeper = bridge.gatekeeper_name(&portal.key.gatekeeper);
+    if timers.is_empty() {
+        return Err(format!("{gatekeeper} has no disappearing messages."));
+    }
+    let seconds = seconds(how).ok_or_else(|| {
+        format!("`{how}` is no time. Write a number with `s`, `m`, `h` or `d`, or `off`.")
+    })?;
+    if seconds > 0 && !timers.contains(&seconds) {
+        let taken: Vec<String> = timers.iter().map(|seconds| duration(*seconds)).collect();
+        return Err(format!("{gatekeeper} takes only: {}.", taken.join(", ")));
+    }
+    bridge
+        .set_timer(login, &portal.key.chat, seconds)
+        .await
+        .map_err(|error| format!("The timer was not set: {error}. Try again in a minute."))?;
+    Ok(match seconds {
+        0 => "New messages of this chat stay.".to_owned(),
+        _ => format!(
+            "New messages of this chat disappear after {}.",
+            duration(seconds)
+        ),
+    })
+}
+
+/// `90s`, `15m`, `24h`, `7d`, or `off`.
+fn seconds(text: &str) -> Option<u32> {
+    if text == "off" {
+        return Some(0);
+    }
+    let unit = match text.chars().last()? {
+        's' => 1,
+        'm' => 60,
+        'h' => 3600,
+        'd' => 86_400,
+        _ => return None,
+    };
+    let number: u32 = text[..text.len() - 1].parse().ok()?;
+    number.checked_mul(unit).filter(|seconds| *seconds > 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_two_words_say_what_is_changed() {
+        assert_eq!(
+            split("whatsapp +49 155 5550001 receipts off"),
+            ("whatsapp +49 155 5550001", Some(("receipts", "off")))
+        );
+        assert_eq!(split("+49 155 5550001"), ("+49 155 5550001", None));
+    }
+
+    #[test]
+    fn reads_times() {
+        assert_eq!(seconds("7d"), Some(604_800));
+        assert_eq!(seconds("off"), Some(0));
+        assert_eq!(seconds("0d"), None);
+        assert_eq!(seconds("99999999999d"), None);
+        assert_eq!(seconds("é"), None);
+    }
+}
