@@ -22,6 +22,10 @@ mod media;
 mod media_retry;
 #[path = "sandbox/page.rs"]
 mod page;
+#[path = "sandbox/page_api.rs"]
+mod page_api;
+#[path = "sandbox/page_files.rs"]
+mod page_files;
 #[path = "sandbox/partner.rs"]
 mod partner;
 #[path = "signal/peer.rs"]

@@ -5,6 +5,8 @@
 mod enlisting;
 #[path = "wire/enlistment.rs"]
 mod enlistment;
+#[path = "wire/files.rs"]
+mod files;
 #[path = "wire/media.rs"]
 mod media;
 #[path = "wire/media_cipher.rs"]
@@ -13,6 +15,8 @@ mod media_cipher;
 mod media_retry;
 #[path = "wire/messages/mod.rs"]
 mod messages;
+#[path = "wire/memory.rs"]
+mod memory;
 #[path = "wire/noise.rs"]
 mod noise;
 #[path = "wire/partner.rs"]
@@ -21,6 +25,8 @@ mod partner;
 mod profile;
 #[path = "wire/properties.rs"]
 mod properties;
+#[path = "wire/server.rs"]
+mod server;
 #[path = "wire/signing.rs"]
 mod signing;
 #[path = "wire/stanzas.rs"]

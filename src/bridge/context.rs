@@ -63,6 +63,9 @@ pub enum BridgeError {
     /// A file cannot be carried now.
     #[error("a file cannot be carried now: {0}")]
     Media(String),
+    /// What an event is about is in the room, but not in the store yet.
+    #[error("the message that event {0} shows is not stored yet")]
+    NotStoredYet(OwnedEventId),
     /// Something in the configuration or the store does not fit together.
     #[error("{0}")]
     Inconsistent(String),
@@ -73,7 +76,7 @@ impl BridgeError {
     #[must_use]
     pub fn is_transient(&self) -> bool {
         match self {
-            Self::Store(_) | Self::Media(_) => true,
+            Self::Store(_) | Self::Media(_) | Self::NotStoredYet(_) => true,
             Self::Matrix(error) => error.is_transient(),
             Self::Network(error) => error.is_transient(),
             Self::RoomLost(_) | Self::Inconsistent(_) => false,

@@ -81,6 +81,14 @@ impl<K: Clone + Eq + Hash + Send + 'static> Workers<K> {
         ));
     }
 
+    /// Ends the waiting of a key after a failure, if it waits.
+    pub fn hurry_one(&self, key: &K) {
+        let slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(slot) = slots.get(key) {
+            slot.hurry.notify_one();
+        }
+    }
+
     /// Ends every waiting after a failure: what failed is tried again at once.
     pub fn hurry(&self) {
         let slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);

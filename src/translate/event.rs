@@ -79,10 +79,12 @@ impl AsRoomEvent for AnyTimelineEvent {
         let (content, redacts) = match self {
             Self::MessageLike(event) => {
                 let redacts = match event {
-                    AnyMessageLikeEvent::RoomRedaction(RoomRedactionEvent::Original(event)) => event
-                        .redacts
-                        .clone()
-                        .or_else(|| event.content.redacts.clone()),
+                    AnyMessageLikeEvent::RoomRedaction(RoomRedactionEvent::Original(event)) => {
+                        event
+                            .redacts
+                            .clone()
+                            .or_else(|| event.content.redacts.clone())
+                    }
                     _ => None,
                 };
                 let content = event.original_content().map(serde_json::to_value);

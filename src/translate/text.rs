@@ -55,19 +55,6 @@ pub(super) fn shortened(text: &str, most: usize) -> String {
     }
 }
 
-/// A number of seconds in the largest unit that gives a whole number.
-pub(super) fn span_of(seconds: u32) -> String {
-    let units = [(86_400, "day"), (3_600, "hour"), (60, "minute"), (1, "second")];
-    let (size, unit) = units
-        .into_iter()
-        .find(|(size, _)| seconds >= *size && seconds % size == 0)
-        .unwrap_or((1, "second"));
-    match seconds / size {
-        1 => format!("1 {unit}"),
-        count => format!("{count} {unit}s"),
-    }
-}
-
 /// Splits a text into pieces for which `fits` holds, at a line end or a blank where there is one in the last quarter of a
 /// piece, else between characters. Nothing is dropped but the one line end or blank it was split at.
 #[must_use]

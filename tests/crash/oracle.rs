@@ -1,10 +1,26 @@
-//! What must be true at the end: every number once, in order, on each side, and no key used twice.
+//! What must be true at the end: every message once, in order and as it was left, on each side, and no key used twice.
 
-use std::{collections::HashMap, time::Duration};
+use std::{
+    collections::{BTreeMap, HashMap},
+    time::Duration,
+};
 
+use drawbridge::sandbox::Status;
 use serde_json::{Value, json};
 
-use super::{support::stage::Stage, traffic::Traffic};
+use super::{
+    files::sha256,
+    ledger::{Place, Way, Written, number_in, prefix},
+    support::stage::{BOT, Stage, USER},
+    traffic::{Traffic, timer_is_set_by},
+    user::User,
+    view::{self, FileAt, Shown, Side},
+};
+
+/// How many complaints are told in full.
+const TOLD: usize = 40;
+/// How long the last receipts and the last timers may take.
+const LAST: Duration = Duration::from_secs(20);
 
 /// What was found.
 #[derive(Debug, Clone, Default)]
@@ -16,8 +32,12 @@ pub(crate) struct Verdict {
     undecryptable: usize,
     key_reuse: usize,
     out_of_order: usize,
+    /// What is there, but not as it was left: texts, answers, reactions, votes, deletions, files, receipts.
+    wrong: usize,
+    kinds: BTreeMap<&'static str, usize>,
     seed: u64,
     engine: String,
+    complaints: Vec<String>,
 }
 
 impl Verdict {
@@ -26,15 +46,22 @@ impl Verdict {
         json!({
             "engine": self.engine, "sent": self.sent, "kills": self.kills, "lost": self.lost,
             "duplicated": self.duplicated, "undecryptable": self.undecryptable, "key_reuse": self.key_reuse,
-            "out_of_order": self.out_of_order, "seed": self.seed,
+            "out_of_order": self.out_of_order, "wrong": self.wrong, "kinds": self.kinds, "seed": self.seed,
         })
+    }
+
+    fn damage(&self) -> usize {
+        self.lost
+            + self.duplicated
+            + self.undecryptable
+            + self.key_reuse
+            + self.out_of_order
+            + self.wrong
     }
 
     /// Whether nothing is wrong, and something was tried.
     pub(crate) fn is_clean(&self) -> bool {
-        self.sent > 0
-            && self.lost + self.duplicated + self.undecryptable + self.key_reuse + self.out_of_order
-                == 0
+        self.sent > 0 && self.damage() == 0
     }
 
     /// The same with the run's parameters.
@@ -43,66 +70,410 @@ impl Verdict {
         self.seed = seed;
         self
     }
+
+    fn complain(&mut self, what: String) {
+        self.wrong += 1;
+        self.complaints.push(what);
+    }
+
+    /// Tells what is wrong, one line each.
+    fn tell(&self) {
+        for complaint in self.complaints.iter().take(TOLD) {
+            eprintln!("wrong: {complaint}");
+        }
+        if let Some(more) = self.complaints.len().checked_sub(TOLD + 1) {
+            eprintln!("wrong: and {} more", more + 1);
+        }
+    }
 }
 
 /// Waits until everything has arrived (or the deadline), then judges.
-pub(crate) async fn settle(stage: &Stage, traffic: &Traffic<'_>, deadline: Duration) -> Verdict {
+pub(crate) async fn settle(stage: &Stage, traffic: &Traffic, deadline: Duration) -> Verdict {
+    let mut hashes = HashMap::new();
     let end = tokio::time::Instant::now() + deadline;
-    let mut verdict = judge(stage, traffic);
-    while verdict.lost > 0 && tokio::time::Instant::now() < end {
-        tokio::time::sleep(Duration::from_millis(50)).await;
-        verdict = judge(stage, traffic);
+    let mut verdict = judge(stage, traffic, &mut hashes);
+    while verdict.damage() > 0 && tokio::time::Instant::now() < end {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        verdict = judge(stage, traffic, &mut hashes);
     }
     // What should not come any more would come now.
     tokio::time::sleep(Duration::from_millis(300)).await;
-    judge(stage, traffic)
+    verdict = judge(stage, traffic, &mut hashes);
+    fetch_files(stage, traffic, &mut verdict).await;
+    read_all(stage, traffic, &mut verdict).await;
+    verdict.tell();
+    verdict
 }
 
-fn judge(stage: &Stage, traffic: &Traffic<'_>) -> Verdict {
+/// What the files at the homeserver are, by their addresses.
+type Hashes = HashMap<String, [u8; 32]>;
+
+fn judge(stage: &Stage, traffic: &Traffic, hashes: &mut Hashes) -> Verdict {
     let mut verdict = Verdict {
         sent: traffic.sent(),
+        kinds: traffic.kinds.clone(),
         engine: stage.engine.to_string(),
         ..Verdict::default()
     };
     for (index, chat) in stage.chats.iter().enumerate() {
-        let seen = chat.received();
-        count(
-            &mut verdict,
-            &seen,
-            &format!("out {index} "),
-            traffic.to_network[index],
-        );
-        let shown = stage.shown(chat);
-        count(
-            &mut verdict,
-            &shown,
-            &format!("in {index} "),
-            traffic.to_matrix[index],
-        );
-        let (undecryptable, key_reuse) = chat.damage();
-        verdict.undecryptable += undecryptable;
-        verdict.key_reuse += key_reuse;
-        verdict.undecryptable += shown
-            .iter()
-            .filter(|body| body.contains("could not be decrypted"))
-            .count();
+        let room = match chat.room() {
+            Some(room_id) => view::room(&stage.homeserver.world(), &room_id),
+            None => Side::default(),
+        };
+        let mut case = Case {
+            chat: index,
+            traffic,
+            room,
+            phone: view::phone(chat),
+            ids: HashMap::new(),
+            hashes: sums(stage, hashes),
+        };
+        for way in Way::BOTH {
+            case.count(way, &mut verdict);
+        }
+        for way in Way::BOTH {
+            case.compare(way, &mut verdict);
+        }
+        case.notices(&mut verdict);
+        let counters = chat.contact().counters();
+        verdict.undecryptable += counters.undecryptable + case.room.placeholders;
+        verdict.key_reuse += counters.key_reuse;
     }
     verdict
 }
 
-/// Counts what is missing, double or out of order among the numbered bodies of one chat and direction.
-fn count(verdict: &mut Verdict, bodies: &[String], prefix: &str, sent: usize) {
-    let numbers: Vec<usize> = bodies
-        .iter()
-        .filter_map(|body| body.strip_prefix(prefix)?.parse().ok())
-        .collect();
-    let mut times: HashMap<usize, usize> = HashMap::new();
-    for number in &numbers {
-        *times.entry(*number).or_default() += 1;
+/// The hashes of the files at the homeserver; none is computed twice.
+fn sums<'h>(stage: &Stage, hashes: &'h mut Hashes) -> &'h Hashes {
+    for (url, media) in &stage.homeserver.world().media {
+        if let Some(file) = media.file.as_ref()
+            && !hashes.contains_key(url)
+        {
+            hashes.insert(url.clone(), file.sha256());
+        }
     }
-    verdict.lost += (0..sent)
-        .filter(|number| !times.contains_key(number))
-        .count();
-    verdict.duplicated += times.values().map(|times| times - 1).sum::<usize>();
-    verdict.out_of_order += numbers.windows(2).filter(|pair| pair[0] > pair[1]).count();
+    hashes
+}
+
+/// One chat, as it was written and as both sides show it.
+struct Case<'a> {
+    chat: usize,
+    traffic: &'a Traffic,
+    room: Side,
+    phone: Side,
+    /// The ids of the messages on the side they came to.
+    ids: HashMap<(Way, usize), String>,
+    hashes: &'a Hashes,
+}
+
+impl Case<'_> {
+    fn written(&self, way: Way) -> &[Written] {
+        self.traffic.chats[self.chat].written(way)
+    }
+
+    /// The side messages of a way come to.
+    fn side(&self, way: Way) -> &Side {
+        match way {
+            Way::Out => &self.phone,
+            Way::In => &self.room,
+        }
+    }
+
+    fn hash(&self, shown: &Shown) -> Option<[u8; 32]> {
+        match shown.file.as_ref()? {
+            FileAt::Phone(sha256) => Some(*sha256),
+            FileAt::Matrix(url) => self.hashes.get(url).copied(),
+        }
+    }
+
+    /// Which message something is: by the number in its text, or by its file.
+    fn number(&self, way: Way, shown: &Shown) -> Option<usize> {
+        if let Some(number) = number_in(&shown.text, &prefix(way, self.chat)) {
+            return Some(number);
+        }
+        let hash = self.hash(shown)?;
+        let mut written = self.written(way).iter();
+        written.position(|written| written.file == Some(hash))
+    }
+
+    fn named(&self, way: Way, number: usize) -> String {
+        format!("{} {} {number}", way.word(), self.chat)
+    }
+
+    /// Counts what is missing, double or out of order, and notes which is which.
+    fn count(&mut self, way: Way, verdict: &mut Verdict) {
+        let mut times: HashMap<usize, usize> = HashMap::new();
+        let mut numbers = Vec::new();
+        let mut ids = Vec::new();
+        for shown in &self.side(way).came {
+            match self.number(way, shown) {
+                Some(number) => {
+                    *times.entry(number).or_default() += 1;
+                    numbers.push(number);
+                    ids.push(((way, number), shown.id.clone()));
+                }
+                // What the preparation said.
+                None if shown.text == "hello" => {}
+                None => verdict.complain(format!(
+                    "{} {}: nobody wrote {:?}",
+                    way.word(),
+                    self.chat,
+                    shown.text
+                )),
+            }
+        }
+        let written = self.written(way);
+        let mut deleted = 0;
+        for (number, written) in written.iter().enumerate() {
+            let is_there = times.contains_key(&number);
+            deleted += usize::from(written.is_deleted);
+            if !written.is_deleted && !is_there {
+                verdict.lost += 1;
+                verdict.complaints.push(format!(
+                    "{} is lost ({:?})",
+                    self.named(way, number),
+                    written.kind
+                ));
+            }
+            if written.is_deleted && is_there {
+                verdict.complain(format!(
+                    "{} was deleted and is there",
+                    self.named(way, number)
+                ));
+            }
+        }
+        if self.side(way).deleted > deleted {
+            verdict.complain(format!(
+                "{} {}: {} messages are deleted and {deleted} should be",
+                way.word(),
+                self.chat,
+                self.side(way).deleted
+            ));
+        }
+        verdict.duplicated += times.values().map(|times| times - 1).sum::<usize>();
+        // A sticker that had to be asked for again comes below its place, and its place says so.
+        let below = self.side(way).notices.iter();
+        let below = below.filter(|notice| *notice == "(arrived below)").count();
+        let out_of_order = numbers.windows(2).filter(|pair| pair[0] > pair[1]).count();
+        verdict.out_of_order += out_of_order.saturating_sub(below);
+        self.ids.extend(ids);
+    }
+
+    /// A message's id on a side: the one its messages of a way come to.
+    fn id_at(&self, side: Way, place: Place) -> Option<&str> {
+        if place.way == side {
+            let id = self.ids.get(&(place.way, place.number));
+            return id.map(String::as_str);
+        }
+        let written = &self.written(place.way)[place.number];
+        Some(&written.id)
+    }
+
+    /// Compares what is shown of every message that stands with what was left of it.
+    fn compare(&self, way: Way, verdict: &mut Verdict) {
+        for shown in &self.side(way).came {
+            let Some(number) = self.number(way, shown) else {
+                continue;
+            };
+            let Some(written) = self.written(way).get(number) else {
+                verdict.complain(format!("{} was never written", self.named(way, number)));
+                continue;
+            };
+            if written.is_deleted {
+                continue;
+            }
+            self.compare_one(Place { way, number }, written, shown, verdict);
+        }
+    }
+
+    fn compare_one(&self, place: Place, written: &Written, shown: &Shown, verdict: &mut Verdict) {
+        let name = self.named(place.way, place.number);
+        if shown.text != written.text {
+            verdict.complain(format!(
+                "{name} says {:?} and not {:?}",
+                shown.text, written.text
+            ));
+        }
+        let hash = self.hash(shown);
+        if hash != written.file || shown.file.is_some() != written.file.is_some() {
+            verdict.complain(format!("{name} has another file"));
+        }
+        if let Some(answered) = written.answers {
+            let standing = !self.written(answered.way)[answered.number].is_deleted;
+            let wanted = self.id_at(place.way, answered);
+            if standing && shown.answers.as_deref() != wanted {
+                verdict.complain(format!(
+                    "{name} answers {:?} and not {}",
+                    shown.answers,
+                    self.named(answered.way, answered.number)
+                ));
+            }
+        }
+        for side in Way::BOTH {
+            let Some(id) = self.id_at(side, place) else {
+                continue;
+            };
+            for by in Way::BOTH {
+                self.compare_marks(side, (place, id), by, written, verdict);
+            }
+        }
+    }
+
+    /// Compares the reaction and the vote of one person, as one side shows them.
+    fn compare_marks(
+        &self,
+        side: Way,
+        (place, id): (Place, &str),
+        by: Way,
+        written: &Written,
+        verdict: &mut Verdict,
+    ) {
+        let shown = self.side(side);
+        let key = (id.to_owned(), by);
+        let name = self.named(place.way, place.number);
+        let wanted: Vec<&str> = written
+            .reactions
+            .get(&by)
+            .map(|reaction| reaction.emoji)
+            .into_iter()
+            .collect();
+        let reactions = shown.reactions.get(&key).map_or(&[][..], Vec::as_slice);
+        if reactions != wanted {
+            verdict.complain(format!(
+                "{name} has the reactions {reactions:?} and not {wanted:?} by {} on the side of {}",
+                by.word(),
+                side.word()
+            ));
+        }
+        let wanted: Vec<&str> = written.votes.get(&by).copied().into_iter().collect();
+        let votes = shown.votes.get(&key).map_or(&[][..], Vec::as_slice);
+        if votes != wanted {
+            verdict.complain(format!(
+                "{name} has the votes {votes:?} and not {wanted:?} by {} on the side of {}",
+                by.word(),
+                side.word()
+            ));
+        }
+    }
+
+    /// The notices of calls and timers, each once, and no others.
+    fn notices(&self, verdict: &mut Verdict) {
+        let ledger = &self.traffic.chats[self.chat];
+        let notices = &self.room.notices;
+        let with = |words: &str| notices.iter().filter(|n| n.contains(words)).count();
+        let (in_room, on_phone) = match timer_is_set_by(self.chat) {
+            Way::In => (ledger.timers, 0),
+            Way::Out => (0, ledger.timers),
+        };
+        let told = [
+            ("is calling you", with("is calling you"), ledger.calls),
+            ("tried to reach you", with("tried to reach you"), ledger.missed),
+            ("disappearing messages", with("disappearing messages"), in_room),
+            ("a new timer", self.phone.notices.len(), on_phone),
+        ];
+        for (what, found, wanted) in told {
+            if found < wanted {
+                verdict.lost += wanted - found;
+                let chat = self.chat;
+                verdict
+                    .complaints
+                    .push(format!("{found} notices say {what:?} in chat {chat} and {wanted} should"));
+            }
+            verdict.duplicated += found.saturating_sub(wanted);
+        }
+        let expected = ledger.calls + ledger.missed + in_room + with("(arrived below)");
+        if notices.len() > expected {
+            let others = notices.iter().filter(|notice| {
+                let known = ["is calling", "tried to reach", "disappearing", "(arrived"];
+                !known.iter().any(|words| notice.contains(words))
+            });
+            for notice in others {
+                verdict.complain(format!("chat {} has the notice {notice:?}", self.chat));
+            }
+        }
+        for trouble in self.room.troubles.iter().chain(&self.phone.troubles) {
+            verdict.complain(format!("chat {} is told {trouble:?}", self.chat));
+        }
+    }
+}
+
+/// Lets the contacts fetch every file they were sent.
+async fn fetch_files(stage: &Stage, traffic: &Traffic, verdict: &mut Verdict) {
+    for (index, chat) in stage.chats.iter().enumerate() {
+        let standing = |hash: &[u8; 32]| {
+            let mut written = traffic.chats[index].written(Way::Out).iter();
+            written.any(|written| written.file == Some(*hash) && !written.is_deleted)
+        };
+        for shown in view::phone(chat).came {
+            let Some(FileAt::Phone(said)) = shown.file else {
+                continue;
+            };
+            match chat.contact().open_media(chat.login(), &shown.id).await {
+                Ok(bytes) if sha256(&bytes) == said && standing(&said) => {}
+                Ok(_) => verdict.complain(format!("chat {index}: a file is not what was sent")),
+                Err(error) => verdict.complain(format!("chat {index}: no file: {error}")),
+            }
+        }
+    }
+}
+
+/// Lets both sides read everything, and waits until the other side knows and both agree on the timers.
+async fn read_all(stage: &Stage, traffic: &Traffic, verdict: &mut Verdict) {
+    for (index, chat) in stage.chats.iter().enumerate() {
+        let Some(user) = User::of(stage, index) else {
+            continue;
+        };
+        user.read();
+        let done = chat.contact().mark_read(chat.login());
+        done.expect("the contact can read");
+    }
+    let end = tokio::time::Instant::now() + LAST;
+    let mut waiting = unread(stage, traffic);
+    while !waiting.is_empty() && tokio::time::Instant::now() < end {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        waiting = unread(stage, traffic);
+    }
+    for what in waiting {
+        verdict.complain(what);
+    }
+}
+
+/// What one side has read and the other does not know, and timers the two do not agree on.
+fn unread(stage: &Stage, traffic: &Traffic) -> Vec<String> {
+    let mut unread = Vec::new();
+    for (index, chat) in stage.chats.iter().enumerate() {
+        let (Some(room_id), Some(login)) = (chat.room(), chat.login_address()) else {
+            continue;
+        };
+        let ledger = &traffic.chats[index];
+        let messages = chat.contact().messages(&login);
+        let own = messages.iter().filter(|message| message.outgoing);
+        let waiting = own.filter(|message| message.status < Status::Read).count();
+        if waiting > 0 {
+            unread.push(format!(
+                "chat {index}: {waiting} messages of the contact's are not shown to them as read"
+            ));
+        }
+        let out = ledger.written(Way::Out);
+        let world = stage.homeserver.world();
+        let read = world
+            .receipts
+            .iter()
+            .filter(|(room, user, _)| *room == room_id && user != USER && user != BOT)
+            .filter_map(|(.., event)| out.iter().position(|written| written.id == *event))
+            .max();
+        let newest = out.iter().rposition(|written| !written.is_deleted);
+        if read < newest {
+            unread.push(format!(
+                "chat {index}: shown as read up to {read:?} and not {newest:?}"
+            ));
+        }
+        let timer = chat.contact().timer(chat.login());
+        if timer != ledger.timer {
+            unread.push(format!(
+                "chat {index}: the timer is {timer} and not {}",
+                ledger.timer
+            ));
+        }
+    }
+    unread
 }

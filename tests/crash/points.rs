@@ -4,32 +4,54 @@ use std::time::{Duration, Instant};
 
 use super::{
     SETTLE, START,
+    ledger::Way,
     oracle::{self, Verdict},
     support::stage::{Engine, Stage},
-    traffic::Traffic,
+    traffic::{Action, Traffic},
 };
 
 /// How long the bridge has for each message of the traffic.
 const PAUSE: Duration = Duration::from_millis(30);
 
-/// Each commit boundary of the two data flows, in their order.
-pub(crate) const POINTS: &[&str] = &[
-    "inbox.before_commit",
-    "inbox.after_commit",
-    "encrypt.before_commit",
-    "encrypt.after_commit",
-    "send.after_write",
-    "ack.before_commit",
-    "ack.after_commit",
-    "decrypt.before_commit",
-    "decrypt.after_commit",
-    "receive.after_ack",
-    "portal.after_create",
-    "portal.after_room_saved",
-    "matrix_send.before",
-    "matrix_send.after",
-    "link.before_commit",
-    "link.after_commit",
+/// What leads to a point, besides texts and some of everything.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Leading {
+    /// Nothing more.
+    Texts,
+    /// A chat that has no room yet.
+    Stranger,
+    /// Files, one way or both.
+    Files,
+    /// Files that have to be asked for again.
+    Vanished,
+    /// Reactions that take the place of others, and deletions.
+    Changes,
+}
+
+/// Each commit boundary of the two data flows, in their order, and what leads there.
+const POINTS: &[(&str, Leading)] = &[
+    ("inbox.before_commit", Leading::Texts),
+    ("inbox.after_commit", Leading::Texts),
+    ("host.after_store", Leading::Files),
+    ("encrypt.before_commit", Leading::Texts),
+    ("encrypt.after_commit", Leading::Texts),
+    ("send.after_write", Leading::Texts),
+    ("ack.before_commit", Leading::Texts),
+    ("ack.after_commit", Leading::Texts),
+    ("decrypt.before_commit", Leading::Texts),
+    ("decrypt.after_commit", Leading::Texts),
+    ("receive.after_ack", Leading::Texts),
+    ("portal.after_create", Leading::Stranger),
+    ("portal.after_room_saved", Leading::Stranger),
+    ("upload.after_create", Leading::Files),
+    ("upload.after_done", Leading::Files),
+    ("matrix_send.before", Leading::Texts),
+    ("matrix_send.after", Leading::Texts),
+    ("redact.after_send", Leading::Changes),
+    ("link.before_commit", Leading::Texts),
+    ("link.after_commit", Leading::Texts),
+    ("link.before_commit", Leading::Vanished),
+    ("link.after_commit", Leading::Vanished),
 ];
 
 /// Aborts at every point in turn.
@@ -42,24 +64,21 @@ pub(crate) async fn every_point(engine: Engine, seed: u64) -> Verdict {
         stage.log()
     );
     stage.log_in_and_open_chats().await;
-    let mut counts = (vec![0; stage.chats.len()], vec![0; stage.chats.len()]);
+    let mut traffic = Traffic::new(stage.chats.len(), seed);
     let mut kills = 0;
-    for (index, point) in POINTS.iter().enumerate() {
+    for (index, (point, leading)) in POINTS.iter().enumerate() {
         bridge.kill();
-        let makes_a_room = point.starts_with("portal.");
         // Past the first passage, so that it is not always the very first message; but a room is made only once.
-        let passed = if makes_a_room { 0 } else { index % 3 };
+        let passed = match leading {
+            Leading::Stranger => 0,
+            _ => index % 3,
+        };
         let mut dying = stage.spawn(Some(&format!("{point}={passed}*off->panic")));
         dying.listening(START).await;
-        if makes_a_room {
-            // A chat that has no room yet.
+        if *leading == Leading::Stranger {
             stage.add_stranger().await;
-            counts.0.push(0);
-            counts.1.push(0);
+            traffic.add_chats(stage.chats.len());
         }
-        let mut traffic = Traffic::new(&stage, seed);
-        (traffic.to_network, traffic.to_matrix) = counts;
-        let last = stage.chats.len() - 1;
         let end = Instant::now() + START;
         // What waits together is committed together, so the passages take traffic that comes in time after time.
         while !dying.ended(PAUSE).await {
@@ -68,13 +87,8 @@ pub(crate) async fn every_point(engine: Engine, seed: u64) -> Verdict {
                 "the bridge never came to the crash point {point}: see {}",
                 stage.log()
             );
-            traffic.contact_says(last).await;
-            if !makes_a_room {
-                traffic.matrix_says(0);
-                traffic.contact_says(0).await;
-            }
+            lead(&stage, &mut traffic, *leading).await;
         }
-        counts = (traffic.to_network, traffic.to_matrix);
         kills += 1;
         bridge = stage.spawn(None);
         assert!(
@@ -84,11 +98,31 @@ pub(crate) async fn every_point(engine: Engine, seed: u64) -> Verdict {
         );
         stage.enter_all_rooms().await;
     }
-    let mut traffic = Traffic::new(&stage, seed);
-    (traffic.to_network, traffic.to_matrix) = counts;
     let verdict = oracle::settle(&stage, &traffic, SETTLE).await;
     bridge.kill();
     let verdict = verdict.with(kills, seed);
     stage.finish(!verdict.is_clean()).await;
     verdict
+}
+
+/// Some traffic, with what leads to the point in it.
+async fn lead(stage: &Stage, traffic: &mut Traffic, leading: Leading) {
+    let last = stage.chats.len() - 1;
+    traffic.act(stage, last, Way::In, Action::Text).await;
+    if leading == Leading::Stranger {
+        return;
+    }
+    for way in Way::BOTH {
+        traffic.act(stage, 0, way, Action::Text).await;
+        match leading {
+            Leading::Files => traffic.act(stage, 0, way, Action::File).await,
+            Leading::Vanished => traffic.act(stage, 0, way, Action::Vanished).await,
+            Leading::Changes => {
+                traffic.change_a_reaction(stage, 0, way).await;
+                traffic.act(stage, 0, way, Action::Delete).await;
+            }
+            Leading::Texts | Leading::Stranger => {}
+        }
+        traffic.anything(stage, 0).await;
+    }
 }

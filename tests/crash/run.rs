@@ -1,10 +1,13 @@
-//! The crash test: the real binary under `kill -9` at random moments and at every named crash point, with traffic both ways,
-//! between a homeserver and a gatekeeper that live on in this process.
+//! The crash test: the real binary under `kill -9` at random moments and at every named crash point, with everything a
+//! conversation carries on its way both ways, between a homeserver and a gatekeeper that live on in this process.
 //!
 //! `cargo test --test crash -- --engine sqlite|postgres --kills N [--seed S]`; the last line on stdout is one JSON object, and
-//! the exit code is 1 if anything was lost, doubled, undecryptable, out of order, or encrypted under a used key. Without
-//! `--engine` it runs both engines, `--kills` (100 by default) each.
+//! the exit code is 1 if anything was lost, doubled, undecryptable, out of order, encrypted under a used key, or is not shown as it
+//! was left. Without `--engine` it runs both engines, `--kills` (100 by default) each, and every crash point.
 
+mod contact;
+mod files;
+mod ledger;
 mod oracle;
 mod points;
 #[path = "../support/mod.rs"]
@@ -15,6 +18,8 @@ mod points;
 )]
 mod support;
 mod traffic;
+mod user;
+mod view;
 
 use std::time::Duration;
 
@@ -98,7 +103,7 @@ async fn kills(engine: Engine, kills: usize, seed: u64) -> Verdict {
         stage.log()
     );
     stage.log_in_and_open_chats().await;
-    let mut traffic = Traffic::new(&stage, rng.random());
+    let mut traffic = Traffic::new(stage.chats.len(), rng.random());
     for round in 0..kills {
         // Some die while they start, most with traffic in flight.
         let alive = Duration::from_millis(rng.random_range(0..350));
@@ -111,7 +116,7 @@ async fn kills(engine: Engine, kills: usize, seed: u64) -> Verdict {
         }
         // A kill with no traffic under way would show nothing: the bridge has to carry something first.
         let carried_by = tokio::time::Instant::now() + START;
-        while traffic.is_full() {
+        while traffic.is_full(&stage) {
             assert!(
                 tokio::time::Instant::now() < carried_by,
                 "the bridge carries nothing: see {}",
@@ -122,12 +127,12 @@ async fn kills(engine: Engine, kills: usize, seed: u64) -> Verdict {
         // Counted from where it listens, so that a slow machine has as much traffic to lose.
         let end = tokio::time::Instant::now() + alive;
         while tokio::time::Instant::now() < end {
-            traffic.some().await;
+            traffic.some(&stage).await;
         }
         bridge.kill();
         // Some traffic meets a bridge that is not there.
         for _ in 0..rng.random_range(0..6) {
-            traffic.some().await;
+            traffic.some(&stage).await;
         }
         bridge = stage.spawn(None);
         if round % 20 == 19 {

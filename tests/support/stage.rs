@@ -10,6 +10,7 @@ use std::{
 
 use drawbridge::{
     clock::SystemClock,
+    network::interop::wire::Jid,
     sandbox::{ContactHandle, Flavour, Integrator, Sandbox, SandboxOptions},
 };
 
@@ -21,7 +22,8 @@ use super::{
 
 /// The Matrix user with the login.
 pub(crate) const USER: &str = "@alice:test.example";
-const BOT: &str = "@drawbridgebot:test.example";
+/// The bridge's bot.
+pub(crate) const BOT: &str = "@drawbridgebot:test.example";
 /// How long one step of the preparation may take.
 const STEP: Duration = Duration::from_mins(1);
 
@@ -60,13 +62,14 @@ pub(crate) struct Chat {
 }
 
 impl Chat {
+    /// Its room on the homeserver, if it has one yet.
+    pub(crate) fn room(&self) -> Option<String> {
+        self.room.lock().unwrap().clone()
+    }
+
     /// Its room on the homeserver.
     pub(crate) fn room_id(&self) -> String {
-        self.room
-            .lock()
-            .unwrap()
-            .clone()
-            .expect("the chat has a room")
+        self.room().expect("the chat has a room")
     }
 
     /// The contact writes to the user.
@@ -84,19 +87,19 @@ impl Chat {
             .expect("the contact can write");
     }
 
-    /// The texts the contact was shown, in order.
-    pub(crate) fn received(&self) -> Vec<String> {
-        self.contact
-            .received()
-            .into_iter()
-            .map(|message| message.text)
-            .collect()
+    /// The contact.
+    pub(crate) fn contact(&self) -> &ContactHandle {
+        &self.contact
     }
 
-    /// How many messages the contact could not decrypt, and how many came under a used key.
-    pub(crate) fn damage(&self) -> (usize, usize) {
-        let counters = self.contact.counters();
-        (counters.undecryptable, counters.key_reuse)
+    /// The user's address at the gatekeeper, once there is a login.
+    pub(crate) fn login_address(&self) -> Option<Jid> {
+        self.login.parse().ok()
+    }
+
+    /// The same as text; empty without a login.
+    pub(crate) fn login(&self) -> &str {
+        &self.login
     }
 }
 
@@ -126,7 +129,7 @@ pub(crate) struct Stage {
     pub(crate) engine: Engine,
     pub(crate) homeserver: Homeserver,
     pub(crate) chats: Vec<Chat>,
-    sandbox: Sandbox,
+    pub(crate) sandbox: Sandbox,
     setup: BridgeSetup,
     dir: Folder,
     /// The gatekeeper's files.
@@ -300,20 +303,6 @@ impl Stage {
             .await;
     }
 
-    /// The texts the user was shown in a chat, in order; a replaced placeholder counts as what replaced it.
-    pub(crate) fn shown(&self, chat: &Chat) -> Vec<String> {
-        let Some(room) = chat.room.lock().unwrap().clone() else {
-            return Vec::new();
-        };
-        self.homeserver
-            .world()
-            .messages(&room)
-            .into_iter()
-            .filter(|(sender, _)| sender != USER)
-            .filter_map(|(_, content)| Some(content["body"].as_str()?.to_owned()))
-            .collect()
-    }
-
     /// When each message of a run arrived, by its number; waits until all have. Their bodies are the run and the number.
     pub(crate) async fn arrivals(
         &self,
@@ -357,17 +346,6 @@ impl Stage {
             );
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
-    }
-
-    /// How many numbered messages arrived on either side.
-    pub(crate) fn arrived(&self) -> usize {
-        let out: usize = self
-            .chats
-            .iter()
-            .map(|chat| chat.contact.received_count())
-            .sum();
-        let shown: usize = self.chats.iter().map(|chat| self.shown(chat).len()).sum();
-        out + shown
     }
 
     /// Ends the stage; its files are kept if `keep`.

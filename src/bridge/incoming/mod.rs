@@ -121,7 +121,18 @@ impl Bridge {
             }
         }
         self.end_counting(&room_id);
+        let resets = |one: &Shown| {
+            let mut changes = one.changes.iter();
+            changes.any(|change| matches!(change, Change::Settings(..)))
+        };
+        let resets_route = shown.iter().any(resets);
         let stored = self.store_shown(login, &network, shown).await;
+        if resets_route {
+            // Others may have looked at the old settings since they were changed.
+            self.forget_route(Some(&room_id), Some(&key));
+        }
+        // Somebody may already have answered what only now is stored.
+        self.rooms.hurry_one(&room_id);
         match (failure, stored) {
             (None, Ok(())) => Ok(more || i64::try_from(count).is_ok_and(|count| count == BATCH)),
             (Some(error), stored) => {

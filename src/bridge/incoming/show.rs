@@ -124,11 +124,9 @@ impl Bridge {
         if let IncomingContent::Timer { seconds } = &incoming.content {
             let mut settings = place.route.portal.settings.clone();
             settings.expires_after = (*seconds > 0).then_some(*seconds);
-            let chat = (place.route.login, place.route.portal.key.chat.clone());
             shown
                 .changes
                 .push(Change::Settings(place.route.portal.id, settings));
-            self.forget_route(Some(place.room_id), Some(&chat));
         }
         Ok(shown)
     }
@@ -274,7 +272,9 @@ impl Bridge {
             return Ok(());
         };
         let txn_id = self.effect_id(&["redact", event]);
-        match ghost.redact(place.room_id, &about, &txn_id, None).await {
+        let redacted = ghost.redact(place.room_id, &about, &txn_id, None).await;
+        fail::fail_point!("redact.after_send");
+        match redacted {
             Ok(_) => Ok(()),
             Err(error) if error.is_transient() => Err(error.into()),
             Err(error) => {

@@ -134,11 +134,12 @@ impl Bridge {
             return Ok(());
         };
         let txn_id = self.effect_id(&["redact", event]);
-        match self
+        let redacted = self
             .bot()
             .redact(room_id, &event_id, &txn_id, Some(reason))
-            .await
-        {
+            .await;
+        fail::fail_point!("redact.after_send");
+        match redacted {
             Ok(_) => Ok(()),
             Err(error) if error.is_transient() => Err(error.into()),
             Err(error) => {

@@ -104,15 +104,15 @@ impl Bridge {
                 }
             })?,
         };
-        let file =
-            network
-                .host(details.kind, stream, limit)
-                .await
-                .map_err(|error| match error {
-                    MediaError::Source(source) => trouble_of(&source),
-                    error if error.is_transient() => Trouble::Passing(error.to_string()),
-                    error => Trouble::Lasting(error.to_string()),
-                })?;
+        let file = network
+            .host(details.kind, stream, limit)
+            .await
+            .map_err(|error| match error {
+                MediaError::Source(source) => trouble_of(&source),
+                error if error.is_transient() => Trouble::Passing(error.to_string()),
+                error => Trouble::Lasting(error.to_string()),
+            })?;
+        fail::fail_point!("host.after_store");
         Ok(OutgoingContent::Media {
             details,
             file,

@@ -32,7 +32,7 @@ impl Bridge {
         let about = targets(event);
         let reply = match about.reply {
             None => Reply::None,
-            Some(event_id) => match self.parts_of(route, &event_id).await? {
+            Some(event_id) => match self.parts_of(route, room_id, &event_id).await? {
                 Target::Message { mut parts, .. } if !parts.is_empty() => {
                     Reply::Known(parts.swap_remove(0))
                 }
@@ -48,7 +48,7 @@ impl Bridge {
         };
         Ok(Known {
             reply,
-            target: self.target(route, &subject).await?,
+            target: self.target(route, room_id, &subject).await?,
             poll: self.poll_at(route, &subject).await?,
         })
     }
@@ -56,6 +56,7 @@ impl Bridge {
     async fn target(
         &self,
         route: &PortalRoute,
+        room_id: &OwnedRoomId,
         event_id: &OwnedEventId,
     ) -> Result<Target, BridgeError> {
         let (portal, event) = (route.portal.id, event_id.to_string());
@@ -70,7 +71,7 @@ impl Bridge {
             Some(reaction) if reaction.by.is_none() => Ok(Target::Reaction(reaction.message)),
             // A contact's reaction: nothing of the user's.
             Some(_) => Ok(Target::Unknown),
-            None => self.parts_of(route, event_id).await,
+            None => self.parts_of(route, room_id, event_id).await,
         }
     }
 
@@ -78,18 +79,22 @@ impl Bridge {
     async fn parts_of(
         &self,
         route: &PortalRoute,
+        room_id: &OwnedRoomId,
         event_id: &OwnedEventId,
     ) -> Result<Target, BridgeError> {
         let (portal, login) = (route.portal.id, route.login);
+        let chat = route.portal.key.chat.clone();
         let candidates: Vec<_> = (0..MOST_PARTS)
             .map(|part| self.stanza_id(event_id.as_str(), part))
             .collect();
         let (event, now) = (event_id.to_string(), self.now());
-        Ok(self
+        let (target, is_arriving) = self
             .db
             .read(move |txn| {
-                let (event, candidates) = (event.clone(), candidates.clone());
+                let (event, chat, candidates) = (event.clone(), chat.clone(), candidates.clone());
                 Box::pin(async move {
+                    // Before the links, which are stored with the end of what waits.
+                    let is_arriving = !txn.waiting_messages(login, &chat, 1).await?.is_empty();
                     let links = txn.links_by_event(portal, &event).await?;
                     if let Some(first) = links.first() {
                         let sent_at = first.sent_at;
@@ -103,7 +108,7 @@ impl Bridge {
                                 parts.push(part);
                             }
                         }
-                        return Ok(Target::Message { parts, sent_at });
+                        return Ok((Target::Message { parts, sent_at }, false));
                     }
                     let mut parts = Vec::new();
                     for id in candidates {
@@ -113,15 +118,33 @@ impl Bridge {
                         parts.push(MessageRef { id, sender: None });
                     }
                     if parts.is_empty() {
-                        return Ok(Target::Unknown);
+                        return Ok((Target::Unknown, is_arriving));
                     }
-                    Ok(Target::Message {
-                        parts,
-                        sent_at: now,
-                    })
+                    let sent_at = now;
+                    Ok((Target::Message { parts, sent_at }, false))
                 })
             })
-            .await?)
+            .await?;
+        if is_arriving && self.shows_a_message(room_id, event_id).await? {
+            return Err(BridgeError::NotStoredYet(event_id.clone()));
+        }
+        Ok(target)
+    }
+
+    /// Whether an event is one of a ghost's that shows a message: people see it, and answer it, before its link is stored.
+    async fn shows_a_message(
+        &self,
+        room_id: &OwnedRoomId,
+        event_id: &OwnedEventId,
+    ) -> Result<bool, BridgeError> {
+        let event = match self.bot().event(room_id, event_id).await {
+            Ok(Some(event)) => event,
+            Ok(None) => return Ok(false),
+            Err(error) => return passing(error).map(|()| false),
+        };
+        let content = &event["content"];
+        let source = format!("{}.source", self.settings.namespace);
+        Ok(content[source].is_object() && !content["m.relates_to"]["rel_type"].is_string())
     }
 
     async fn poll_at(

@@ -119,8 +119,12 @@ impl Bridge {
                         parsed: &parsed,
                         said: &said,
                     };
-                    self.take_portal_event(room_id, &portal, &taken, &mut batch)
-                        .await?;
+                    let done = self.take_portal_event(room_id, &portal, &taken, &mut batch);
+                    if let Err(error) = done.await {
+                        // What came before it need not wait for it.
+                        self.commit_items(room_id, batch).await?;
+                        return Err(error);
+                    }
                 }
                 Route::Management(owner) => {
                     self.take_command(room_id, &owner, &parsed).await?;

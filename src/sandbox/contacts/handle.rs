@@ -179,6 +179,20 @@ impl ContactHandle {
         shown.cloned().collect()
     }
 
+    /// The last so many of them, oldest first.
+    #[must_use]
+    pub fn latest(&self, chat: &Jid, most: usize) -> Vec<Message> {
+        let log = self.shared.log();
+        let shown = log
+            .chat(chat)
+            .rev()
+            .filter(|message| message.is_shown())
+            .take(most);
+        let mut latest: Vec<Message> = shown.cloned().collect();
+        latest.reverse();
+        latest
+    }
+
     /// A message of a chat by its id, of the other side if both have one.
     #[must_use]
     pub fn message(&self, chat: &str, id: &str) -> Option<Message> {

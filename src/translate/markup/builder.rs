@@ -139,7 +139,8 @@ impl Builder {
     /// Whether white space that comes now is not seen.
     fn ends_in_blank(&self) -> bool {
         self.runs
-            .last()
+            .iter()
+            .rfind(|run| !run.words().is_empty())
             .is_none_or(|run| run.words().ends_with(' '))
     }
 
@@ -165,8 +166,10 @@ impl Builder {
 
     /// Ends the line if it has begun.
     fn end_line(&mut self) {
-        if !self.runs.is_empty() {
+        if self.runs.iter().any(|run| !run.words().is_empty()) {
             self.push_line();
+        } else {
+            self.runs.clear();
         }
     }
 
@@ -209,11 +212,17 @@ impl Builder {
             }
             Element::Paragraph => self.gap = true,
             Element::Code => self.code += 1,
-            Element::Link(address) => self.links.push(Link {
-                address: address.clone(),
-                line: self.lines.len(),
-                run: self.runs.len(),
-            }),
+            Element::Link(address) => {
+                self.links.push(Link {
+                    address: address.clone(),
+                    line: self.lines.len(),
+                    run: self.runs.len(),
+                });
+                // So that its words do not become a part of what is in front of them.
+                let style = self.style();
+                let what = What::Text(String::new());
+                self.runs.push(Run { style, what });
+            }
             Element::Spoiler(reason) if reason.trim().is_empty() => self.text("(spoiler) "),
             Element::Spoiler(reason) => self.text(&format!("(spoiler: {}) ", reason.trim())),
             Element::Quote => {
@@ -226,7 +235,7 @@ impl Builder {
             }
             Element::Item => self.open_item(),
             Element::Pre => self.pres += 1,
-            Element::Cell if !self.runs.is_empty() => self.text(" | "),
+            Element::Cell if !self.ends_in_blank() => self.text(" | "),
             Element::Hidden => self.hidden += 1,
             Element::Maths(_) | Element::Cell | Element::Division | Element::Other => {}
         }
@@ -339,7 +348,7 @@ impl Builder {
         let Some(address) = address(&link.address) else {
             return;
         };
-        if is_whole && says_the_same(words.trim(), &address) {
+        if is_whole && says_the_same(words.trim(), link.address.trim()) {
             return;
         }
         let is_bare = is_whole && words.trim().is_empty();

@@ -73,10 +73,7 @@ fn spans(glyphs: &[Glyph]) -> Vec<Span> {
     let mut found = Vec::new();
     let mut around: Vec<Span> = Vec::new();
     while let Some(mut span) = waiting.pop_first() {
-        while around
-            .pop_if(|outer| outer.end.0 <= span.start)
-            .is_some()
-        {}
+        while around.pop_if(|outer| outer.end.0 <= span.start).is_some() {}
         if let Some(outer) = around.last()
             && outer.end.0 < span.end.0
         {
@@ -133,7 +130,12 @@ pub(super) fn write_glyphs(glyphs: &[Glyph], out: &mut String) {
         };
         let formats = glyph.literal
             && ((first == Some(at) && !after_mark && looks_like_line_mark(&glyphs[at..]))
-                || looks_like_mark(glyph.c, in_effect[at], &neighbour, later.is_behind(glyph.c, at)));
+                || looks_like_mark(
+                    glyph.c,
+                    in_effect[at],
+                    &neighbour,
+                    later.is_behind(glyph.c, at),
+                ));
         if formats {
             out.push(NEUTRALISER);
         }

@@ -43,18 +43,15 @@ pub(super) fn is_inside(neighbour: Option<char>) -> bool {
     neighbour.is_some_and(|c| !c.is_whitespace())
 }
 
-/// What a line begins with that makes it an item or a quote: how many bytes, and what.
+/// What a line begins with that makes it an item or a quote.
 pub(super) enum LineMark {
     Quote,
     Bullet,
     Number(u32),
 }
 
-/// The mark a line begins with, and how many bytes it takes with the blank behind it. A quote's mark may stand alone.
+/// The mark a line begins with, and how many bytes it takes with the blank behind it.
 pub(super) fn line_mark(line: &str) -> Option<(LineMark, usize)> {
-    if line == ">" {
-        return Some((LineMark::Quote, 1));
-    }
     if line.starts_with("> ") {
         return Some((LineMark::Quote, 2));
     }

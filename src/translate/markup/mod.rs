@@ -77,11 +77,10 @@ pub(super) fn to_marks(
 /// Reads a text with marks.
 pub(super) fn show(text: &str, people: &People) -> Shown {
     let read = read_marks::read(text, people);
+    let formatted = &read.formatted;
+    let has_form = formatted.is_formatted() && !formatted.is_blank();
     Shown {
-        html: read
-            .formatted
-            .is_formatted()
-            .then(|| write_html::write(&read.formatted)),
+        html: has_form.then(|| write_html::write(formatted)),
         body: read.plain,
         mentions: read.mentions,
     }

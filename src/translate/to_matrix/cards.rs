@@ -38,7 +38,11 @@ pub(super) fn location(location: &Location, about: &MatrixContext) -> Vec<Matrix
         .collect();
     lines.dedup();
     let described = lines.join(", ");
-    let what = if location.live { "Live location" } else { "Location" };
+    let what = if location.live {
+        "Live location"
+    } else {
+        "Location"
+    };
     let body = if described.is_empty() {
         format!("{what}: {lat}, {lon}")
     } else {
@@ -73,7 +77,9 @@ pub(super) fn contacts(contacts: &[ContactCard], about: &MatrixContext) -> Vec<M
     let mut text = cards.join("\n\n");
     if contacts.len() > MAX_LINES {
         let more = contacts.len() - MAX_LINES;
-        text.push_str(&format!("\n\n(and {more} more contacts: open the app to see them)"));
+        text.push_str(&format!(
+            "\n\n(and {more} more contacts: open the app to see them)"
+        ));
     }
     about.related(text::literal(&text))
 }

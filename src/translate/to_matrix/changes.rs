@@ -53,9 +53,11 @@ pub(super) fn edit(
     });
     let file = original.filter(|original| is_file(original));
     match (&about.target, file) {
-        (Some(target), Some(file)) => {
-            edited(caption_contents(file, new, incoming, about), original, target)
-        }
+        (Some(target), Some(file)) => edited(
+            caption_contents(file, new, incoming, about),
+            original,
+            target,
+        ),
         (Some(target), None) if !is_caption => {
             edited(text::contents(new, incoming, about), original, target)
         }

@@ -51,7 +51,10 @@ fn is_text_by_default(c: char) -> bool {
 /// An emoji with the variation selectors it needs to be shown as a picture, which is how clients write reactions; so the same
 /// reaction from both sides is counted as one. Other texts stay as they are.
 pub(super) fn fully_qualified(text: &str) -> String {
-    if text.chars().any(|c| c.is_alphabetic() && !is_text_by_default(c)) {
+    if text
+        .chars()
+        .any(|c| c.is_alphabetic() && !is_text_by_default(c))
+    {
         return text.to_owned();
     }
     let mut qualified = String::with_capacity(text.len() + 3);

@@ -2,9 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{
-    MatrixContext, MatrixEvent, MediaAtMatrix, Thumbnail, bridge_notice, notices, text,
-};
+use super::{MatrixContext, MatrixEvent, MediaAtMatrix, Thumbnail, bridge_notice, notices, text};
 use crate::{
     domain::{IncomingMessage, MediaDetails, MediaKind},
     translate::{

@@ -5,10 +5,7 @@ use serde_json::json;
 use super::{MatrixContext, MatrixEvent, MediaAtMatrix, bridge_notice};
 use crate::{
     domain::{IncomingContent, MediaKind},
-    translate::{
-        clean_name, clean_text,
-        text::{shortened, span_of},
-    },
+    translate::{clean_name, clean_text, duration, text::shortened},
 };
 
 /// The longest text a gatekeeper itself says, in characters.
@@ -48,7 +45,7 @@ pub(super) fn of(content: &IncomingContent, about: &MatrixContext) -> Vec<Matrix
         }
         IncomingContent::Timer { seconds } => format!(
             "{who} turned disappearing messages on. New messages disappear {} after they were sent.",
-            span_of(*seconds)
+            duration(*seconds)
         ),
         IncomingContent::Call { video, missed } => call(&who, *video, *missed),
         IncomingContent::GatekeeperNotice { text } => {
@@ -57,15 +54,21 @@ pub(super) fn of(content: &IncomingContent, about: &MatrixContext) -> Vec<Matrix
         }
         _ => return Vec::new(),
     };
-    about.related(vec![json!({ "msgtype": "m.notice", "body": body, "m.mentions": {} })])
+    about.related(vec![
+        json!({ "msgtype": "m.notice", "body": body, "m.mentions": {} }),
+    ])
 }
 
 fn call(who: &str, video: bool, missed: bool) -> String {
     let kind = if video { "video" } else { "voice" };
     if missed {
-        format!("{who} tried to reach you with a {kind} call. Calls cannot be taken or made here; call back from the app.")
+        format!(
+            "{who} tried to reach you with a {kind} call. Calls cannot be taken or made here; call back from the app."
+        )
     } else {
-        format!("{who} is calling you ({kind} call). Calls cannot be taken here; answer in the app, or write to them.")
+        format!(
+            "{who} is calling you ({kind} call). Calls cannot be taken here; answer in the app, or write to them."
+        )
     }
 }
 
@@ -87,7 +90,9 @@ pub(super) fn missing_file(
         Some(MediaAtMatrix::Lost(why)) => {
             let why = clean_text(why);
             let why = why.trim().trim_end_matches('.');
-            format!("{who} sent {what} that could not be fetched: {why}. Open the app to see it, or ask for it again.")
+            format!(
+                "{who} sent {what} that could not be fetched: {why}. Open the app to see it, or ask for it again."
+            )
         }
         Some(MediaAtMatrix::Uploaded { .. }) | None => format!(
             "{who} sent {what}, but the message does not say in full where it is. Open the app to see it, or ask for it again."

@@ -38,7 +38,11 @@ pub(super) fn events(
 }
 
 /// A text as the contents of messages, at least one.
-pub(super) fn contents(text: &str, incoming: &IncomingMessage, about: &MatrixContext) -> Vec<Value> {
+pub(super) fn contents(
+    text: &str,
+    incoming: &IncomingMessage,
+    about: &MatrixContext,
+) -> Vec<Value> {
     pieces(text, incoming, about)
         .into_iter()
         .enumerate()

@@ -11,7 +11,7 @@ use crate::{
         MediaKind, MessageContext, MessageRef, OutgoingContent, Quote, StanzaId, Timestamp,
         Unbridgeable,
     },
-    translate::{clean_text, event::RoomEvent, markup::Formatted, text::span_of},
+    translate::{clean_text, duration, event::RoomEvent, markup::Formatted},
 };
 
 /// The longest reaction, in characters: the longest emoji has 10, and a word is no reaction.
@@ -215,7 +215,7 @@ pub(super) fn redaction(
         );
     }
     if !is_within(event.sent_at, context, limit) {
-        let limit = span_of(u32::try_from(limit).unwrap_or(u32::MAX));
+        let limit = duration(u32::try_from(limit).unwrap_or(u32::MAX));
         return refused(
             "too_old",
             &format!(

@@ -13,7 +13,8 @@ use super::{
 };
 use crate::{
     domain::{
-        AttachmentKey, MatrixMedia, MediaDetails, MediaKind, MediaRule, MessageContext, Unbridgeable,
+        AttachmentKey, MatrixMedia, MediaDetails, MediaKind, MediaRule, MessageContext,
+        Unbridgeable,
     },
     translate::{
         files::{clean_file_name, essence, made_up_name, mime_type_of, well_formed_mime_type},
@@ -228,9 +229,7 @@ fn details(
         u32::try_from(value).ok().filter(|pixels| *pixels > 0)
     };
     let is_bare_ogg = mime_type.eq_ignore_ascii_case("audio/ogg");
-    let name = name.or_else(|| {
-        (kind == MediaKind::File).then(|| made_up_name(kind, &mime_type))
-    });
+    let name = name.or_else(|| (kind == MediaKind::File).then(|| made_up_name(kind, &mime_type)));
     MediaDetails {
         file_name: name,
         width: pixels("w"),
@@ -279,7 +278,11 @@ fn source_of_thumbnail(content: &Value) -> Option<MatrixMedia> {
 
 /// Where a file is: an encrypted one wins. `None` if that is not said, or not in full.
 fn source(of: &Value, prefix: &str) -> Option<MatrixMedia> {
-    let info = if prefix.is_empty() { "info" } else { "thumbnail_info" };
+    let info = if prefix.is_empty() {
+        "info"
+    } else {
+        "thumbnail_info"
+    };
     let size = of[info]["size"].as_u64();
     let file = &of[format!("{prefix}file")];
     let (uri, encryption) = if file.is_null() {

@@ -207,7 +207,11 @@ pub fn to_network(
     if event.kind == "m.room.redaction" {
         return changes::redaction(&event, context);
     }
-    if event.content.as_object().is_none_or(serde_json::Map::is_empty) {
+    if event
+        .content
+        .as_object()
+        .is_none_or(serde_json::Map::is_empty)
+    {
         return Ok(Vec::new());
     }
     let is_edit = event.content["m.relates_to"]["rel_type"] == "m.replace";

@@ -100,7 +100,9 @@ fn read_geo_uri(uri: &str) -> Option<Location> {
 /// A decimal number as RFC 5870 has them: no exponents, no infinities.
 fn number(text: &str) -> Option<f64> {
     let text = text.trim();
-    let is_decimal = text.chars().all(|c| c.is_ascii_digit() || "+-.".contains(c));
+    let is_decimal = text
+        .chars()
+        .all(|c| c.is_ascii_digit() || "+-.".contains(c));
     is_decimal.then(|| text.parse().ok()).flatten()
 }
 
@@ -115,7 +117,15 @@ mod tests {
         assert!((read.longitude + 0.1247).abs() < 1e-9);
         assert_eq!(read.accuracy, Some(35));
         for wrong in [
-            "", "geo:", "geo:1", "geo:91,0", "geo:0,181", "geo:inf,0", "geo:1e9,0", "http:1,2", "géo:1,2",
+            "",
+            "geo:",
+            "geo:1",
+            "geo:91,0",
+            "geo:0,181",
+            "geo:inf,0",
+            "geo:1e9,0",
+            "http:1,2",
+            "géo:1,2",
         ] {
             assert_eq!(read_geo_uri(wrong), None, "{wrong}");
         }

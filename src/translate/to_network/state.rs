@@ -3,7 +3,7 @@
 use super::{NetworkContext, Part};
 use crate::{
     domain::{OutgoingContent, Unbridgeable},
-    translate::{event::RoomEvent, text::span_of},
+    translate::{duration, event::RoomEvent},
 };
 
 /// The parts of a state event: the timer of disappearing messages; a live location is refused.
@@ -38,10 +38,10 @@ fn timer(event: &RoomEvent, context: &NetworkContext<'_>) -> Result<Vec<Part>, U
         "messages cannot be made to disappear there. Delete them yourself when they should go"
             .to_owned()
     } else {
-        let possible: Vec<String> = timers.iter().map(|timer| span_of(*timer)).collect();
+        let possible: Vec<String> = timers.iter().map(|timer| duration(*timer)).collect();
         format!(
             "messages cannot disappear after {} there. Choose one of these: {}",
-            span_of(seconds),
+            duration(seconds),
             possible.join(", ")
         )
     };

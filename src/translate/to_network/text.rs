@@ -88,7 +88,10 @@ pub(super) fn foreign_quote(context: &NetworkContext<'_>) -> Option<Formatted> {
         return None;
     };
     let body = clean_text(body);
-    let lines: Vec<&str> = body.lines().filter(|line| !line.trim().is_empty()).collect();
+    let lines: Vec<&str> = body
+        .lines()
+        .filter(|line| !line.trim().is_empty())
+        .collect();
     let beginning = shortened(&lines.join("\n"), MAX_QUOTE);
     let quote = format!("{}: {beginning}", clean_name(name));
     Some(markup::from_plain(&quote, &[]).quoted())
