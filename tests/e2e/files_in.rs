@@ -304,9 +304,10 @@ async fn files_that_cannot_be_had_are_explained() {
     let withheld = chat.sees_no_file(notices).await;
 
     let events = chat.room().await;
-    let files = events
-        .iter()
-        .filter(|e| e["source"]["content"]["url"].is_string());
+    let files = events.iter().filter(|e| {
+        let content = &e["source"]["content"];
+        content["url"].is_string() && content["m.relates_to"].is_null()
+    });
     assert_eq!(files.count(), 2, "the two that were tried again");
     let body = event(&events, &withheld)["body"].as_str().expect("a text");
     assert!(body.contains("once"), "{body}");

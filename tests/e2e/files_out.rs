@@ -35,7 +35,8 @@ impl Chat {
 #[tokio::test(flavor = "multi_thread")]
 async fn files_of_every_kind_reach_the_contact() {
     let world = World::start(Plan {
-        profile: json!({"features": {"media": {"file": {"max_bytes": MB}}}}),
+        profile: json!({"features": {"media": {
+            "file": {"max_bytes": MB, "mime_types": ["*/*"], "captions": true}}}}),
         ..Plan::default()
     })
     .await;
