@@ -209,7 +209,7 @@ fn accepted<'a>(
 
 /// The type a file has by the time it is sent: stickers are made of any still picture.
 fn sent_as(kind: MediaKind, mime_type: &str) -> &str {
-    match essence(mime_type) {
+    match essence(mime_type).as_str() {
         "image/png" | "image/jpeg" | "image/gif" if kind == MediaKind::Sticker => "image/webp",
         _ => mime_type,
     }
