@@ -74,7 +74,8 @@ impl Bridge {
             None => None,
         };
         let whole = match details.kind {
-            MediaKind::Image | MediaKind::Sticker => self.small(&source, false).await,
+            MediaKind::Image => self.small(&source, false).await,
+            MediaKind::Sticker => self.small(&source, true).await,
             _ => None,
         };
         if let Some(look) = whole.as_deref().and_then(imaging::look) {
@@ -96,22 +97,31 @@ impl Bridge {
                 futures_util::stream::iter([Ok(sticker.into())]).boxed()
             }
             Some(bytes) => futures_util::stream::iter([Ok(bytes.into())]).boxed(),
-            None => self.read(&source, limit).await.map_err(|error| {
-                if error.is_transient() {
-                    Trouble::Passing(error.to_string())
-                } else {
-                    Trouble::Lasting(error.to_string())
+            None => {
+                let stream = self.read(&source, limit).await.map_err(|error| {
+                    if error.is_transient() {
+                        Trouble::Passing(error.to_string())
+                    } else {
+                        Trouble::Lasting(error.to_string())
+                    }
+                })?;
+                if details.kind == MediaKind::Sticker && details.mime_type != "image/webp" {
+                    return Err(Trouble::Lasting(
+                        "it is too large to be made a sticker".to_owned(),
+                    ));
                 }
-            })?,
+                stream
+            }
         };
-        let file = network
-            .host(details.kind, stream, limit)
-            .await
-            .map_err(|error| match error {
-                MediaError::Source(source) => trouble_of(&source),
-                error if error.is_transient() => Trouble::Passing(error.to_string()),
-                error => Trouble::Lasting(error.to_string()),
-            })?;
+        let file =
+            network
+                .host(details.kind, stream, limit)
+                .await
+                .map_err(|error| match error {
+                    MediaError::Source(source) => trouble_of(&source),
+                    error if error.is_transient() => Trouble::Passing(error.to_string()),
+                    error => Trouble::Lasting(error.to_string()),
+                })?;
         fail::fail_point!("host.after_store");
         Ok(OutgoingContent::Media {
             details,
@@ -131,9 +141,9 @@ impl Bridge {
     }
 
     /// A small file whole; `None` if it is not small or cannot be had, which the transfer itself will tell. A file whose size is
-    /// not told is tried if it is a thumbnail.
-    async fn small(&self, media: &MatrixMedia, is_thumbnail: bool) -> Option<Vec<u8>> {
-        let tried = media.size.map_or(is_thumbnail, |size| size <= LOOKED_AT);
+    /// not told is tried if it should be small.
+    async fn small(&self, media: &MatrixMedia, should_be: bool) -> Option<Vec<u8>> {
+        let tried = media.size.map_or(should_be, |size| size <= LOOKED_AT);
         if !tried {
             return None;
         }
