@@ -43,7 +43,10 @@ async fn edits_and_deletions_go_both_ways() {
         (m.id == id && m.edited && m.text.ends_with("of all")).then(|| m.text.clone())
     };
     let newest = chat.contact.sees("the newest text", shows_newest).await;
-    assert_ne!(newest, "*first* of all", "a star that was meant as one makes it bold");
+    assert_ne!(
+        newest, "*first* of all",
+        "a star that was meant as one makes it bold"
+    );
 
     // An edit of a caption.
     let picture = pictures::jpeg(64, 48);
@@ -91,7 +94,10 @@ async fn edits_and_deletions_go_both_ways() {
         chat.contact.edits(&id, newer).await;
     }
     let media = MediaToSend::bytes(MediaKind::Image, "image/jpeg", pictures::jpeg(32, 32));
-    let media_id = chat.contact.sends_file(media.with_caption("a captoin")).await;
+    let media_id = chat
+        .contact
+        .sends_file(media.with_caption("a captoin"))
+        .await;
     let captioned = id_of(&chat.hears("a captoin").await);
     chat.contact.edits(&media_id, "a caption").await;
     chat.shows(&captioned, "a caption").await;
@@ -106,7 +112,10 @@ async fn edits_and_deletions_go_both_ways() {
     assert_eq!(edits.len(), 2);
     let newest = &edits[1]["source"]["content"];
     assert_eq!(newest["m.relates_to"]["rel_type"], "m.replace");
-    assert_eq!(newest["m.new_content"]["formatted_body"], "<strong>second</strong> to none");
+    assert_eq!(
+        newest["m.new_content"]["formatted_body"],
+        "<strong>second</strong> to none"
+    );
     assert_eq!(edits[1]["source"]["sender"], chat.ghost.as_str());
     let caption = events
         .iter()
@@ -149,9 +158,13 @@ async fn reactions_go_both_ways() {
 
     // Matrix to the gatekeeper: add, change (the room shows one as well), take back.
     let first = chat.react(&said, "👍").await;
-    chat.contact.has_reaction(&said_id, by_alice, Some("👍")).await;
+    chat.contact
+        .has_reaction(&said_id, by_alice, Some("👍"))
+        .await;
     let second = chat.react(&said, "🎉").await;
-    chat.contact.has_reaction(&said_id, by_alice, Some("🎉")).await;
+    chat.contact
+        .has_reaction(&said_id, by_alice, Some("🎉"))
+        .await;
     chat.loses(&first).await;
     chat.redact(&second).await;
     chat.contact.has_reaction(&said_id, by_alice, None).await;
@@ -162,13 +175,19 @@ async fn reactions_go_both_ways() {
         })
         .await;
     assert_eq!(received.reaction_message.text.as_deref(), Some("👍"));
-    assert_eq!(received.reaction_message.key.id.as_deref(), Some(said_id.as_str()));
+    assert_eq!(
+        received.reaction_message.key.id.as_deref(),
+        Some(said_id.as_str())
+    );
 
     // A custom emoji becomes its text.
-    let relation = json!({"rel_type": "m.annotation", "event_id": said, "key": "mxc://drawbridge.test/blob"});
+    let relation =
+        json!({"rel_type": "m.annotation", "event_id": said, "key": "mxc://drawbridge.test/blob"});
     let custom = json!({"m.relates_to": relation, "shortcode": ":blobcat:", "com.beeper.reaction.shortcode": ":blobcat:"});
     chat.alice.send(&chat.room, "m.reaction", &custom).await;
-    chat.contact.has_reaction(&said_id, by_alice, Some(":blobcat:")).await;
+    chat.contact
+        .has_reaction(&said_id, by_alice, Some(":blobcat:"))
+        .await;
 
     // Of a picture, of an answer, of one's own.
     let media = MediaToSend::bytes(MediaKind::Image, "image/jpeg", pictures::jpeg(32, 32));
@@ -179,11 +198,15 @@ async fn reactions_go_both_ways() {
             .await,
     );
     chat.react(&picture, "❤️").await;
-    chat.contact.has_reaction(&media_id, by_alice, Some("❤️")).await;
+    chat.contact
+        .has_reaction(&media_id, by_alice, Some("❤️"))
+        .await;
     let answer = chat.alice.reply(&chat.room, &said, "i say so").await;
     let answer_id = chat.contact.receives("i say so").await.id;
     chat.react(&answer, "😀").await;
-    chat.contact.has_reaction(&answer_id, by_alice, Some("😀")).await;
+    chat.contact
+        .has_reaction(&answer_id, by_alice, Some("😀"))
+        .await;
 
     // The gatekeeper to Matrix: add, change, take back; of an answer, and of a picture of one's own.
     chat.contact.reacts(&answer_id, false, "😮").await;

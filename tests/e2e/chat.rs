@@ -51,7 +51,13 @@ impl Chat {
     }
 
     /// The user sends a file as a message that says more than the least about it; its event id.
-    pub(crate) async fn sends_file(&mut self, msgtype: &str, mime: &str, bytes: &[u8], more: Value) -> String {
+    pub(crate) async fn sends_file(
+        &mut self,
+        msgtype: &str,
+        mime: &str,
+        bytes: &[u8],
+        more: Value,
+    ) -> String {
         let uri = self.alice.upload(mime, bytes.to_vec()).await;
         let mut content = json!({"msgtype": msgtype, "body": "file", "url": uri,
             "info": {"mimetype": mime, "size": bytes.len()}});
@@ -114,6 +120,18 @@ impl Chat {
         self.alice
             .watch(&what, |seen| {
                 (seen.shown(room, event)?["body"] == text).then_some(())
+            })
+            .await;
+    }
+
+    /// Waits until a message in the room is shown with something in its text.
+    pub(crate) async fn shows_text(&mut self, event: &str, text: &str) {
+        let room = &self.room;
+        let what = format!("{event} to say something with {text:?}");
+        self.alice
+            .watch(&what, |seen| {
+                let shown = seen.shown(room, event)?["body"].as_str()?;
+                shown.contains(text).then_some(())
             })
             .await;
     }

@@ -46,7 +46,10 @@ async fn replies_go_both_ways() {
     chat.alice.reply(&room, &from_nora, "to nora").await;
     let answer = chat.contact.receives("to nora").await;
     assert_eq!(quoted(&answer), Some((at_nora.clone(), theirs.clone())));
-    assert_eq!(answer.quoted_text.as_deref().unwrap_or("from nora"), "from nora");
+    assert_eq!(
+        answer.quoted_text.as_deref().unwrap_or("from nora"),
+        "from nora"
+    );
     chat.alice.reply(&room, &from_alice, "to myself").await;
     let answer = chat.contact.receives("to myself").await;
     assert_eq!(quoted(&answer), Some((at_contact.clone(), hers.clone())));
@@ -57,10 +60,12 @@ async fn replies_go_both_ways() {
             "rel_type": "m.thread", "event_id": from_nora, "is_falling_back": is_fallback,
             "m.in_reply_to": {"event_id": to}}})
     };
-    chat.send(&in_thread("in the thread", &from_alice, true)).await;
+    chat.send(&in_thread("in the thread", &from_alice, true))
+        .await;
     let answer = chat.contact.receives("in the thread").await;
     assert_eq!(quoted(&answer), Some((at_nora.clone(), theirs.clone())));
-    chat.send(&in_thread("answered in the thread", &from_alice, false)).await;
+    chat.send(&in_thread("answered in the thread", &from_alice, false))
+        .await;
     let answer = chat.contact.receives("answered in the thread").await;
     assert_eq!(quoted(&answer), Some((at_contact.clone(), hers.clone())));
 
@@ -110,7 +115,12 @@ async fn replies_go_both_ways() {
 
     // To something this side never saw: what it said goes along.
     chat.contact
-        .sends_raw(&answering("GONE0", &theirs, "what was before", "nora to the past"))
+        .sends_raw(&answering(
+            "GONE0",
+            &theirs,
+            "what was before",
+            "nora to the past",
+        ))
         .await;
     let to_the_past = chat
         .finds("the answer to the past", |e| {
@@ -136,12 +146,21 @@ async fn replies_go_both_ways() {
     let across = chat.alice.hear(&other_room, &other_ghost, is_across).await;
 
     let events = chat.room().await;
-    assert_eq!(answered(event(&events, &to_alice)), Some(from_alice.as_str()));
-    assert_eq!(answered(event(&events, &to_herself)), Some(from_nora.as_str()));
+    assert_eq!(
+        answered(event(&events, &to_alice)),
+        Some(from_alice.as_str())
+    );
+    assert_eq!(
+        answered(event(&events, &to_herself)),
+        Some(from_nora.as_str())
+    );
     let to_the_past = event(&events, &id_of(&to_the_past));
     assert_eq!(answered(to_the_past), None);
     let body = to_the_past["body"].as_str().expect("a text");
-    assert!(body.starts_with("> ") && body.contains("what was before"), "{body}");
+    assert!(
+        body.starts_with("> ") && body.contains("what was before"),
+        "{body}"
+    );
     let events = chat.alice.read_room(&other_room).await;
     assert_eq!(answered(event(&events, &id_of(&across))), None);
 }

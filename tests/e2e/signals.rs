@@ -56,7 +56,11 @@ async fn receipts_go_both_ways_and_can_be_kept_back() {
     chat.alice.read(&room, &theirs[1]).await;
     chat.contact.has_status("two", Status::Read).await;
     chat.contact.has_status("one", Status::Read).await;
-    let private = format!("v3/rooms/{}/receipt/m.read.private/{}", encode(&room), encode(&theirs[2]));
+    let private = format!(
+        "v3/rooms/{}/receipt/m.read.private/{}",
+        encode(&room),
+        encode(&theirs[2])
+    );
     chat.alice.post(&private, &json!({})).await;
     chat.say("after the private receipt").await;
     chat.contact.receives("after the private receipt").await;
@@ -124,7 +128,10 @@ async fn typing_and_presence_go_both_ways() {
         chat.shows_typing(false).await;
     }
     for present in [true, false] {
-        chat.contact.phone.presence(present).expect("the sandbox runs");
+        chat.contact
+            .phone
+            .presence(present)
+            .expect("the sandbox runs");
         let ghost = chat.ghost.clone();
         let what = format!("the contact's presence to be {present}");
         chat.alice
@@ -157,13 +164,17 @@ impl Chat {
         let (room, user) = (encode(&self.room), encode(&self.alice.mxid));
         let path = format!("v3/rooms/{room}/typing/{user}");
         let content = json!({"typing": typing, "timeout": 30_000});
-        self.alice.demand(reqwest::Method::PUT, &path, Some(&content)).await;
+        self.alice
+            .demand(reqwest::Method::PUT, &path, Some(&content))
+            .await;
     }
 
     async fn alice_is(&self, presence: &str) {
         let path = format!("v3/presence/{}/status", encode(&self.alice.mxid));
         let content: Value = json!({"presence": presence});
-        self.alice.demand(reqwest::Method::PUT, &path, Some(&content)).await;
+        self.alice
+            .demand(reqwest::Method::PUT, &path, Some(&content))
+            .await;
     }
 
     /// Waits until the contact is shown as somebody who writes, or not any more.

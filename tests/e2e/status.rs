@@ -59,7 +59,10 @@ async fn a_user_sees_how_far_messages_are() {
     chat.contact.set_online(true);
     chat.alice
         .watch("that the contact has it", |seen| {
-            states(seen, &room, &sent).iter().any(delivered).then_some(())
+            states(seen, &room, &sent)
+                .iter()
+                .any(delivered)
+                .then_some(())
         })
         .await;
 
@@ -74,14 +77,21 @@ async fn a_user_sees_how_far_messages_are() {
             let notices = notices(seen, &room);
             let [notice] = &notices[..] else { return None };
             let shown = seen.shown(&room, notice["event_id"].as_str()?)?;
-            shown["body"].as_str()?.contains("10 messages").then_some(())
+            shown["body"]
+                .as_str()?
+                .contains("10 messages")
+                .then_some(())
         })
         .await;
     for event in &failed {
         let states = states(&chat.alice.seen, &room, event);
         assert_eq!(states.len(), 1, "{states:?}");
         assert_eq!(states[0]["status"], "FAIL_PERMANENT");
-        assert!(states[0]["message"].as_str().is_some_and(|why| why.contains("WhatsApp")));
+        assert!(
+            states[0]["message"]
+                .as_str()
+                .is_some_and(|why| why.contains("WhatsApp"))
+        );
         assert!(states[0]["reason"].is_string());
     }
 
@@ -91,25 +101,40 @@ async fn a_user_sees_how_far_messages_are() {
     let between = chat.contact.says("in between as well").await;
     assert!(!between.is_empty());
     chat.hears("in between as well").await;
-    chat.send(&json!({"msgtype": "org.example.odd", "body": MARKED})).await;
+    chat.send(&json!({"msgtype": "org.example.odd", "body": MARKED}))
+        .await;
     chat.alice
-        .watch("a second notice", |seen| (notices(seen, &room).len() == 2).then_some(()))
+        .watch("a second notice", |seen| {
+            (notices(seen, &room).len() == 2).then_some(())
+        })
         .await;
 
     // The gatekeeper refuses it for good.
     let before = notices(&chat.alice.seen, &room).len();
-    chat.contact.phone.block(&chat.contact.user, true).expect("the sandbox runs");
-    let (event, said) = until("a refusal by the gatekeeper", Duration::from_mins(1), async || {
-        let event = chat.say("to one who blocks").await;
-        chat.alice
-            .watch("the outcome", |seen| {
-                let last = states(seen, &room, &event).pop()?;
-                Some((last["status"] == "FAIL_PERMANENT").then(|| (event.clone(), last)))
-            })
-            .await
-    })
+    chat.contact
+        .phone
+        .block(&chat.contact.user, true)
+        .expect("the sandbox runs");
+    let (event, said) = until(
+        "a refusal by the gatekeeper",
+        Duration::from_mins(1),
+        async || {
+            let event = chat.say("to one who blocks").await;
+            chat.alice
+                .watch("the outcome", |seen| {
+                    let last = states(seen, &room, &event).pop()?;
+                    Some((last["status"] == "FAIL_PERMANENT").then(|| (event.clone(), last)))
+                })
+                .await
+        },
+    )
     .await;
-    assert!(said["message"].as_str().is_some_and(|why| why.starts_with("Not sent")), "{said}");
+    assert!(
+        said["message"]
+            .as_str()
+            .is_some_and(|why| why.starts_with("Not sent")),
+        "{said}"
+    );
     chat.alice
         .watch("a notice about it", |seen| {
             let notices = notices(seen, &room);
@@ -146,23 +171,35 @@ async fn a_room_is_told_once_that_its_messages_wait() {
     for n in 0..3 {
         chat.say(&format!("waits {n}")).await;
     }
-    let notice = until("the notice that they wait", Duration::from_mins(3), async || {
-        let told = chat.alice.bodies(&room, BOT).await;
-        assert!(told.len() <= 1, "{told:?}");
-        told.into_iter().next()
-    })
+    let notice = until(
+        "the notice that they wait",
+        Duration::from_mins(3),
+        async || {
+            let told = chat.alice.bodies(&room, BOT).await;
+            assert!(told.len() <= 1, "{told:?}");
+            told.into_iter().next()
+        },
+    )
     .await;
-    assert!(notice.contains("wait") && notice.contains("WhatsApp"), "{notice}");
+    assert!(
+        notice.contains("wait") && notice.contains("WhatsApp"),
+        "{notice}"
+    );
 
     // It does not any more.
     faults.clear();
-    chat.contact.receives_exactly(&["before", "waits 0", "waits 1", "waits 2"]).await;
+    chat.contact
+        .receives_exactly(&["before", "waits 0", "waits 1", "waits 2"])
+        .await;
     chat.alice
         .watch("the notice to say that it is over", |seen| {
             let notices = notices(seen, &room);
             let [notice] = &notices[..] else { return None };
             let shown = seen.shown(&room, notice["event_id"].as_str()?)?;
-            shown["body"].as_str()?.contains("being sent now").then_some(())
+            shown["body"]
+                .as_str()?
+                .contains("being sent now")
+                .then_some(())
         })
         .await;
 }

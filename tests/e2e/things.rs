@@ -32,7 +32,9 @@ async fn places_cards_and_previews_go_both_ways() {
             _ => None,
         })
         .await;
-    assert!((place.0.latitude - 52.5163).abs() < 1e-6 && (place.0.longitude - 13.3777).abs() < 1e-6);
+    assert!(
+        (place.0.latitude - 52.5163).abs() < 1e-6 && (place.0.longitude - 13.3777).abs() < 1e-6
+    );
     assert_eq!(place.0.name, Some(name.clone()));
     assert!(place.1.is_set());
 
@@ -66,10 +68,14 @@ async fn places_cards_and_previews_go_both_ways() {
     // Contact cards, one and two.
     let card = |name: &str| Card {
         name: name.to_owned(),
-        vcard: format!("BEGIN:VCARD\nVERSION:3.0\nFN:{name}\nTEL;type=CELL:+49 155 5550199\nEND:VCARD\n"),
+        vcard: format!(
+            "BEGIN:VCARD\nVERSION:3.0\nFN:{name}\nTEL;type=CELL:+49 155 5550199\nEND:VCARD\n"
+        ),
     };
     chat.contact.sends_cards(vec![card("Ada Lovelace")]).await;
-    chat.contact.sends_cards(vec![card("Grace Hopper"), card("Mary Somerville")]).await;
+    chat.contact
+        .sends_cards(vec![card("Grace Hopper"), card("Mary Somerville")])
+        .await;
     for name in ["Ada Lovelace", "Grace Hopper", "Mary Somerville"] {
         let is_card = |e: &Value| {
             let said = e["content"].to_string();
@@ -91,11 +97,23 @@ async fn places_cards_and_previews_go_both_ways() {
             "og:description": "Slowly."}]});
     chat.send(&content).await;
     let message = chat.contact.receives(&format!("see {url}")).await;
-    let Content::Text { preview: Some(preview) } = &message.content else {
+    let Content::Text {
+        preview: Some(preview),
+    } = &message.content
+    else {
         panic!("no preview: {message:?}");
     };
-    assert_eq!((preview.url.as_str(), preview.title.as_str()), (url, "How to make jam"));
-    assert_eq!(proto(&message).extended_text_message.matched_text.as_deref(), Some(url));
+    assert_eq!(
+        (preview.url.as_str(), preview.title.as_str()),
+        (url, "How to make jam")
+    );
+    assert_eq!(
+        proto(&message)
+            .extended_text_message
+            .matched_text
+            .as_deref(),
+        Some(url)
+    );
 
     // The gatekeeper to Matrix, with its picture.
     let preview = Preview {
@@ -114,9 +132,15 @@ async fn places_cards_and_previews_go_both_ways() {
     let shown = chat.hears(&format!("look at {url}")).await;
     let preview = &shown["content"]["com.beeper.linkpreviews"][0];
     assert_eq!(preview["matched_url"], url);
-    assert_eq!((&preview["og:title"], &preview["og:description"]), (&json!("Jam"), &json!("Slowly")));
+    assert_eq!(
+        (&preview["og:title"], &preview["og:description"]),
+        (&json!("Jam"), &json!("Slowly"))
+    );
     let picture = preview["og:image"].as_str().expect("a picture");
-    assert_eq!(pictures::dimensions(&chat.alice.download(picture).await), (60, 60));
+    assert_eq!(
+        pictures::dimensions(&chat.alice.download(picture).await),
+        (60, 60)
+    );
     // Nobody is sent where the sender did not point.
     chat.room().await;
 }
@@ -135,8 +159,14 @@ async fn polls_go_both_ways() {
             "kind": "org.matrix.msc3381.poll.disclosed", "max_selections": 1,
             "answers": [answer("a", MARKED), answer("b", "quince"), answer("c", "plum")]},
         "org.matrix.msc1767.text": "Which jam?\n1. …"});
-    let asked = chat.alice.send(&chat.room, "org.matrix.msc3381.poll.start", &start).await;
-    let poll = chat.contact.gets("a poll", |m| m.content.poll().is_some().then(|| m.clone())).await;
+    let asked = chat
+        .alice
+        .send(&chat.room, "org.matrix.msc3381.poll.start", &start)
+        .await;
+    let poll = chat
+        .contact
+        .gets("a poll", |m| m.content.poll().is_some().then(|| m.clone()))
+        .await;
     assert_eq!(poll.text, "Which jam?");
     let options = &poll.content.poll().expect("a poll").options;
     assert_eq!(options, &[MARKED, "quince", "plum"]);
@@ -149,7 +179,11 @@ async fn polls_go_both_ways() {
     chat.sees_vote(&asked, &["b"]).await;
     chat.contact.votes(&poll.id, false, &["plum"]).await;
     chat.sees_vote(&asked, &["c"]).await;
-    for (answers, tally) in [(vec!["a"], Some(MARKED)), (vec!["b"], Some("quince")), (vec![], None)] {
+    for (answers, tally) in [
+        (vec!["a"], Some(MARKED)),
+        (vec!["b"], Some("quince")),
+        (vec![], None),
+    ] {
         chat.votes(&asked, &answers).await;
         chat.contact.counts(&poll.id, &alice, tally).await;
     }
@@ -159,7 +193,9 @@ async fn polls_go_both_ways() {
     // Its end is told.
     let end = json!({"m.relates_to": {"rel_type": "m.reference", "event_id": asked},
         "org.matrix.msc3381.poll.end": {}, "org.matrix.msc1767.text": "The poll has ended."});
-    chat.alice.send(&chat.room, "org.matrix.msc3381.poll.end", &end).await;
+    chat.alice
+        .send(&chat.room, "org.matrix.msc3381.poll.end", &end)
+        .await;
     chat.contact
         .gets("the end of the poll", |m| {
             let quotes = m.quotes.as_ref().map(|quote| quote.id.as_str());
@@ -168,16 +204,25 @@ async fn polls_go_both_ways() {
         .await;
 
     // Asked at the gatekeeper.
-    let poll = chat.contact.asks("Tea or coffee?", &["tea", "coffee", "both"], 2).await;
+    let poll = chat
+        .contact
+        .asks("Tea or coffee?", &["tea", "coffee", "both"], 2)
+        .await;
     let asked = chat
         .finds("a poll", |e| e["type"] == "org.matrix.msc3381.poll.start")
         .await;
     let asked_id = id_of(&asked);
     let start = &asked["content"]["org.matrix.msc3381.poll.start"];
-    assert_eq!(start["question"]["org.matrix.msc1767.text"], "Tea or coffee?");
+    assert_eq!(
+        start["question"]["org.matrix.msc1767.text"],
+        "Tea or coffee?"
+    );
     assert_eq!(start["max_selections"], 2);
     let answers = start["answers"].as_array().expect("answers");
-    let texts: Vec<&Value> = answers.iter().map(|a| &a["org.matrix.msc1767.text"]).collect();
+    let texts: Vec<&Value> = answers
+        .iter()
+        .map(|a| &a["org.matrix.msc1767.text"])
+        .collect();
     assert_eq!(texts, ["tea", "coffee", "both"]);
     let ids: Vec<&str> = answers.iter().filter_map(|a| a["id"].as_str()).collect();
     assert_eq!(ids.len(), 3);
@@ -194,7 +239,8 @@ async fn polls_go_both_ways() {
 
     // What an ordinary client without polls shows instead.
     let events = chat.room().await;
-    let fallback = event(&events, &asked_id)["source"]["content"]["org.matrix.msc1767.text"].as_str();
+    let fallback =
+        event(&events, &asked_id)["source"]["content"]["org.matrix.msc1767.text"].as_str();
     assert!(fallback.is_some_and(|text| text.contains("Tea or coffee?") && text.contains("both")));
 }
 
@@ -228,7 +274,9 @@ async fn what_nobody_has_a_name_for_is_told() {
     let odd = json!({"msgtype": "org.example.odd", "body": "odd"});
     chat.send(&odd).await;
     chat.is_told("Not sent to WhatsApp").await;
-    chat.alice.send(&chat.room, "org.example.unheard", &json!({"a": 1})).await;
+    chat.alice
+        .send(&chat.room, "org.example.unheard", &json!({"a": 1}))
+        .await;
     chat.say("the last").await;
     chat.contact.receives("the last").await;
     let received: Vec<Received> = chat.contact.phone.received();
