@@ -13,10 +13,10 @@ mod media;
 mod media_cipher;
 #[path = "wire/media_retry.rs"]
 mod media_retry;
-#[path = "wire/messages/mod.rs"]
-mod messages;
 #[path = "wire/memory.rs"]
 mod memory;
+#[path = "wire/messages/mod.rs"]
+mod messages;
 #[path = "wire/noise.rs"]
 mod noise;
 #[path = "wire/partner.rs"]

@@ -49,16 +49,19 @@ pub(super) struct Carrier {
 }
 
 impl Carrier {
-    async fn new() -> Self {
-        Self::with_patience(Duration::from_secs(30)).await
+    pub(super) async fn new() -> Self {
+        Self::with(Duration::from_secs(30), 100 * MB).await
     }
 
-    pub(super) async fn with_patience(patience: Duration) -> Self {
+    async fn with(patience: Duration, max_media_bytes: u64) -> Self {
         install_tls();
         let dir = tempfile::tempdir().unwrap();
         let hosted = Arc::new(HostedMedia::new(dir.path().join("media")));
         let server = MediaServer::start(dir.path().join("media")).await;
-        let extra = json!({ "media_url": server.base });
+        let extra = json!({
+            "media_url": server.base,
+            "limits": { "max_media_bytes": max_media_bytes },
+        });
         let layers = ["whatsapp".to_owned(), "sandbox".to_owned()];
         let uri = format!("sqlite:{}", dir.path().join("bridge.db").display());
         let (db, _) = store::open(&uri, &[7; 32], None, NOW).await.unwrap();
@@ -94,7 +97,7 @@ impl Carrier {
     }
 
     /// What is left on the disk of files on their way.
-    pub(super) fn left(&self) -> usize {
+    fn left(&self) -> usize {
         let count = |folder: PathBuf| {
             if folder.exists() {
                 files(&folder).len()
@@ -125,7 +128,7 @@ fn pattern(length: usize) -> Vec<u8> {
     (0u32..).map(|n| (n % 251) as u8).take(length).collect()
 }
 
-pub(super) fn chunks(file: &[u8], size: usize) -> ByteStream {
+fn chunks(file: &[u8], size: usize) -> ByteStream {
     let chunks: Vec<_> = file
         .chunks(size)
         .map(|chunk| Ok(Bytes::copy_from_slice(chunk)))
@@ -368,7 +371,7 @@ async fn a_message_leads_the_bridge_to_no_other_address() {
 
 #[tokio::test]
 async fn a_server_that_is_too_slow_is_given_up() {
-    let carrier = Carrier::with_patience(Duration::from_millis(600)).await;
+    let carrier = Carrier::with(Duration::from_millis(600), MB).await;
     let (_, remote) = encrypted(&pattern(1000));
     for answer in [Answer::Silence, Answer::Stall, Answer::Drip] {
         let begun = std::time::Instant::now();
@@ -407,9 +410,13 @@ async fn what_cannot_be_hosted_leaves_nothing_behind() {
     drop(never);
     assert_eq!(carrier.left(), 0);
     // The profile's limit holds, whatever the caller's is.
-    let endless = stream::repeat_with(|| Ok(Bytes::from_static(&[0; 1 << 20]))).boxed();
-    let endless = gatekeeper.host(MediaKind::File, endless, u64::MAX).await;
-    assert!(matches!(endless, Err(MediaError::TooLarge { limit }) if limit == 100 * MB));
+    let carrier = Carrier::with(Duration::from_secs(30), MB).await;
+    let endless = stream::repeat_with(|| Ok(Bytes::from_static(&[0; 64 * 1024]))).boxed();
+    let endless = carrier.gatekeeper.host(MediaKind::File, endless, u64::MAX);
+    assert!(matches!(
+        endless.await,
+        Err(MediaError::TooLarge { limit: MB })
+    ));
     assert_eq!(carrier.left(), 0);
 }
 

@@ -97,21 +97,20 @@ impl Bridge {
                 futures_util::stream::iter([Ok(sticker.into())]).boxed()
             }
             Some(bytes) => futures_util::stream::iter([Ok(bytes.into())]).boxed(),
-            None => {
-                let stream = self.read(&source, limit).await.map_err(|error| {
-                    if error.is_transient() {
-                        Trouble::Passing(error.to_string())
-                    } else {
-                        Trouble::Lasting(error.to_string())
-                    }
-                })?;
-                if details.kind == MediaKind::Sticker && details.mime_type != "image/webp" {
-                    return Err(Trouble::Lasting(
-                        "it is too large to be made a sticker".to_owned(),
-                    ));
-                }
-                stream
+            None if details.kind == MediaKind::Sticker => {
+                return Err(match self.read(&source, LOOKED_AT).await {
+                    Err(error) if error.is_transient() => Trouble::Passing(error.to_string()),
+                    Err(error) => Trouble::Lasting(error.to_string()),
+                    Ok(_) => Trouble::Passing("the sticker could not be read".to_owned()),
+                });
             }
+            None => self.read(&source, limit).await.map_err(|error| {
+                if error.is_transient() {
+                    Trouble::Passing(error.to_string())
+                } else {
+                    Trouble::Lasting(error.to_string())
+                }
+            })?,
         };
         let file =
             network
@@ -140,10 +139,10 @@ impl Bridge {
         })
     }
 
-    /// A small file whole; `None` if it is not small or cannot be had, which the transfer itself will tell. A file whose size is
-    /// not told is tried if it should be small.
-    async fn small(&self, media: &MatrixMedia, should_be: bool) -> Option<Vec<u8>> {
-        let tried = media.size.map_or(should_be, |size| size <= LOOKED_AT);
+    /// A small file whole; `None` if it is not small or cannot be had, which the transfer itself will tell. One whose size is not
+    /// told is tried if it can be expected to be small.
+    async fn small(&self, media: &MatrixMedia, expected: bool) -> Option<Vec<u8>> {
+        let tried = media.size.map_or(expected, |size| size <= LOOKED_AT);
         if !tried {
             return None;
         }

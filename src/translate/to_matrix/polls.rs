@@ -24,7 +24,7 @@ pub(super) fn start(poll: &Poll, about: &MatrixContext) -> Vec<MatrixEvent> {
         .collect();
     let fallback = format!("{question}{lines}");
     if options.is_empty() || options.len() > MAX_ANSWERS {
-        let body = format!("Poll: {fallback}\n(It can be voted in in the app.)");
+        let body = format!("Poll: {fallback}\n(Open the app to vote.)");
         return about.related(literal(&body));
     }
     let answers: Vec<Value> = options

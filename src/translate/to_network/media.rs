@@ -180,7 +180,7 @@ fn accepted<'a>(
     let capabilities: &'a _ = context.capabilities;
     let rules = || {
         wanted.iter().filter_map(|kind| {
-            let rule = capabilities.media_rule(*kind, becomes(*kind, mime_type))?;
+            let rule = capabilities.media_rule(*kind, sent_as(*kind, mime_type))?;
             Some((*kind, rule))
         })
     };
@@ -207,10 +207,10 @@ fn accepted<'a>(
     }
 }
 
-/// The type a file has on the other side: pictures that can be read are made into stickers.
-fn becomes(kind: MediaKind, mime_type: &str) -> &str {
-    match (kind, essence(mime_type).as_str()) {
-        (MediaKind::Sticker, "image/png" | "image/jpeg" | "image/gif") => "image/webp",
+/// The type a file has by the time it is sent: stickers are made of any still picture.
+fn sent_as(kind: MediaKind, mime_type: &str) -> &str {
+    match essence(mime_type).as_str() {
+        "image/png" | "image/jpeg" | "image/gif" if kind == MediaKind::Sticker => "image/webp",
         _ => mime_type,
     }
 }
