@@ -4,6 +4,10 @@
 
 #[path = "session/connection.rs"]
 mod connection;
+#[path = "session/files.rs"]
+mod files;
+#[path = "session/forgotten.rs"]
+mod forgotten;
 #[path = "session/machine.rs"]
 mod machine;
 #[path = "session/messages.rs"]
@@ -17,6 +21,8 @@ mod random;
 mod ratchet;
 #[path = "session/sandboxed.rs"]
 mod sandboxed;
+#[path = "session/signals.rs"]
+mod signals;
 #[path = "session/stage.rs"]
 mod stage;
 #[path = "session/support.rs"]

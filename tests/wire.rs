@@ -5,12 +5,16 @@
 mod enlisting;
 #[path = "wire/enlistment.rs"]
 mod enlistment;
+#[path = "wire/files.rs"]
+mod files;
 #[path = "wire/media.rs"]
 mod media;
 #[path = "wire/media_cipher.rs"]
 mod media_cipher;
 #[path = "wire/media_retry.rs"]
 mod media_retry;
+#[path = "wire/memory.rs"]
+mod memory;
 #[path = "wire/messages/mod.rs"]
 mod messages;
 #[path = "wire/noise.rs"]
@@ -21,6 +25,8 @@ mod partner;
 mod profile;
 #[path = "wire/properties.rs"]
 mod properties;
+#[path = "wire/server.rs"]
+mod server;
 #[path = "wire/signing.rs"]
 mod signing;
 #[path = "wire/stanzas.rs"]

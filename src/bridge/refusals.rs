@@ -4,10 +4,10 @@
 
 use ruma::{OwnedEventId, OwnedRoomId};
 
-use super::context::{Bridge, BridgeError, event_id, lock};
+use super::context::{Bridge, BridgeError, Route, event_id, lock};
 use crate::{
     domain::Unbridgeable,
-    translate::{MessageStatus, bridge_notice, edited_notice, status_event},
+    translate::{MessageStatus, STATUS_EVENT, bridge_notice, edited_notice, status_event},
 };
 
 /// For how long a notice counts further failures of the same kind, in milliseconds.
@@ -36,7 +36,7 @@ impl Bridge {
         };
         let status = MessageStatus::Failed {
             reason: why.reason,
-            sentence,
+            message: sentence.clone(),
         };
         self.tell_status(room_id, event, &status).await?;
         if !self.settings.conversation.error_notices {
@@ -114,7 +114,7 @@ impl Bridge {
         &self,
         room_id: &OwnedRoomId,
         event: &str,
-        status: &MessageStatus<'_>,
+        status: &MessageStatus,
     ) -> Result<(), BridgeError> {
         if !self.settings.conversation.message_status_events {
             return Ok(());
@@ -122,17 +122,16 @@ impl Bridge {
         let Some(about) = event_id(event) else {
             return Ok(());
         };
-        let content = status_event(&self.settings.namespace, &about, status);
-        let txn_id = self.effect_id(&["status", event, status.name()]);
+        let Route::Portal(portal) = self.route(room_id).await? else {
+            return Ok(());
+        };
+        let network = portal.portal.key.gatekeeper.as_str();
+        let content = status_event(network, &about, status);
+        // Each state is told once.
+        let txn_id = self.effect_id(&["status", event, &content.to_string()]);
         match self
             .bot()
-            .send(
-                room_id,
-                "com.beeper.message_send_status",
-                &txn_id,
-                &content,
-                None,
-            )
+            .send(room_id, STATUS_EVENT, &txn_id, &content, None)
             .await
         {
             Err(error) if error.is_transient() => Err(error.into()),

@@ -202,7 +202,9 @@ impl Bridge {
             })
             .await;
         let (portal, row) = found.ok().flatten().filter(|(portal, _)| portal.ready)?;
-        super::context::portal_route(portal, &row).ok().map(Arc::new)
+        super::context::portal_route(portal, &row)
+            .ok()
+            .map(Arc::new)
     }
 
     /// Shows a contact as writing, or as having stopped.
@@ -287,9 +289,7 @@ mod tests {
 
     #[test]
     fn only_who_is_online_is_there() {
-        let event = |presence: &str| {
-            json!({ "type": "m.presence", "sender": "@a:example.org", "content": { "presence": presence } })
-        };
+        let event = |presence: &str| json!({ "type": "m.presence", "sender": "@a:example.org", "content": { "presence": presence } });
         assert!(presence_in(&event("online")).unwrap().1);
         assert!(!presence_in(&event("unavailable")).unwrap().1);
         assert!(presence_in(&json!({ "type": "m.presence" })).is_none());

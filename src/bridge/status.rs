@@ -68,9 +68,9 @@ impl Bridge {
             for report in reports {
                 let status = match &report.stage {
                     SendStage::Sent => MessageStatus::Sent,
-                    SendStage::Delivered => MessageStatus::Delivered {
-                        to: ghost.as_deref(),
-                    },
+                    SendStage::Delivered => {
+                        MessageStatus::Delivered(ghost.clone().into_iter().collect())
+                    }
                     // The refusal has a row of its own, with its reason.
                     SendStage::Refused { .. } => continue,
                 };
@@ -186,10 +186,7 @@ impl Bridge {
             .db
             .read(move |txn| {
                 Box::pin(async move {
-                    Ok((
-                        txn.portal_by_id(id).await?,
-                        txn.notice(id, WAITING).await?,
-                    ))
+                    Ok((txn.portal_by_id(id).await?, txn.notice(id, WAITING).await?))
                 })
             })
             .await?;

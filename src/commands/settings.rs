@@ -38,24 +38,22 @@ pub(super) async fn change(bridge: &Bridge, user: &UserId, words: &str) -> Resul
 
 /// The chat, and what is to be changed if the last two words say so.
 fn split(words: &str) -> (&str, Option<(&str, &str)>) {
-    let changed = words.rsplit_once(char::is_whitespace).and_then(|(rest, how)| {
-        let rest = rest.trim_end();
-        let (chat, what) = rest.rsplit_once(char::is_whitespace)?;
-        ["receipts", "typing", "presence", "timer"]
-            .contains(&what)
-            .then_some((chat.trim(), (what, how)))
-    });
+    let changed = words
+        .rsplit_once(char::is_whitespace)
+        .and_then(|(rest, how)| {
+            let rest = rest.trim_end();
+            let (chat, what) = rest.rsplit_once(char::is_whitespace)?;
+            ["receipts", "typing", "presence", "timer"]
+                .contains(&what)
+                .then_some((chat.trim(), (what, how)))
+        });
     match changed {
         Some((chat, what)) => (chat, Some(what)),
         None => (words, None),
     }
 }
 
-async fn find(
-    bridge: &Bridge,
-    user: &UserId,
-    chat: &str,
-) -> Result<(LoginId, PortalRow), String> {
+async fn find(bridge: &Bridge, user: &UserId, chat: &str) -> Result<(LoginId, PortalRow), String> {
     let failed = |error: crate::bridge::BridgeError| format!("{error}. Try again in a minute.");
     let found = if chat.starts_with('!') {
         let room = <&RoomId>::try_from(chat).map_err(|error| format!("`{chat}`: {error}."))?;
@@ -129,7 +127,10 @@ async fn set_timer(
         .map_err(|error| format!("The timer was not set: {error}. Try again in a minute."))?;
     Ok(match seconds {
         0 => "New messages of this chat stay.".to_owned(),
-        _ => format!("New messages of this chat disappear after {}.", duration(seconds)),
+        _ => format!(
+            "New messages of this chat disappear after {}.",
+            duration(seconds)
+        ),
     })
 }
 

@@ -44,16 +44,15 @@ pub struct Capabilities {
     pub media: BTreeMap<MediaKind, MediaRule>,
 }
 
-/// Which files of one kind a gatekeeper takes.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+/// Which files of one kind a gatekeeper takes; without more said, none.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
 pub struct MediaRule {
     /// The largest, in bytes.
     pub max_bytes: u64,
     /// The MIME types, without parameters; `*/*` for all of them.
     pub mime_types: Vec<String>,
     /// Whether there can be a text under it.
-    #[serde(default)]
     pub captions: bool,
 }
 

@@ -41,6 +41,8 @@ const CHUNK: usize = 64 * 1024;
 /// What paths begin with.
 const PREFIX: &str = "/v/t62.7118-24/";
 const SUFFIX: &str = "_n.enc";
+/// How long what is written may take to leave.
+const FLUSH: Duration = Duration::from_millis(100);
 /// How long a Partner may take to give a file.
 const PATIENCE: Duration = Duration::from_mins(10);
 
@@ -232,7 +234,11 @@ impl Reading {
                     self.end.cancelled().await;
                     Ok(None)
                 }
-                _ => Err(io::Error::from(ErrorKind::ConnectionAborted)),
+                _ => {
+                    // What was sent is to come before the connection ends.
+                    tokio::time::sleep(FLUSH).await;
+                    Err(io::Error::from(ErrorKind::ConnectionAborted))
+                }
             };
         }
         if let Some(MediaFault::Slow(pause)) = fault {

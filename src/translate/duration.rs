@@ -3,7 +3,12 @@
 /// A number of seconds in the largest unit that fits: `1 day`, `7 days`, `90 minutes`.
 #[must_use]
 pub fn duration(seconds: u32) -> String {
-    let units = [(86_400, "day"), (3600, "hour"), (60, "minute"), (1, "second")];
+    let units = [
+        (86_400, "day"),
+        (3600, "hour"),
+        (60, "minute"),
+        (1, "second"),
+    ];
     let (length, name) = units
         .into_iter()
         .find(|(length, _)| seconds >= *length && seconds.is_multiple_of(*length))

@@ -5,16 +5,23 @@
 //! other side is looked up before by what [`targets`] and [`mentioned`] name, and given in a context.
 
 mod duration;
+mod event;
+mod files;
+mod markup;
+mod status;
 mod text;
 mod to_matrix;
 mod to_network;
 
 pub use duration::duration;
+pub use event::{AsRoomEvent, RoomEvent};
+pub use status::{MessageStatus, STATUS_EVENT, status_event};
 pub use text::{clean_name, clean_text, split_text};
 pub use to_matrix::{
-    Appearance, MatrixContext, MatrixEvent, MediaAtMatrix, Thumbnail, bridge_notice, mentioned,
-    to_matrix,
+    Appearance, MatrixContext, MatrixEvent, MediaAtMatrix, Thumbnail, bridge_notice, edited_notice,
+    mentioned, to_matrix,
 };
 pub use to_network::{
-    KnownPoll, NetworkContext, Part, PartContent, Reply, Target, Targets, targets, to_network,
+    KnownPoll, NetworkContext, Part, PartContent, Reply, Target, Targets, poll_options, targets,
+    to_network,
 };

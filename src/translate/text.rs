@@ -26,7 +26,7 @@ pub fn clean_name(name: &str) -> String {
 }
 
 /// Zero-width, direction-changing, tag and filler characters (Unicode 16, general category Cf and the blank letters).
-fn is_invisible(c: char) -> bool {
+pub(super) fn is_invisible(c: char) -> bool {
     matches!(
         c,
         '\u{00ad}'
@@ -45,6 +45,14 @@ fn is_invisible(c: char) -> bool {
             | '\u{fff9}'..='\u{fffb}'
             | '\u{e0000}'..='\u{e0fff}'
     )
+}
+
+/// A text cut to so many characters, with an ellipsis where it was cut.
+pub(super) fn shortened(text: &str, most: usize) -> String {
+    match text.char_indices().nth(most) {
+        None => text.to_owned(),
+        Some((end, _)) => format!("{}…", text[..end].trim_end()),
+    }
 }
 
 /// Splits a text into pieces for which `fits` holds, at a line end or a blank where there is one in the last quarter of a

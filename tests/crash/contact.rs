@@ -92,9 +92,7 @@ impl<'a> Contact<'a> {
     pub(crate) async fn send_card(&self, name: &str) -> String {
         let card = Card {
             name: name.to_owned(),
-            vcard: format!(
-                "BEGIN:VCARD\nVERSION:3.0\nFN:{name}\nTEL:+447700900123\nEND:VCARD"
-            ),
+            vcard: format!("BEGIN:VCARD\nVERSION:3.0\nFN:{name}\nTEL:+447700900123\nEND:VCARD"),
         };
         id(self.phone.send_contacts(self.to(), vec![card]).await)
     }

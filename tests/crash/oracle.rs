@@ -366,17 +366,25 @@ impl Case<'_> {
         };
         let told = [
             ("is calling you", with("is calling you"), ledger.calls),
-            ("tried to reach you", with("tried to reach you"), ledger.missed),
-            ("disappearing messages", with("disappearing messages"), in_room),
+            (
+                "tried to reach you",
+                with("tried to reach you"),
+                ledger.missed,
+            ),
+            (
+                "disappearing messages",
+                with("disappearing messages"),
+                in_room,
+            ),
             ("a new timer", self.phone.notices.len(), on_phone),
         ];
         for (what, found, wanted) in told {
             if found < wanted {
                 verdict.lost += wanted - found;
                 let chat = self.chat;
-                verdict
-                    .complaints
-                    .push(format!("{found} notices say {what:?} in chat {chat} and {wanted} should"));
+                verdict.complaints.push(format!(
+                    "{found} notices say {what:?} in chat {chat} and {wanted} should"
+                ));
             }
             verdict.duplicated += found.saturating_sub(wanted);
         }

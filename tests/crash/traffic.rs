@@ -8,9 +8,7 @@ use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
 use super::{
     contact::Contact,
     files::{KINDS, Workshop},
-    ledger::{
-        ChatLedger, Kind, Place, Reaction, Way, Written, has_caption, prefix,
-    },
+    ledger::{ChatLedger, Kind, Place, Reaction, Way, Written, has_caption, prefix},
     support::stage::Stage,
     user::{OPTIONS, User},
     view,
@@ -204,10 +202,7 @@ impl Traffic {
         let own = ledger.written(by).iter().enumerate().rev().take(RECENT);
         let own = own.map(|(number, written)| (Place { way: by, number }, written.id.clone()));
         let (seen, other) = match by {
-            Way::Out => (
-                User::of(stage, chat)?.seen(&prefix(Way::In, chat)),
-                Way::In,
-            ),
+            Way::Out => (User::of(stage, chat)?.seen(&prefix(Way::In, chat)), Way::In),
             Way::In => (
                 Contact::of(stage, chat).seen(&prefix(Way::Out, chat)),
                 Way::Out,
@@ -353,7 +348,11 @@ impl Traffic {
     ) -> &'static str {
         let file = self.workshop.make(kind, &mut self.rng);
         let label = self.label(chat, way);
-        let text = if has_caption(kind) { label.clone() } else { String::new() };
+        let text = if has_caption(kind) {
+            label.clone()
+        } else {
+            String::new()
+        };
         let mut written = Written::new(Kind::File(kind), text);
         written.file = Some(file.sha256);
         match User::of(stage, chat).filter(|_| way == Way::Out) {

@@ -92,6 +92,12 @@ impl Bridge {
         .await;
     }
 
+    /// The process's id.
+    pub(crate) fn id(&self) -> u32 {
+        let id = self.process.as_ref().and_then(Child::id);
+        id.expect("the bridge runs")
+    }
+
     /// Kills it as a power cut would.
     pub(crate) async fn kill(&mut self) {
         let mut process = self.process.take().expect("the bridge runs");

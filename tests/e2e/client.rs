@@ -28,6 +28,8 @@ pub(crate) struct Seen {
     timelines: HashMap<String, Vec<Value>>,
     invites: HashMap<String, Vec<Value>>,
     reads: HashMap<String, HashSet<(String, String)>>,
+    writers: HashMap<String, Vec<String>>,
+    presences: HashMap<String, String>,
 }
 
 impl Seen {
@@ -58,7 +60,49 @@ impl Seen {
             .is_some_and(|reads| reads.contains(&key))
     }
 
+    /// Whether a user writes in a room.
+    pub(crate) fn is_writing(&self, room: &str, user: &str) -> bool {
+        self.writers
+            .get(room)
+            .is_some_and(|writers| writers.iter().any(|writer| writer == user))
+    }
+
+    /// Whether a user is online, away or neither, as told last.
+    pub(crate) fn presence(&self, user: &str) -> Option<&str> {
+        self.presences.get(user).map(String::as_str)
+    }
+
+    /// A message of a room as clients show it: what its newest edit says, else what it says itself.
+    pub(crate) fn shown(&self, room: &str, event: &str) -> Option<&Value> {
+        let timeline = self.timeline(room);
+        let edit = timeline.iter().rev().find(|e| {
+            let relation = &e["content"]["m.relates_to"];
+            relation["rel_type"] == "m.replace" && relation["event_id"] == event
+        });
+        edit.map(|edit| &edit["content"]["m.new_content"])
+            .or_else(|| {
+                let original = timeline.iter().find(|e| e["event_id"] == event);
+                original.map(|original| &original["content"])
+            })
+    }
+
+    /// Whether an event of a room was deleted.
+    pub(crate) fn is_redacted(&self, room: &str, event: &str) -> bool {
+        self.timeline(room).iter().any(|e| {
+            e["type"] == "m.room.redaction"
+                && (e["redacts"] == event || e["content"]["redacts"] == event)
+        })
+    }
+
     fn take(&mut self, answer: &Value) {
+        for event in list(&answer["presence"]["events"]) {
+            if let (Some(user), Some(presence)) = (
+                event["sender"].as_str(),
+                event["content"]["presence"].as_str(),
+            ) {
+                self.presences.insert(user.to_owned(), presence.to_owned());
+            }
+        }
         for (room, joined) in fields(&answer["rooms"]["join"]) {
             self.invites.remove(room);
             let timeline = self.timelines.entry(room.clone()).or_default();
@@ -66,6 +110,11 @@ impl Seen {
                 timeline.extend(list(&joined[part]["events"]).cloned());
             }
             for event in list(&joined["ephemeral"]["events"]) {
+                if event["type"] == "m.typing" {
+                    let writers = list(&event["content"]["user_ids"]);
+                    let writers = writers.filter_map(|user| user.as_str().map(str::to_owned));
+                    self.writers.insert(room.clone(), writers.collect());
+                }
                 if event["type"] != "m.receipt" {
                     continue;
                 }
@@ -95,8 +144,10 @@ fn fields(value: &Value) -> impl Iterator<Item = (&String, &Value)> {
 /// A Matrix user with a client.
 pub(crate) struct User {
     http: reqwest::Client,
-    base: String,
-    token: String,
+    /// The homeserver's address.
+    pub(crate) base: String,
+    /// What it knows the user by.
+    pub(crate) token: String,
     /// Who it is, such as `@alice:drawbridge.test`.
     pub(crate) mxid: String,
     since: Option<String>,
@@ -151,13 +202,15 @@ impl User {
         (status, answer.json().await.unwrap_or(Value::Null))
     }
 
-    async fn demand(&self, method: Method, path: &str, body: Option<&Value>) -> Value {
+    /// The same, where the answer must be a success; its body.
+    pub(crate) async fn demand(&self, method: Method, path: &str, body: Option<&Value>) -> Value {
         let (status, answer) = self.ask(method, path, body).await;
         assert!(status.is_success(), "{path}: {status} {answer}");
         answer
     }
 
-    async fn post(&self, path: &str, body: &Value) -> Value {
+    /// Posts, where the answer must be a success; its body.
+    pub(crate) async fn post(&self, path: &str, body: &Value) -> Value {
         self.demand(Method::POST, path, Some(body)).await
     }
 
@@ -191,6 +244,29 @@ impl User {
     pub(crate) async fn say(&mut self, room: &str, text: &str) -> String {
         let content = json!({"msgtype": "m.text", "body": text});
         self.send(room, "m.room.message", &content).await
+    }
+
+    /// Uploads a file; its `mxc://` URI.
+    pub(crate) async fn upload(&self, mime_type: &str, bytes: Vec<u8>) -> String {
+        let request = self
+            .http
+            .post(format!("{}/_matrix/media/v3/upload", self.base))
+            .bearer_auth(&self.token)
+            .header("content-type", mime_type)
+            .body(bytes);
+        let answer = request.send().await.expect("the homeserver answers");
+        let answer: Value = answer.json().await.expect("JSON");
+        let uri = answer["content_uri"].as_str();
+        uri.unwrap_or_else(|| panic!("no upload: {answer}"))
+            .to_owned()
+    }
+
+    /// Deletes an event.
+    pub(crate) async fn redact(&mut self, room: &str, event: &str) {
+        self.next_txn += 1;
+        let (room, event) = (encode(room), encode(event));
+        let path = format!("v3/rooms/{room}/redact/{event}/t{}", self.next_txn);
+        self.demand(Method::PUT, &path, Some(&json!({}))).await;
     }
 
     /// Answers an event with a text, as clients do (spec 1.13: without a fallback).
@@ -282,7 +358,11 @@ impl User {
                 self.seen
             );
             let since = self.since.as_ref().map(|s| format!("&since={}", encode(s)));
-            let path = format!("v3/sync?timeout=1000{}", since.unwrap_or_default());
+            let filter = encode(r#"{"room":{"timeline":{"limit":1000}}}"#);
+            let path = format!(
+                "v3/sync?timeout=1000&set_presence=offline&filter={filter}{}",
+                since.unwrap_or_default()
+            );
             let answer = self.demand(Method::GET, &path, None).await;
             self.since = answer["next_batch"].as_str().map(str::to_owned);
             self.seen.take(&answer);

@@ -13,9 +13,10 @@ use super::{
 
 /// A contact who knows one Matrix user.
 pub(crate) struct Contact {
-    phone: ContactHandle,
+    /// The phone.
+    pub(crate) phone: ContactHandle,
     /// The user's address at the gatekeeper.
-    user: String,
+    pub(crate) user: String,
 }
 
 impl Contact {
@@ -90,6 +91,48 @@ impl Contact {
         .await
     }
 
+    /// Waits for something to arrive.
+    pub(crate) async fn gets<T>(
+        &self,
+        what: &str,
+        mut look: impl FnMut(&Received) -> Option<T>,
+    ) -> T {
+        until(
+            &format!("{what} to reach the contact"),
+            PATIENCE,
+            async || self.phone.received().iter().find_map(&mut look),
+        )
+        .await
+    }
+
+    /// Waits until the chat on the phone shows something.
+    pub(crate) async fn sees<T>(
+        &self,
+        what: &str,
+        mut look: impl FnMut(&Message) -> Option<T>,
+    ) -> T {
+        until(
+            &format!("the contact to see {what}"),
+            PATIENCE,
+            async || self.shown().iter().find_map(&mut look),
+        )
+        .await
+    }
+
+    /// The chat as the phone shows it, oldest first.
+    pub(crate) fn shown(&self) -> Vec<Message> {
+        let chat = self.user.parse().expect("an address");
+        self.phone.messages(&chat)
+    }
+
+    /// A message of the chat as the phone shows it.
+    pub(crate) fn shows(&self, id: &str) -> Message {
+        let mut shown = self.shown().into_iter();
+        shown
+            .find(|message| message.id == id)
+            .expect("a message of the chat")
+    }
+
     /// Waits until as many texts arrived, which must be exactly these, in this order, each once.
     pub(crate) async fn receives_exactly<T: AsRef<str>>(&self, texts: &[T]) {
         let what = format!("{} messages to reach the contact", texts.len());
@@ -126,8 +169,20 @@ impl Contact {
         .await;
     }
 
+    /// Waits until a message the contact wrote has come as far.
+    pub(crate) async fn has_status(&self, text: &str, status: Status) {
+        let what = format!("{text:?} to be {status:?}");
+        let has = async || (self.wrote(text).status == status).then_some(());
+        until(&what, PATIENCE, has).await;
+    }
+
     /// How many messages could not be decrypted when they came.
     pub(crate) fn undecryptable(&self) -> usize {
         self.phone.counters().undecryptable
     }
+}
+
+/// A message as it was decrypted.
+pub(crate) fn proto(received: &Received) -> waproto::whatsapp::Message {
+    waproto::codec::message_decode(&received.plaintext).expect("a message")
 }

@@ -45,6 +45,7 @@ impl Homeserver {
         port: u16,
         registration: &Path,
         room_version: &str,
+        presence: bool,
     ) -> Self {
         fs::create_dir_all(folder).expect("a folder for Synapse");
         let seed: [u8; 32] = rand::rng().random();
@@ -63,17 +64,19 @@ impl Homeserver {
             "signing_key_path": folder.join("signing.key"),
             "macaroon_secret_key": "only for tests",
             "form_secret": "only for tests",
+            "max_upload_size": "120M",
             "report_stats": false,
             "trusted_key_servers": [],
             "enable_registration": true,
             "enable_registration_without_verification": true,
-            "presence": {"enabled": false},
+            "presence": {"enabled": presence},
             "default_room_version": room_version,
             "app_service_config_files": [registration],
             "rc_message": plenty, "rc_registration": plenty, "rc_login": {"address": plenty, "account": plenty},
             "rc_joins": {"local": plenty, "remote": plenty}, "rc_joins_per_room": plenty,
             "rc_invites": {"per_room": plenty, "per_user": plenty, "per_issuer": plenty},
-            "rc_room_creation": plenty,
+            "rc_room_creation": plenty, "rc_media_create": plenty,
+            "rc_presence": {"per_user": plenty},
         });
         let log = json!({
             "version": 1,
@@ -132,8 +135,8 @@ impl Homeserver {
     }
 }
 
-/// The Python that has Synapse installed.
-fn python() -> PathBuf {
+/// The Python that has Synapse installed, and an ordinary client library.
+pub(crate) fn python() -> PathBuf {
     let fallback = || {
         let venv = Path::new(env!("CARGO_MANIFEST_DIR")).join(".demo/synapse-venv/bin/python");
         venv.exists().then_some(venv)

@@ -1,6 +1,7 @@
 //! Large files: the bridge carries them without holding them.
 
 use std::{
+    path::PathBuf,
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -8,17 +9,13 @@ use std::{
     time::Duration,
 };
 
-use drawbridge::{
-    domain::MediaKind,
-    sandbox::{Flavour, MediaSource, MediaToSend},
-};
+use drawbridge::{domain::MediaKind, sandbox::MediaToSend};
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
 
 use super::{
-    client::http,
+    chat::Chat,
     contact::Contact,
-    management::{Desk, ghost_of},
     wait::until,
     world::{Plan, World},
 };
@@ -47,7 +44,10 @@ fn resident(process: u32) -> u64 {
 impl Memory {
     fn watch(process: u32) -> Self {
         let before = resident(process);
-        let (stop, peak) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
+        let (stop, peak) = (
+            Arc::new(AtomicBool::new(false)),
+            Arc::new(AtomicU64::new(0)),
+        );
         let (stopped, highest) = (stop.clone(), peak.clone());
         std::thread::spawn(move || {
             while !stopped.load(Ordering::Relaxed) {
@@ -61,7 +61,9 @@ impl Memory {
     /// By how much it rose at most.
     fn rise(self) -> u64 {
         self.stop.store(true, Ordering::Relaxed);
-        self.peak.load(Ordering::Relaxed).saturating_sub(self.before)
+        self.peak
+            .load(Ordering::Relaxed)
+            .saturating_sub(self.before)
     }
 }
 
@@ -80,49 +82,34 @@ fn bytes(size: usize, seed: u8) -> Vec<u8> {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_file_of_100_mb_each_way_costs_no_memory() {
     let world = World::start(Plan::default()).await;
-    let mut alice = world.user("alice").await;
-    let mut desk = Desk::open(&mut alice).await;
-    desk.log_in(&mut alice, "whatsapp").await;
-    let contact = Contact::of(&world, &alice, Flavour::WhatsApp).await;
-    let whom = format!("whatsapp {}", contact.number());
-    let room = desk.start_chat(&mut alice, &whom).await;
-    let ghost = ghost_of(&alice, &room).await;
+    let mut chat = Chat::open(&world).await;
     let process = world.bridge.id();
 
     // A small one each way first, so that what is made once is made.
     for (size, seed) in [(50_000, 1), (SIZE, 2)] {
         let file = bytes(size, seed);
         let hash = Sha256::digest(&file);
-        let url = format!(
-            "{}/_matrix/media/v3/upload?filename=large.bin",
-            world.homeserver.url()
-        );
-        let answer = http()
-            .post(url)
-            .bearer_auth(alice.token())
-            .header("content-type", "application/octet-stream")
-            .timeout(PATIENCE)
-            .body(file)
-            .send()
-            .await
-            .expect("an answer");
-        let uploaded: serde_json::Value = answer.json().await.expect("JSON");
         let memory = Memory::watch(process);
-        let content = json!({
-            "msgtype": "m.file", "body": "large.bin", "url": uploaded["content_uri"],
-            "info": { "mimetype": "application/octet-stream", "size": size },
-        });
-        alice.send(&room, "m.room.message", &content).await;
+        let mime_type = "application/octet-stream";
+        chat.sends_file(
+            "m.file",
+            mime_type,
+            &file,
+            json!({"body": format!("{size}.bin")}),
+        )
+        .await;
+        drop(file);
         let arrived = until("the file to reach the contact", PATIENCE, async || {
-            contact.latest_file().await.filter(|path| {
-                std::fs::metadata(path).is_ok_and(|file| file.len() == size as u64)
-            })
+            chat.contact.latest_file(size as u64).await
         })
         .await;
         let rise = memory.rise();
         let got = std::fs::read(arrived).expect("the contact's copy");
         assert_eq!(Sha256::digest(&got), hash, "the file is another one");
-        eprintln!("{size} bytes to the gatekeeper: {} kB more memory", rise / 1024);
+        eprintln!(
+            "{size} bytes to the gatekeeper: {} kB more memory",
+            rise / 1024
+        );
         assert!(size < SIZE || rise < MOST, "memory rose by {rise} bytes");
     }
 
@@ -130,32 +117,31 @@ async fn a_file_of_100_mb_each_way_costs_no_memory() {
         let file = bytes(size, seed);
         let hash = Sha256::digest(&file);
         let memory = Memory::watch(process);
-        let mut media = MediaToSend::new(
-            MediaKind::File,
-            "application/octet-stream",
-            MediaSource::Bytes(file),
-        );
-        media.file_name = Some(format!("large-{size}.bin"));
-        contact.send_media(media).await;
         let name = format!("large-{size}.bin");
-        let event = alice.hear(&room, &ghost, |body| body == name).await;
+        let media = MediaToSend::bytes(MediaKind::File, "application/octet-stream", file);
+        chat.contact.sends_file(media.named(&name)).await;
+        let event = chat.hears(&name).await;
         let rise = memory.rise();
         let uri = event["content"]["url"].as_str().expect("a file");
-        let url = format!(
-            "{}/_matrix/client/v1/media/download/{}",
-            world.homeserver.url(),
-            uri.strip_prefix("mxc://").expect("an mxc URI")
-        );
-        let answer = http()
-            .get(url)
-            .bearer_auth(alice.token())
-            .timeout(PATIENCE)
-            .send()
-            .await
-            .expect("an answer");
-        let got = answer.bytes().await.expect("the file");
+        let got = chat.alice.download(uri).await;
         assert_eq!(Sha256::digest(&got), hash, "the file is another one");
         eprintln!("{size} bytes to Matrix: {} kB more memory", rise / 1024);
         assert!(size < SIZE || rise < MOST, "memory rose by {rise} bytes");
+    }
+}
+
+impl Contact {
+    /// The newest file of the chat, if it has this size, as the phone keeps it.
+    async fn latest_file(&self, size: u64) -> Option<PathBuf> {
+        let shown = self.shown();
+        let message = shown
+            .iter()
+            .rfind(|m| !m.outgoing && m.content.file().is_some())?;
+        let file = message.content.file().filter(|file| file.size == size)?;
+        assert_eq!(file.kind, MediaKind::File);
+        self.phone
+            .media_file(&self.user, false, &message.id)
+            .await
+            .ok()
     }
 }

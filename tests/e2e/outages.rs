@@ -5,39 +5,13 @@ use std::time::Instant;
 use drawbridge::sandbox::Flavour;
 
 use super::{
-    client::{PATIENCE, User},
+    chat::Chat,
+    client::PATIENCE,
     contact::Contact,
-    management::{Desk, ghost_of},
     world::{Plan, World},
 };
 
-/// A user with an open chat.
-struct Chat {
-    alice: User,
-    desk: Desk,
-    contact: Contact,
-    room: String,
-    ghost: String,
-}
-
 impl Chat {
-    async fn open(world: &World) -> Self {
-        let mut alice = world.user("alice").await;
-        let mut desk = Desk::open(&mut alice).await;
-        desk.log_in(&mut alice, "whatsapp").await;
-        let contact = Contact::of(world, &alice, Flavour::WhatsApp).await;
-        let whom = format!("whatsapp {}", contact.number());
-        let room = desk.start_chat(&mut alice, &whom).await;
-        let ghost = ghost_of(&alice, &room).await;
-        Self {
-            alice,
-            desk,
-            contact,
-            room,
-            ghost,
-        }
-    }
-
     /// Waits until the login's connection is closed for want of work.
     async fn is_idle(&mut self) {
         let deadline = Instant::now() + PATIENCE;

@@ -19,6 +19,11 @@ const TEXTS: &[&str] = &[
     "> looks like a fallback\n\nbut is not one",
 ];
 
+/// A text without what keeps its characters from being taken for marks.
+fn plain(text: &str) -> String {
+    text.replace('\u{200b}', "")
+}
+
 async fn story(engine: Engine) {
     let world = World::start(Plan {
         engine,
@@ -41,7 +46,15 @@ async fn story(engine: Engine) {
     for text in TEXTS {
         events.push(alice.say(&room, text).await);
     }
-    contact.receives_exactly(TEXTS).await;
+    let last = TEXTS.len() - 1;
+    contact
+        .gets("the last text", |m| {
+            (plain(&m.text) == TEXTS[last]).then_some(())
+        })
+        .await;
+    let received = contact.phone.received();
+    let received: Vec<String> = received.iter().map(|m| plain(&m.text)).collect();
+    assert_eq!(received, TEXTS);
 
     // The gatekeeper to Matrix.
     for text in TEXTS {

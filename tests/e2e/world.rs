@@ -26,12 +26,21 @@ pub(crate) enum Engine {
     Postgres,
 }
 
+/// In whatever somebody writes in these tests and no log may tell: captions, names of files, options, names of places.
+pub(crate) const MARKED: &str = "marmalade";
+
 /// What is particular to a test.
 pub(crate) struct Plan {
     pub(crate) engine: Engine,
     pub(crate) room_version: &'static str,
     /// `always` or `on_demand`.
     pub(crate) connection: &'static str,
+    /// Whether the homeserver tells who is online.
+    pub(crate) presence: bool,
+    /// What the configuration says besides.
+    pub(crate) config: Value,
+    /// What the gatekeepers' profiles say besides.
+    pub(crate) profile: Value,
 }
 
 impl Default for Plan {
@@ -40,6 +49,9 @@ impl Default for Plan {
             engine: Engine::Sqlite,
             room_version: "12",
             connection: "always",
+            presence: false,
+            config: Value::Null,
+            profile: Value::Null,
         }
     }
 }
@@ -85,11 +97,14 @@ impl World {
         .into_iter()
         .map(|(id, name, flavour)| {
             let layer = folder.path().join(format!("{id}.yaml"));
-            std::fs::write(&layer, sandbox.profile_layer(flavour).to_string()).expect("a profile");
+            let mut profile = sandbox.profile_layer(flavour);
+            merge(&mut profile, &plan.profile);
+            std::fs::write(&layer, profile.to_string()).expect("a profile");
             json!({"id": id, "name": name, "profiles": [id, "sandbox", layer],
                     "connection": plan.connection, "idle_seconds": 1})
         })
         .collect();
+        merge(&mut config, &plan.config);
         let mut bridge = Bridge::configure(&folder.path().join("bridge"), &config);
         let registration = folder.path().join("bridge/registration.yaml");
         bridge
@@ -100,6 +115,7 @@ impl World {
             port,
             &registration,
             plan.room_version,
+            plan.presence,
         )
         .await;
         bridge.start().await;
@@ -153,8 +169,22 @@ impl World {
             "queued 1",
             "while away",
             "wake up",
+            MARKED,
         ];
         files.chain(texts.map(str::to_owned)).collect()
+    }
+}
+
+/// Puts what `more` says over what `base` says, map by map.
+pub(crate) fn merge(base: &mut Value, more: &Value) {
+    match (base, more) {
+        (_, Value::Null) => {}
+        (Value::Object(base), Value::Object(more)) => {
+            for (key, value) in more {
+                merge(base.entry(key.clone()).or_insert(Value::Null), value);
+            }
+        }
+        (base, more) => base.clone_from(more),
     }
 }
 

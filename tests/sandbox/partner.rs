@@ -1,13 +1,14 @@
 //! A small Partner: its signing key, its key set and push endpoint over HTTP, and the sandbox it works with.
 
 use std::{
+    collections::HashMap,
     sync::{Arc, Mutex, atomic::AtomicU16, atomic::Ordering},
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use axum::{
     Json, Router,
-    extract::State,
+    extract::{Path, State},
     http::{HeaderMap, StatusCode},
     routing::{get, post},
 };
@@ -27,6 +28,8 @@ use drawbridge::{
 use serde_json::Value;
 use tempfile::TempDir;
 
+/// The Partner's number.
+pub(crate) const INTEGRATOR: u16 = 7;
 /// How long anything may take.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(20);
 
@@ -35,6 +38,8 @@ pub(crate) const DEADLINE: Duration = Duration::from_secs(20);
 pub(crate) struct Seen {
     pub(crate) pushes: Mutex<Vec<(String, Value)>>,
     key_set: Mutex<Value>,
+    /// The files the Partner hosts, by reference.
+    pub(crate) hosted: Mutex<HashMap<String, Vec<u8>>>,
     /// The status of the next push answer, 0 for 200; taken once.
     pub(crate) refuse_push_with: AtomicU16,
 }
@@ -57,6 +62,7 @@ impl Stage {
         let router = Router::new()
             .route("/.well-known/oauth/openid/jwks", get(key_set))
             .route("/push", post(push))
+            .route("/{reference}", get(hosted))
             .with_state(seen.clone());
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let base_url = format!("http://{}", listener.local_addr().unwrap());
@@ -161,7 +167,7 @@ pub(crate) fn options(data_dir: std::path::PathBuf, base_url: &str) -> SandboxOp
         chat_listen: "127.0.0.1:0".to_owned(),
         http_listen: "127.0.0.1:0".to_owned(),
         integrators: vec![Integrator {
-            id: 7,
+            id: INTEGRATOR,
             name: "test partner".to_owned(),
             base_url: base_url.to_owned(),
         }],
@@ -172,6 +178,14 @@ pub(crate) fn options(data_dir: std::path::PathBuf, base_url: &str) -> SandboxOp
 
 async fn key_set(State(seen): State<Arc<Seen>>) -> Json<Value> {
     Json(seen.key_set.lock().unwrap().clone())
+}
+
+async fn hosted(
+    State(seen): State<Arc<Seen>>,
+    Path(reference): Path<String>,
+) -> Result<Vec<u8>, StatusCode> {
+    let hosted = seen.hosted.lock().unwrap().get(&reference).cloned();
+    hosted.ok_or(StatusCode::NOT_FOUND)
 }
 
 async fn push(

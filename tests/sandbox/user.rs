@@ -16,6 +16,7 @@ use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
 };
+use waproto::{codec, whatsapp::Message};
 
 use super::{
     partner::{DEADLINE, Stage, login_of},
@@ -113,7 +114,17 @@ impl User {
 
     /// Encrypts a text for the contact as a message.
     pub(crate) fn message(&mut self, id: &str, to: &Jid, text: &str) -> Node {
-        let padded = wire::message::pad(wire::message::text(text, None, None), 5);
+        let message = Message {
+            conversation: Some(text.to_owned()),
+            ..Message::default()
+        };
+        self.seal(id, to, &message)
+    }
+
+    /// Encrypts anything for the contact as a message.
+    pub(crate) fn seal(&mut self, id: &str, to: &Jid, message: &Message) -> Node {
+        let mut padded = codec::message_to_vec(message);
+        padded.extend([5; 5]);
         let (kind, bytes) = self.ratchet.encrypt(&padded);
         let enc = Node::new("enc")
             .with("v", "2")
@@ -126,19 +137,23 @@ impl User {
             .child(enc)
     }
 
-    /// Decrypts a message to its text.
-    pub(crate) fn read(&mut self, message: &Node) -> String {
+    /// Decrypts a message.
+    pub(crate) fn open(&mut self, message: &Node) -> Message {
         let enc = message.find("enc").unwrap();
         let kind = CiphertextKind::parse(&enc.attr("type").unwrap()).unwrap();
-        let padded = self
+        let mut padded = self
             .ratchet
             .decrypt(kind, enc.content_bytes().unwrap())
             .unwrap();
-        let sender = drawbridge::domain::RemoteUserId::parse("nobody").unwrap();
-        match wire::message::read(wire::message::unpad(&padded).unwrap(), &sender).content {
-            drawbridge::domain::IncomingContent::Text { body, .. } => body,
-            other => panic!("{other:?} is no text"),
-        }
+        let n = *padded.last().unwrap();
+        let padding = padded.split_off(padded.len() - usize::from(n));
+        assert!((1..=16).contains(&n) && padding.iter().all(|byte| *byte == n));
+        codec::message_decode(&padded).unwrap()
+    }
+
+    /// Decrypts a message to its text.
+    pub(crate) fn read(&mut self, message: &Node) -> String {
+        self.open(message).conversation.expect("a text")
     }
 }
 

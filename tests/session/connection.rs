@@ -32,7 +32,7 @@ fn ack(stanza: &Node) -> Node {
 }
 
 /// A login, connected, with a session with [`USER`].
-async fn logged_in(policy: ConnectionPolicy) -> (Peer, Stage, LoginId, Line) {
+pub(crate) async fn logged_in(policy: ConnectionPolicy) -> (Peer, Stage, LoginId, Line) {
     let peer = Peer::start().await;
     let stage = Stage::new(&peer.profile_layer(), policy).await;
     let (login, mut line) = tokio::join!(stage.gatekeeper.log_in(MXID), peer.log_in());

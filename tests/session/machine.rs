@@ -1,7 +1,7 @@
 //! What the session does with each thing the gatekeeper can say, in simulated time.
 
 use drawbridge::{
-    domain::Timestamp,
+    domain::{Timestamp, Typing},
     network::interop::{
         session::{
             Close, Event, Queued, RequestError, Session, SessionOptions, Transmit, acknowledgement,
@@ -26,11 +26,11 @@ impl Bench {
         }
     }
 
-    fn logged_in() -> Self {
+    pub(crate) fn logged_in() -> Self {
         Self::logged_in_with(SessionOptions::default())
     }
 
-    fn logged_in_with(options: SessionOptions) -> Self {
+    pub(crate) fn logged_in_with(options: SessionOptions) -> Self {
         let mut bench = Self::new(options, 7);
         bench.feed(Node::new("success"));
         assert_eq!(bench.events(), [Event::LoggedIn]);
@@ -49,7 +49,7 @@ impl Bench {
         std::iter::from_fn(|| self.session.poll_transmit()).collect()
     }
 
-    fn sent_nodes(&mut self) -> Vec<Node> {
+    pub(crate) fn sent_nodes(&mut self) -> Vec<Node> {
         self.sent()
             .into_iter()
             .map(|transmit| match transmit {
@@ -454,11 +454,13 @@ fn the_gatekeepers_ping_is_answered_and_typing_is_told() {
         [
             Event::Typing {
                 chat: chat.clone(),
-                composing: true
+                participant: None,
+                state: Typing::Composing
             },
             Event::Typing {
                 chat,
-                composing: false
+                participant: None,
+                state: Typing::Paused
             }
         ]
     );

@@ -24,7 +24,7 @@ fn user() -> Jid {
 }
 
 /// A login that is connected, and a phone that has its keys.
-async fn acquainted(policy: ConnectionPolicy) -> (Peer, Stage, LoginId, Line, Phone) {
+pub(crate) async fn acquainted(policy: ConnectionPolicy) -> (Peer, Stage, LoginId, Line, Phone) {
     let peer = Peer::start().await;
     let stage = Stage::new(&peer.profile_layer(), policy).await;
     let (login, mut line) = tokio::join!(stage.gatekeeper.log_in(MXID), peer.log_in());
@@ -34,7 +34,12 @@ async fn acquainted(policy: ConnectionPolicy) -> (Peer, Stage, LoginId, Line, Ph
 }
 
 fn sealed(phone: &mut Phone, id: &str, body: &str) -> Node {
-    let padded = wire::message::pad(wire::message::text(body, None, None), 3);
+    sealed_bytes(phone, id, &wire::message::text(body, None, None))
+}
+
+/// A message that a phone encrypts now.
+pub(crate) fn sealed_bytes(phone: &mut Phone, id: &str, plaintext: &[u8]) -> Node {
+    let padded = wire::message::pad(plaintext.to_vec(), 3);
     let (kind, ciphertext) = phone.encrypt(&padded);
     Node::new("message")
         .with("id", id)

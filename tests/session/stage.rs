@@ -16,7 +16,7 @@ use drawbridge::{
         ConnectionState, Enqueued, Network, NetworkSink, Origin,
         interop::{
             ConnectionPolicy, Gatekeeper, GatekeeperOptions,
-            partner::{PartnerState, SigningKey, router},
+            partner::{HostedMedia, PartnerState, SigningKey, router},
             profile::Profile,
         },
     },
@@ -32,6 +32,8 @@ use super::peer::{DEADLINE, within};
 pub(crate) struct Heard {
     chats: Mutex<Vec<(LoginId, ChatId)>>,
     states: Mutex<Vec<ConnectionState>>,
+    typing: Mutex<Vec<(ChatId, RemoteUserId, Typing)>>,
+    presence: Mutex<Vec<(RemoteUserId, bool)>>,
 }
 
 impl NetworkSink for Heard {
@@ -41,8 +43,13 @@ impl NetworkSink for Heard {
     fn connection(&self, _: LoginId, state: ConnectionState) {
         self.states.lock().unwrap().push(state);
     }
-    fn typing(&self, _: LoginId, _: &ChatId, _: &RemoteUserId, _: Typing) {}
-    fn presence(&self, _: LoginId, _: &RemoteUserId, _: bool) {}
+    fn typing(&self, _: LoginId, chat: &ChatId, who: &RemoteUserId, state: Typing) {
+        let heard = (chat.clone(), who.clone(), state);
+        self.typing.lock().unwrap().push(heard);
+    }
+    fn presence(&self, _: LoginId, who: &RemoteUserId, available: bool) {
+        self.presence.lock().unwrap().push((who.clone(), available));
+    }
 }
 
 /// The client side.
@@ -51,6 +58,7 @@ pub(crate) struct Stage {
     pub(crate) db: Database,
     pub(crate) heard: Arc<Heard>,
     signing: Arc<SigningKey>,
+    hosted: Arc<HostedMedia>,
     dir: tempfile::TempDir,
 }
 
@@ -76,6 +84,7 @@ impl Stage {
         let signing = SigningKey::open(&dir.path().join("partner.pem"), now()).unwrap();
         let signing = Arc::new(signing);
         let heard = Arc::new(Heard::default());
+        let hosted = Arc::new(HostedMedia::new(dir.path().join("media")));
         let gatekeeper = Gatekeeper::new(
             GatekeeperOptions {
                 id: GatekeeperId::parse("whatsapp").unwrap(),
@@ -83,6 +92,9 @@ impl Stage {
                 profile,
                 connection,
                 visible_id: "{mxid}".to_owned(),
+                hosted: hosted.clone(),
+                work_dir: dir.path().join("work"),
+                patience: Duration::from_secs(10),
                 clock: Arc::new(SystemClock),
             },
             db.clone(),
@@ -95,6 +107,7 @@ impl Stage {
             db,
             heard,
             signing,
+            hosted,
             dir,
         }
     }
@@ -111,6 +124,7 @@ impl Stage {
         let state = PartnerState::new(
             self.signing.clone(),
             vec![self.gatekeeper.clone()],
+            self.hosted.clone(),
             &config,
             &reqwest::Client::new(),
             Arc::new(SystemClock),
@@ -260,6 +274,34 @@ impl Stage {
             assert!(begun.elapsed() < DEADLINE, "in vain, it is {state:?}");
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
+    }
+
+    /// Waits for what a chat's members were heard doing, so many times.
+    pub(crate) async fn until_typing(&self, count: usize) -> Vec<(ChatId, RemoteUserId, Typing)> {
+        within("somebody writing", async {
+            loop {
+                let heard = self.heard.typing.lock().unwrap().clone();
+                if heard.len() >= count {
+                    return heard;
+                }
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        })
+        .await
+    }
+
+    /// Waits for who was heard coming and going, so many times.
+    pub(crate) async fn until_presence(&self, count: usize) -> Vec<(RemoteUserId, bool)> {
+        within("somebody's presence", async {
+            loop {
+                let heard = self.heard.presence.lock().unwrap().clone();
+                if heard.len() >= count {
+                    return heard;
+                }
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        })
+        .await
     }
 
     /// Waits until the bridge was told of the chat.

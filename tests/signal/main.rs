@@ -10,6 +10,7 @@ mod machine;
 mod outbound;
 mod peer;
 mod prekeys;
+mod receipts;
 mod retries;
 mod sessions;
 mod stanzas;

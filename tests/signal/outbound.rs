@@ -1,7 +1,10 @@
 //! Messages and read receipts to the gatekeeper, as far as the outbox.
 
 use drawbridge::{
-    domain::{ChatId, RemoteUserId},
+    domain::{
+        ChatId, MediaDetails, MediaKey, MediaKind, MessageRef, OutgoingContent, RemoteMedia,
+        RemoteUserId,
+    },
     network::{
         Enqueued, NetworkError,
         interop::{
@@ -95,7 +98,13 @@ async fn an_acknowledged_message_leaves_the_outbox_and_a_refused_one_is_told() {
             .with("t", "1760000003")
     };
     let answer = world.acked(ack("A1")).await;
-    assert_eq!(answer.chat, None);
+    assert_eq!(
+        answer.chat,
+        Some(chat(&peer.jid)),
+        "its state is to be told"
+    );
+    let answer = world.acked(ack("A1")).await;
+    assert_eq!(answer.chat, None, "nothing changed");
     assert_eq!(world.outbox().await.len(), 1);
 
     world.acked(ack("A2").with("error", "503")).await;
@@ -153,4 +162,87 @@ async fn a_read_receipt_waits_in_the_outbox_until_it_is_acknowledged() {
     );
     world.acked(ack.with("type", "read")).await;
     assert_eq!(world.outbox().await.len(), 0);
+}
+
+#[tokio::test]
+async fn the_stanza_says_what_kind_of_message_it_is_at_each_try() {
+    let (world, mut peer) = acquainted().await;
+    let target = MessageRef {
+        id: id("M1"),
+        sender: None,
+    };
+    let file = RemoteMedia {
+        path: "/interop/whatsapp/download/1/0123/".to_owned(),
+        key: MediaKey([1; 32]),
+        sha256: [2; 32],
+        encrypted_sha256: [3; 32],
+        size: 4,
+    };
+    let media = |kind, mime: &str| OutgoingContent::Media {
+        details: MediaDetails::new(kind, mime),
+        file: file.clone(),
+        caption: None,
+    };
+    let reaction = |emoji: &str| OutgoingContent::Reaction {
+        target: target.clone(),
+        emoji: emoji.to_owned(),
+    };
+    let contents = [
+        (media(MediaKind::Image, "image/jpeg"), "media image - show"),
+        (media(MediaKind::Voice, "audio/ogg"), "media ptt - show"),
+        (reaction("\u{1f600}"), "reaction - - hide"),
+        (reaction(""), "reaction - 7 hide"),
+        (
+            OutgoingContent::Edit {
+                target: id("M1"),
+                body: "better".to_owned(),
+                caption_of: None,
+            },
+            "text - 1 hide",
+        ),
+        (
+            OutgoingContent::Revoke { target: id("M1") },
+            "text - 7 hide",
+        ),
+    ];
+    for (number, (content, expected)) in contents.into_iter().enumerate() {
+        let name = format!("A{number}");
+        let queued = world.send_content(&peer.jid, &name, content).await;
+        assert_eq!(queued.unwrap(), Enqueued::Queued);
+        let stanza = world.outbox_nodes().await.pop().unwrap();
+        assert_eq!(said(&stanza), expected);
+        let plaintext = read(&mut peer, &stanza).unwrap();
+        // Sent again, it is the same message and says the same, even after the gatekeeper has taken it.
+        let ack = Node::new("ack").with("class", "message");
+        world.acked(ack.with("id", name.as_str())).await;
+        let retry = Node::new("receipt")
+            .with("from", &peer.jid)
+            .with("id", name.as_str())
+            .with("type", "retry")
+            .child(Node::new("retry").with("count", "1").with("id", name));
+        assert!(world.receipt(&retry, NOW).await.queued);
+        let again = world.outbox_nodes().await.pop().unwrap();
+        assert_eq!(again.find("enc").unwrap().number("count"), Some(1));
+        assert_eq!(said(&again), expected);
+        assert_eq!(read(&mut peer, &again).unwrap(), plaintext);
+        let ack = Node::new("ack").with("class", "message");
+        let id = again.attr("id").unwrap().into_owned();
+        world.acked(ack.with("id", id)).await;
+    }
+}
+
+/// `type mediatype edit show|hide` of a message's stanza.
+fn said(stanza: &Node) -> String {
+    let attr = |node: &Node, key| {
+        node.attr(key)
+            .map_or("-".to_owned(), |value| value.into_owned())
+    };
+    let enc = stanza.find("enc").unwrap();
+    let fail = match enc.attr("decrypt-fail").as_deref() {
+        Some("hide") => "hide",
+        _ => "show",
+    };
+    let kind = attr(stanza, "type");
+    let edit = attr(stanza, "edit");
+    format!("{kind} {} {edit} {fail}", attr(enc, "mediatype"))
 }

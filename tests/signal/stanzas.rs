@@ -119,13 +119,24 @@ impl World {
         id: &str,
         body: &str,
     ) -> Result<Enqueued, NetworkError> {
+        let text = OutgoingContent::Text {
+            body: body.to_owned(),
+            preview: None,
+        };
+        self.send_content(to, id, text).await
+    }
+
+    /// Sends a message from the Matrix event `$1`.
+    pub(crate) async fn send_content(
+        &self,
+        to: &Jid,
+        id: &str,
+        content: OutgoingContent,
+    ) -> Result<Enqueued, NetworkError> {
         let message = Outgoing {
             chat: chat(to),
             id: self::id(id),
-            content: OutgoingContent::Text {
-                body: body.to_owned(),
-                preview: None,
-            },
+            content,
             context: MessageContext::default(),
         };
         self.step(move |txn| {

@@ -2,8 +2,6 @@
 
 pub(crate) mod bridge_process;
 pub(crate) mod homeserver;
-mod homeserver_api;
-mod homeserver_push;
 pub(crate) mod postgres;
 pub(crate) mod process;
 pub(crate) mod stage;

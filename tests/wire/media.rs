@@ -2,17 +2,18 @@
 
 use std::{collections::HashSet, path::Path};
 
-use drawbridge::{domain::Timestamp, network::interop::partner::MediaError};
-use futures_util::stream;
+use drawbridge::domain::Timestamp;
 use reqwest::{Client, StatusCode, header};
 
 use super::partner::{NOW, Stage, clients};
 
 impl Stage {
     async fn host(&self, ciphertext: &'static [u8], expires: Timestamp) -> String {
-        let chunks = stream::iter(ciphertext.chunks(3).map(|c| Ok(bytes::Bytes::from(c))));
-        let reference = self.media.store(chunks, 100, expires).await.unwrap();
-        reference.to_string()
+        let mut hosting = self.media.create(expires).await.unwrap();
+        for chunk in ciphertext.chunks(3) {
+            hosting.write(chunk).await.unwrap();
+        }
+        hosting.finish().await.unwrap().to_string()
     }
 
     async fn get(&self, path: &str, range: Option<&str>) -> reqwest::Response {
@@ -157,18 +158,33 @@ async fn media_expire_and_are_swept() {
 }
 
 #[tokio::test]
-async fn media_that_are_too_large_or_break_off_leave_nothing_behind() {
+async fn what_is_being_written_is_not_served_not_swept_and_gone_when_it_is_given_up() {
     let stage = Stage::new().await;
-    let chunks = |last: Result<bytes::Bytes, std::io::Error>| {
-        stream::iter([Ok(bytes::Bytes::from_static(b"01234")), last])
-    };
-    let large = chunks(Ok(bytes::Bytes::from_static(b"56789")));
-    let error = stage.media.store(large, 9, NOW).await.unwrap_err();
-    assert!(matches!(error, MediaError::TooLarge(9)));
-    let broken = chunks(Err(std::io::ErrorKind::UnexpectedEof.into()));
-    let error = stage.media.store(broken, 9, NOW).await.unwrap_err();
-    assert!(matches!(error, MediaError::Io(_)));
-    assert_eq!(files(&stage.dir.path().join("media")), HashSet::new());
+    let folder = stage.dir.path().join("media");
+    let expires = NOW.plus_millis(1000);
+    let mut hosting = stage.media.create(expires).await.unwrap();
+    hosting.write(b"half").await.unwrap();
+    let other = stage.media.create(expires).await.unwrap();
+    let unfinished = files(&folder);
+    assert_eq!(unfinished.len(), 2);
+    for name in &unfinished {
+        let reference = name.strip_suffix(".new").unwrap();
+        let found = stage.get(reference, None).await;
+        assert_eq!(found.status(), StatusCode::NOT_FOUND);
+    }
+    assert_eq!(stage.media.sweep(NOW).await.unwrap(), 0);
+    drop(other);
+    assert_eq!(files(&folder).len(), 1);
+    hosting.write(b" and whole").await.unwrap();
+    let reference = hosting.finish().await.unwrap().to_string();
+    assert_eq!(files(&folder), HashSet::from([reference.clone()]));
+    let whole = stage.get(&reference, None).await;
+    assert_eq!(whole.text().await.unwrap(), "half and whole");
+    // The same names would be an earlier process's.
+    for name in &unfinished {
+        std::fs::write(folder.join(name), b"x").unwrap();
+    }
+    assert_eq!(stage.media.sweep(NOW).await.unwrap(), 2);
     let empty = stage.host(b"", NOW.plus_millis(1)).await;
     assert_eq!(stage.get(&empty, None).await.status(), StatusCode::OK);
     let range = stage.get(&empty, Some("bytes=-5")).await;

@@ -167,14 +167,15 @@ impl Stage {
         };
         let clock = ManualClock::new(NOW.0);
         let signing = Arc::new(SigningKey::open(&config.signing_key_file, NOW).unwrap());
+        let media = Arc::new(HostedMedia::new(config.media_dir.clone()));
         let state = PartnerState::new(
             signing,
             vec![Arc::clone(&sink)],
+            Arc::clone(&media),
             &config,
             &Client::new(),
             Arc::new(clock.clone()),
         );
-        let media = Arc::clone(state.media());
         let base = serve(partner::router(state)).await;
         Self {
             base,

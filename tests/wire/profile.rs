@@ -1,8 +1,12 @@
 //! Profiles: the built-in ones, what a layer may not have, and what is missing before going live.
 
-use drawbridge::network::interop::{
-    profile::{ChatTransport, MissingKeys, Profile, ProfileError},
-    wire::payload::Product,
+use drawbridge::{
+    domain::{Capabilities, MediaKind},
+    network::interop::{
+        profile::{ChatTransport, MissingKeys, Profile, ProfileError},
+        session::CallShape,
+        wire::payload::Product,
+    },
 };
 use serde_json::json;
 
@@ -102,6 +106,14 @@ fn an_unknown_key_is_refused_by_name() {
         (json!({"intergrator_id": 1}), "intergrator_id"),
         (json!({"features": {"calls": true}}), "features.calls"),
         (
+            json!({"features": {"media": {"image": {"largest": 1}}}}),
+            "features.media.image.largest",
+        ),
+        (
+            json!({"features": {"media": {"hologram": {}}}}),
+            "features.media.hologram",
+        ),
+        (
             json!({"stanzas": {"deletion": {"tag": "x"}}}),
             "stanzas.deletion.tag",
         ),
@@ -128,6 +140,11 @@ fn wrong_values_are_refused() {
         json!({"token": {"claims": {"exp": 5}}}),
         json!({"user_agent": {"platform": "TOASTER"}}),
         json!({"timing": {"ping_seconds": 0}}),
+        json!({"limits": {"hosted_media_days": 0}}),
+        json!({"features": {"max_text_chars": 0}}),
+        json!({"features": {"media": {"image": {"max_bytes": -1}}}}),
+        json!({"features": {"timers": "often"}}),
+        json!({"stanzas": {"media_retry": {"to": "mum"}}}),
     ] {
         let error = load(&["whatsapp", "sandbox"], Some(&extra)).unwrap_err();
         assert!(
@@ -154,4 +171,65 @@ fn a_live_profile_needs_encrypted_addresses() {
 fn an_absent_file_is_named() {
     let error = load(&["/nowhere/mine.yaml"], None).unwrap_err();
     assert!(error.to_string().contains("/nowhere/mine.yaml"));
+}
+
+/// Every key of a value, with those above it.
+fn keys(value: &serde_json::Value, above: &str, found: &mut Vec<String>) {
+    for (key, value) in value.as_object().into_iter().flatten() {
+        let path = format!("{above}.{key}");
+        keys(value, &path, found);
+        found.push(path);
+    }
+}
+
+#[test]
+fn both_gatekeepers_say_of_everything_whether_they_can_carry_it() {
+    let mut known = Vec::new();
+    let defaults = serde_json::to_value(Capabilities::default()).unwrap();
+    keys(&defaults, "features", &mut known);
+    assert!(known.contains(&"features.media.voice.mime_types".to_owned()));
+    for name in ["whatsapp", "messenger"] {
+        let path = format!("src/network/interop/profiles/{name}.yaml");
+        let text = std::fs::read_to_string(path).unwrap();
+        let layer: serde_json::Value = serde_yaml_ng::from_str(&text).unwrap();
+        let mut said = Vec::new();
+        keys(&layer["features"], "features", &mut said);
+        known.sort();
+        said.sort();
+        assert_eq!(said, known, "{name}");
+    }
+}
+
+#[test]
+fn what_the_gatekeepers_can_carry_differs() {
+    let whatsapp = load(&["whatsapp", "sandbox"], None).unwrap();
+    assert_eq!(whatsapp.features, Capabilities::default());
+    assert_eq!(whatsapp.limits.hosted_media_days, 31);
+    assert_eq!(whatsapp.stanzas.call, CallShape::default());
+    assert_eq!(whatsapp.stanzas.notice.kind, "w:notice");
+    let messenger = load(&["messenger", "sandbox"], None).unwrap();
+    assert_eq!(messenger.features.poll_options, 0);
+    assert!(messenger.features.timers.is_empty());
+    let rule = |profile: &Profile, kind, mime| {
+        let rule = profile.features.media_rule(kind, mime);
+        rule.map(|rule| rule.captions)
+    };
+    assert_eq!(rule(&whatsapp, MediaKind::Image, "image/gif"), None);
+    assert_eq!(rule(&messenger, MediaKind::Image, "image/gif"), Some(false));
+    assert_eq!(
+        rule(&whatsapp, MediaKind::Voice, "audio/ogg; codecs=opus"),
+        Some(false)
+    );
+}
+
+#[test]
+fn a_layer_takes_a_kind_of_file_away_or_limits_it() {
+    let extra = json!({"features": {"media": {"sticker": null, "image": {"max_bytes": 5}}}});
+    let profile = load(&["whatsapp", "sandbox"], Some(&extra)).unwrap();
+    let image = profile.features.media_rule(MediaKind::Image, "image/png");
+    assert_eq!(image.unwrap().max_bytes, 5);
+    let sticker = profile
+        .features
+        .media_rule(MediaKind::Sticker, "image/webp");
+    assert_eq!(sticker, None);
 }

@@ -230,9 +230,7 @@ impl Bridge {
     ) -> Result<Vec<MessageLink>, BridgeError> {
         let of_batch = batch.iter().flat_map(|shown| &shown.changes);
         let of_batch = of_batch.filter_map(|change| match change {
-            Change::Link(link)
-                if link.stanza_id == message.id && link.sender == message.sender =>
-            {
+            Change::Link(link) if link.stanza_id == message.id && link.sender == message.sender => {
                 Some(link.clone())
             }
             _ => None,

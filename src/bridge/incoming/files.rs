@@ -14,7 +14,7 @@ use crate::{
     config::ViewOnce,
     domain::{MediaDetails, MediaKind, MessageRef, RemoteMedia},
     imaging,
-    matrix::{ByteStream, UploadError},
+    matrix::{ByteStream, Upload, UploadError},
     network::{MediaError, Network},
     store::{Lane, RemoteMessageRow},
     translate::{MediaAtMatrix, Thumbnail},
@@ -247,27 +247,35 @@ impl Bridge {
                 fail::fail_point!("upload.after_create");
             }
         }
-        let mime_type = details.mime_type.split(';').next().unwrap_or_default();
-        let name = details.file_name.as_deref();
-        let patience = self.settings.conversation.patience;
-        let sent = self
-            .bot()
-            .upload(place.as_deref(), mime_type, name, size, patience, bytes)
-            .await;
+        let mut file = Upload {
+            uri: place.as_deref(),
+            mime_type: details.mime_type.split(';').next().unwrap_or_default(),
+            file_name: details.file_name.as_deref(),
+            size,
+            stall: self.settings.conversation.patience,
+        };
+        let mut sent = self.bot().upload(file, bytes).await;
+        if let Err(UploadError::Matrix(error)) = &sent
+            && file.uri.is_some()
+            && !error.is_transient()
+        {
+            // The homeserver may have given up the address meanwhile; it gives another with the file.
+            file.uri = None;
+            sent = self.bot().upload(file, bytes).await;
+        }
         match sent {
             Ok(uri) => {
                 self.keep_upload(key, &uri, true).await?;
                 fail::fail_point!("upload.after_done");
                 Ok(Ok(uri))
             }
+            Err(UploadError::Matrix(error)) if error.is_transient() => Err(error.into()),
+            Err(error) if error.is_transient() => Err(BridgeError::Media(error.to_string())),
             Err(UploadError::Source(error)) => {
                 // The address was given out for a file that is not what it should be: it stays empty.
                 Ok(Err(format!("what came is not what was sent ({error})")))
             }
-            Err(UploadError::Matrix(error)) if error.is_transient() => Err(error.into()),
-            Err(UploadError::Matrix(error)) => {
-                Ok(Err(format!("this homeserver does not take it ({error})")))
-            }
+            Err(error) => Ok(Err(format!("this homeserver does not take it ({error})"))),
         }
     }
 

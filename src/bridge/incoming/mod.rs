@@ -162,16 +162,12 @@ impl Bridge {
         content[format!("{}.source", self.settings.namespace)] = json!({ "id": send.txn_id });
         fail::fail_point!("matrix_send.before");
         let at = Some(send.row.message.sent_at).filter(|at| at.0 > 0);
-        let sent = ghost
-            .send(room_id, kind, &send.txn_id, &content, at)
-            .await;
+        let sent = ghost.send(room_id, kind, &send.txn_id, &content, at).await;
         let sent = match sent {
             Err(error) if is_kept_out(&error) => {
                 // Somebody removed the ghost, or the homeserver forgot it: it is brought back.
                 self.bring_back(ghost, room_id).await?;
-                ghost
-                    .send(room_id, kind, &send.txn_id, &content, at)
-                    .await
+                ghost.send(room_id, kind, &send.txn_id, &content, at).await
             }
             other => other,
         };
@@ -189,7 +185,8 @@ impl Bridge {
         let txn_id = self.effect_id(&["refused", &send.txn_id]);
         match ghost
             .send(room_id, "m.room.message", &txn_id, &notice, at)
-            .await {
+            .await
+        {
             Ok(event_id) => Ok(Some(event_id)),
             Err(error) if error.is_transient() => Err(error.into()),
             Err(error) => {

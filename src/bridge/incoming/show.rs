@@ -195,7 +195,11 @@ impl Bridge {
             }
             _ => {}
         }
-        if let Some(seconds) = incoming.context.expires_after.filter(|seconds| *seconds > 0) {
+        if let Some(seconds) = incoming
+            .context
+            .expires_after
+            .filter(|seconds| *seconds > 0)
+        {
             shown.changes.push(Change::Expire(ExpiryRow {
                 portal,
                 event_id: event_id.to_string(),
@@ -379,8 +383,12 @@ impl Bridge {
         for row in rows {
             if let Some(RemoteNotice::Gatekeeper { text }) = &row.message.notice {
                 let words = ["gatekeeper", row.message.stanza_id.as_str()];
-                self.tell_owner_once(login, &words, &format!("says: {}", crate::translate::clean_text(text)))
-                    .await?;
+                self.tell_owner_once(
+                    login,
+                    &words,
+                    &format!("says: {}", crate::translate::clean_text(text)),
+                )
+                .await?;
             }
             let (seq, revision) = (row.seq, row.revision);
             self.db

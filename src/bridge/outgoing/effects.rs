@@ -1,7 +1,6 @@
 //! What sending something changes on this side: which reaction is the user's, which polls there are, how long messages stay.
 
 use ruma::OwnedRoomId;
-use serde_json::Value;
 
 use super::{
     super::{
@@ -9,15 +8,13 @@ use super::{
         context::{Bridge, BridgeError, PortalRoute, event_id},
         rooms::open_room,
     },
-    Item,
+    Item, Taken,
 };
 use crate::{
-    domain::{
-        ChatId, LoginId, MessageContext, MessageRef, Outgoing, OutgoingContent, StanzaId,
-    },
+    domain::{ChatId, LoginId, MessageContext, MessageRef, Outgoing, OutgoingContent, StanzaId},
     network::Origin,
-    store::{InboxEvent, PollOption, PollRow, ReactionRow},
-    translate::{bridge_notice, duration},
+    store::{PollOption, PollRow, ReactionRow},
+    translate::{bridge_notice, duration, poll_options},
 };
 
 impl Bridge {
@@ -26,12 +23,12 @@ impl Bridge {
         &self,
         room_id: &OwnedRoomId,
         portal: &PortalRoute,
-        event: &InboxEvent,
+        taken: &Taken<'_>,
         content: &OutgoingContent,
         id: &StanzaId,
         pending: &[Change],
     ) -> Result<Vec<Change>, BridgeError> {
-        let number = portal.portal.id;
+        let (number, event) = (portal.portal.id, taken.event);
         Ok(match content {
             OutgoingContent::Reaction { target, emoji } if emoji.is_empty() => {
                 vec![Change::Unreact(number, target.clone(), None)]
@@ -52,11 +49,8 @@ impl Bridge {
                 })]
             }
             OutgoingContent::Poll(poll) => {
-                let ids = poll_answers(&event.json);
-                let option = |(place, text): (usize, &String)| PollOption {
-                    id: ids.get(place).cloned().unwrap_or_else(|| place.to_string()),
-                    text: text.clone(),
-                };
+                let options = poll_options(taken.said).unwrap_or_default();
+                let options = options.into_iter();
                 vec![Change::Poll(PollRow {
                     portal: number,
                     message: MessageRef {
@@ -66,7 +60,7 @@ impl Bridge {
                     event_id: event.event_id.clone(),
                     secret: poll.secret,
                     question: poll.question.clone(),
-                    options: poll.options.iter().enumerate().map(option).collect(),
+                    options: options.map(|(id, text)| PollOption { id, text }).collect(),
                     selectable: poll.selectable,
                 })]
             }
@@ -154,20 +148,4 @@ impl Bridge {
             }
         }
     }
-}
-
-/// The ids of a poll's answers (MSC3381), in order.
-fn poll_answers(json: &str) -> Vec<String> {
-    let event: Value = serde_json::from_str(json).unwrap_or_default();
-    let content = &event["content"];
-    let answers = ["org.matrix.msc3381.poll.start", "m.poll", "m.poll.start"]
-        .iter()
-        .find_map(|key| content[*key]["answers"].as_array());
-    let id = |answer: &Value| {
-        answer["m.id"]
-            .as_str()
-            .or_else(|| answer["id"].as_str())
-            .map(str::to_owned)
-    };
-    answers.into_iter().flatten().filter_map(id).collect()
 }

@@ -74,7 +74,8 @@ impl Bridge {
             None => None,
         };
         let whole = match details.kind {
-            MediaKind::Image | MediaKind::Sticker => self.small(&source, false).await,
+            MediaKind::Image => self.small(&source, false).await,
+            MediaKind::Sticker => self.small(&source, true).await,
             _ => None,
         };
         if let Some(look) = whole.as_deref().and_then(imaging::look) {
@@ -96,6 +97,13 @@ impl Bridge {
                 futures_util::stream::iter([Ok(sticker.into())]).boxed()
             }
             Some(bytes) => futures_util::stream::iter([Ok(bytes.into())]).boxed(),
+            None if details.kind == MediaKind::Sticker => {
+                return Err(match self.read(&source, LOOKED_AT).await {
+                    Err(error) if error.is_transient() => Trouble::Passing(error.to_string()),
+                    Err(error) => Trouble::Lasting(error.to_string()),
+                    Ok(_) => Trouble::Passing("the sticker could not be read".to_owned()),
+                });
+            }
             None => self.read(&source, limit).await.map_err(|error| {
                 if error.is_transient() {
                     Trouble::Passing(error.to_string())
@@ -104,14 +112,15 @@ impl Bridge {
                 }
             })?,
         };
-        let file = network
-            .host(details.kind, stream, limit)
-            .await
-            .map_err(|error| match error {
-                MediaError::Source(source) => trouble_of(&source),
-                error if error.is_transient() => Trouble::Passing(error.to_string()),
-                error => Trouble::Lasting(error.to_string()),
-            })?;
+        let file =
+            network
+                .host(details.kind, stream, limit)
+                .await
+                .map_err(|error| match error {
+                    MediaError::Source(source) => trouble_of(&source),
+                    error if error.is_transient() => Trouble::Passing(error.to_string()),
+                    error => Trouble::Lasting(error.to_string()),
+                })?;
         fail::fail_point!("host.after_store");
         Ok(OutgoingContent::Media {
             details,
@@ -130,10 +139,10 @@ impl Bridge {
         })
     }
 
-    /// A small file whole; `None` if it is not small or cannot be had, which the transfer itself will tell. A file whose size is
-    /// not told is tried if it is a thumbnail.
-    async fn small(&self, media: &MatrixMedia, is_thumbnail: bool) -> Option<Vec<u8>> {
-        let tried = media.size.map_or(is_thumbnail, |size| size <= LOOKED_AT);
+    /// A small file whole; `None` if it is not small or cannot be had, which the transfer itself will tell. One whose size is not
+    /// told is tried if it can be expected to be small.
+    async fn small(&self, media: &MatrixMedia, expected: bool) -> Option<Vec<u8>> {
+        let tried = media.size.map_or(expected, |size| size <= LOOKED_AT);
         if !tried {
             return None;
         }
@@ -150,9 +159,11 @@ impl Bridge {
 fn trouble_of(error: &std::io::Error) -> Trouble {
     use std::io::ErrorKind;
     match error.kind() {
-        ErrorKind::InvalidData | ErrorKind::FileTooLarge | ErrorKind::InvalidInput => {
-            Trouble::Lasting(error.to_string())
-        }
+        ErrorKind::InvalidData
+        | ErrorKind::InvalidInput
+        | ErrorKind::FileTooLarge
+        | ErrorKind::NotFound
+        | ErrorKind::PermissionDenied => Trouble::Lasting(error.to_string()),
         _ => Trouble::Passing(error.to_string()),
     }
 }

@@ -1,14 +1,14 @@
 //! What the translation of a Matrix event needs to know, from our own tables and, for the text of a message only this room knows,
 //! from the room itself.
 
-use ruma::{OwnedEventId, OwnedRoomId, UserId, events::AnyTimelineEvent};
+use ruma::{OwnedEventId, OwnedRoomId, UserId};
 use serde_json::Value;
 
 use super::super::context::{Bridge, BridgeError, PortalRoute};
 use crate::{
     domain::{MessageRef, RemoteUserId},
     matrix::MatrixError,
-    translate::{KnownPoll, Reply, Target, targets},
+    translate::{KnownPoll, Reply, RoomEvent, Target, targets},
 };
 
 /// What was looked up for one event.
@@ -27,7 +27,7 @@ impl Bridge {
         &self,
         route: &PortalRoute,
         room_id: &OwnedRoomId,
-        event: &AnyTimelineEvent,
+        event: &RoomEvent,
     ) -> Result<Known, BridgeError> {
         let about = targets(event);
         let reply = match about.reply {

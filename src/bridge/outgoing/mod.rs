@@ -24,7 +24,7 @@ use crate::{
     domain::{ChatId, LoginId, Outgoing, OutgoingContent, Unbridgeable},
     network::Origin,
     store::{ExpiryRow, InboxEvent, Lane},
-    translate::{NetworkContext, Part, PartContent, Reply, Target, targets, to_network},
+    translate::{NetworkContext, Part, PartContent, Reply, RoomEvent, Target, targets, to_network},
 };
 
 /// How many events one run takes.
@@ -36,6 +36,13 @@ struct Item {
     event_id: String,
     messages: Vec<(Outgoing, Origin)>,
     changes: Vec<Change>,
+}
+
+/// An event that was taken out of the inbox, as it came and as it was read.
+struct Taken<'a> {
+    event: &'a InboxEvent,
+    parsed: &'a AnyTimelineEvent,
+    said: &'a RoomEvent,
 }
 
 /// Where a step had to stop.
@@ -95,16 +102,25 @@ impl Bridge {
                     continue;
                 }
             };
+            let read = RoomEvent::from_json(&event.json);
+            let Ok(said) = read else {
+                self.quarantine(&event, "not readable as an event of a room")
+                    .await?;
+                continue;
+            };
             if self.is_ours(parsed.sender()) {
                 batch.push(Item::nothing(&event));
                 continue;
             }
             match self.route(room_id).await? {
                 Route::Portal(portal) => {
-                    let taken = self
-                        .take_portal_event(room_id, &portal, &event, &parsed, &mut batch)
-                        .await;
-                    if let Err(error) = taken {
+                    let taken = Taken {
+                        event: &event,
+                        parsed: &parsed,
+                        said: &said,
+                    };
+                    let done = self.take_portal_event(room_id, &portal, &taken, &mut batch);
+                    if let Err(error) = done.await {
                         // What came before it need not wait for it.
                         self.commit_items(room_id, batch).await?;
                         return Err(error);
@@ -141,12 +157,12 @@ impl Bridge {
         &self,
         room_id: &OwnedRoomId,
         portal: &Arc<PortalRoute>,
-        event: &InboxEvent,
-        parsed: &AnyTimelineEvent,
+        taken: &Taken<'_>,
         batch: &mut Vec<Item>,
     ) -> Result<(), BridgeError> {
-        self.note_owner_left(portal, parsed).await?;
-        let about = targets(parsed);
+        let event = taken.event;
+        self.note_owner_left(portal, taken.parsed).await?;
+        let about = targets(taken.said);
         let is_about = |item: &Item| {
             [&about.reply, &about.subject]
                 .into_iter()
@@ -157,7 +173,7 @@ impl Bridge {
             // What it is about has to be in the store to be found there.
             self.commit_items(room_id, std::mem::take(batch)).await?;
         }
-        let refusal = match self.translate_out(room_id, portal, parsed).await? {
+        let refusal = match self.translate_out(room_id, portal, taken).await? {
             Ok(parts) => {
                 if parts
                     .iter()
@@ -166,7 +182,7 @@ impl Bridge {
                     // A file takes its time: what came before it goes first.
                     self.commit_items(room_id, std::mem::take(batch)).await?;
                 }
-                match self.item(room_id, portal, event, parts, batch).await? {
+                match self.item(room_id, portal, taken, parts, batch).await? {
                     Ok(item) => {
                         let resets = item.resets_route();
                         batch.push(item);
@@ -192,7 +208,7 @@ impl Bridge {
         &self,
         room_id: &OwnedRoomId,
         portal: &PortalRoute,
-        parsed: &AnyTimelineEvent,
+        taken: &Taken<'_>,
     ) -> Result<Result<Vec<Part>, Unbridgeable>, BridgeError> {
         let gatekeeper = &portal.portal.key.gatekeeper;
         let network = self.network(gatekeeper)?;
@@ -205,14 +221,14 @@ impl Bridge {
             people: &|user| self.remote_of(portal, user),
             random: rand::random(),
         };
-        if parsed.sender() != portal.owner {
-            return Ok(self.refuse_somebody_else(portal, parsed, &context));
+        if taken.parsed.sender() != portal.owner {
+            return Ok(self.refuse_somebody_else(portal, taken, &context));
         }
-        let known = self.look_up(portal, room_id, parsed).await?;
+        let known = self.look_up(portal, room_id, taken.said).await?;
         context.reply = known.reply;
         context.target = known.target;
         context.poll = known.poll;
-        Ok(to_network(parsed, &context))
+        Ok(to_network(taken.said, &context))
     }
 
     /// Messages of members who have no login here are not carried, and they are told so. What only adds to messages, such as a
@@ -220,10 +236,10 @@ impl Bridge {
     fn refuse_somebody_else(
         &self,
         portal: &PortalRoute,
-        parsed: &AnyTimelineEvent,
+        taken: &Taken<'_>,
         context: &NetworkContext<'_>,
     ) -> Result<Vec<Part>, Unbridgeable> {
-        let is_message = match parsed {
+        let is_message = match taken.parsed {
             AnyTimelineEvent::MessageLike(event) => matches!(
                 event.event_type(),
                 MessageLikeEventType::RoomMessage
@@ -234,7 +250,7 @@ impl Bridge {
             ),
             AnyTimelineEvent::State(_) => false,
         };
-        if !is_message || to_network(parsed, context).is_ok_and(|parts| parts.is_empty()) {
+        if !is_message || to_network(taken.said, context).is_ok_and(|parts| parts.is_empty()) {
             return Ok(Vec::new());
         }
         Err(Unbridgeable {
@@ -252,10 +268,11 @@ impl Bridge {
         &self,
         room_id: &OwnedRoomId,
         portal: &PortalRoute,
-        event: &InboxEvent,
+        taken: &Taken<'_>,
         parts: Vec<Part>,
         batch: &[Item],
     ) -> Result<Result<Item, Unbridgeable>, BridgeError> {
+        let event = taken.event;
         let mut item = Item::nothing(event);
         let network = self.network(&portal.portal.key.gatekeeper)?;
         let gatekeeper = self.gatekeeper_name(&portal.portal.key.gatekeeper);
@@ -286,7 +303,7 @@ impl Bridge {
             let id = self.stanza_id(&event.event_id, part);
             let pending = batch.iter().flat_map(|item| &item.changes);
             let pending: Vec<Change> = pending.chain(&item.changes).cloned().collect();
-            let changes = self.changes_of(room_id, portal, event, &content, &id, &pending);
+            let changes = self.changes_of(room_id, portal, taken, &content, &id, &pending);
             item.changes.extend(changes.await?);
             let place = i64::try_from(part).unwrap_or(i64::MAX);
             let is_message = is_message(&content);

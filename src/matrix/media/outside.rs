@@ -3,6 +3,7 @@
 //! A name is looked up once and the connection goes to what was found, so that it cannot mean something else the second time.
 
 use std::{
+    error::Error,
     io,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     sync::Arc,
@@ -127,12 +128,14 @@ impl Resolve for Guard {
 
 /// Whether a request failed because of the guard.
 fn is_forbidden(error: &reqwest::Error) -> bool {
-    let mut source = std::error::Error::source(error);
+    let mut source = error.source();
     while let Some(cause) = source {
         let wrapped = cause
             .downcast_ref::<io::Error>()
             .and_then(io::Error::get_ref);
-        if cause.is::<Forbidden>() || wrapped.is_some_and(|error| error.is::<Forbidden>()) {
+        if cause.is::<Forbidden>()
+            || wrapped.is_some_and(<dyn Error + Send + Sync>::is::<Forbidden>)
+        {
             return true;
         }
         source = cause.source();

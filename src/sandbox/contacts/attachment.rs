@@ -14,7 +14,22 @@ use super::{
 };
 use crate::domain::MediaKind;
 
-/// A file's message. The four fields that say where it is are missing if it is nowhere.
+/// What the messages of all kinds say of a file. The four fields that say where it is are missing if it is nowhere.
+struct Fields {
+    mime_type: Option<String>,
+    size: Option<u64>,
+    path: Option<String>,
+    key: Option<Vec<u8>>,
+    sha256: Option<Vec<u8>>,
+    encrypted_sha256: Option<Vec<u8>>,
+    caption: Option<String>,
+    /// Seconds since the Unix epoch.
+    at: Option<i64>,
+    once: Option<bool>,
+    context: MessageField<ContextInfo>,
+}
+
+/// A file's message.
 pub(super) fn encode(
     file: &File,
     caption: &str,
@@ -22,121 +37,135 @@ pub(super) fn encode(
     now: i64,
 ) -> Proto {
     let remote = file.remote.as_ref();
-    let path = |remote: &Remote| remote.path.clone();
-    let key = |remote: &Remote| remote.key.to_vec();
-    let sha256 = |remote: &Remote| remote.sha256.to_vec();
-    let encrypted = |remote: &Remote| remote.encrypted_sha256.to_vec();
-    let mime_type = Some(file.mime_type.clone());
-    let at = Some(now / 1000);
-    let once = file.view_once.then_some(true);
-    let proto = match file.kind {
-        MediaKind::Image => Proto {
-            image_message: MessageField::some(ImageMessage {
-                mimetype: mime_type,
-                caption: filled(caption),
-                file_sha256: remote.map(sha256),
-                file_length: Some(file.size),
-                height: file.height,
-                width: file.width,
-                media_key: remote.map(key),
-                file_enc_sha256: remote.map(encrypted),
-                direct_path: remote.map(path),
-                media_key_timestamp: at,
-                jpeg_thumbnail: bytes(&file.thumbnail),
-                context_info: context,
-                view_once: once,
-                ..ImageMessage::default()
-            }),
-            ..Proto::default()
-        },
-        MediaKind::Video | MediaKind::Gif => Proto {
-            video_message: MessageField::some(VideoMessage {
-                mimetype: mime_type,
-                caption: filled(caption),
-                file_sha256: remote.map(sha256),
-                file_length: Some(file.size),
-                seconds: file.seconds,
-                gif_playback: (file.kind == MediaKind::Gif).then_some(true),
-                height: file.height,
-                width: file.width,
-                media_key: remote.map(key),
-                file_enc_sha256: remote.map(encrypted),
-                direct_path: remote.map(path),
-                media_key_timestamp: at,
-                jpeg_thumbnail: bytes(&file.thumbnail),
-                context_info: context,
-                view_once: once,
-                ..VideoMessage::default()
-            }),
-            ..Proto::default()
-        },
-        MediaKind::Audio | MediaKind::Voice => Proto {
-            audio_message: MessageField::some(AudioMessage {
-                mimetype: mime_type,
-                file_sha256: remote.map(sha256),
-                file_length: Some(file.size),
-                seconds: file.seconds,
-                ptt: Some(file.kind == MediaKind::Voice),
-                media_key: remote.map(key),
-                file_enc_sha256: remote.map(encrypted),
-                direct_path: remote.map(path),
-                media_key_timestamp: at,
-                waveform: bytes(&file.waveform),
-                context_info: context,
-                view_once: once,
-                ..AudioMessage::default()
-            }),
-            ..Proto::default()
-        },
-        MediaKind::File => Proto {
-            document_message: MessageField::some(DocumentMessage {
-                mimetype: mime_type,
-                caption: filled(caption),
-                title: file.name.clone(),
-                file_name: file.name.clone(),
-                file_sha256: remote.map(sha256),
-                file_length: Some(file.size),
-                media_key: remote.map(key),
-                file_enc_sha256: remote.map(encrypted),
-                direct_path: remote.map(path),
-                media_key_timestamp: at,
-                jpeg_thumbnail: bytes(&file.thumbnail),
-                context_info: context,
-                ..DocumentMessage::default()
-            }),
-            ..Proto::default()
-        },
-        MediaKind::Sticker => Proto {
-            sticker_message: MessageField::some(StickerMessage {
-                mimetype: mime_type,
-                file_sha256: remote.map(sha256),
-                file_length: Some(file.size),
-                height: file.height,
-                width: file.width,
-                media_key: remote.map(key),
-                file_enc_sha256: remote.map(encrypted),
-                direct_path: remote.map(path),
-                media_key_timestamp: at,
-                context_info: context,
-                ..StickerMessage::default()
-            }),
-            ..Proto::default()
-        },
+    let fields = Fields {
+        mime_type: Some(file.mime_type.clone()),
+        size: Some(file.size),
+        path: remote.map(|remote| remote.path.clone()),
+        key: remote.map(|remote| remote.key.to_vec()),
+        sha256: remote.map(|remote| remote.sha256.to_vec()),
+        encrypted_sha256: remote.map(|remote| remote.encrypted_sha256.to_vec()),
+        caption: filled(caption),
+        at: Some(now / 1000),
+        once: file.view_once.then_some(true),
+        context,
     };
+    let mut proto = Proto::default();
     match file.kind {
-        MediaKind::File if !caption.is_empty() => Proto {
-            document_with_caption_message: wrapped(proto),
-            ..Proto::default()
-        },
-        MediaKind::Audio | MediaKind::Voice if file.view_once => Proto {
-            view_once_message_v2_extension: wrapped(proto),
-            ..Proto::default()
-        },
-        MediaKind::Image | MediaKind::Video | MediaKind::Gif if file.view_once => Proto {
-            view_once_message_v2: wrapped(proto),
-            ..Proto::default()
-        },
-        _ => proto,
+        MediaKind::Image => proto.image_message = MessageField::some(image(file, fields)),
+        MediaKind::Video | MediaKind::Gif => {
+            proto.video_message = MessageField::some(video(file, fields));
+        }
+        MediaKind::Audio | MediaKind::Voice => {
+            proto.audio_message = MessageField::some(audio(file, fields));
+        }
+        MediaKind::File => proto.document_message = MessageField::some(document(file, fields)),
+        MediaKind::Sticker => proto.sticker_message = MessageField::some(sticker(file, fields)),
+    }
+    let mut outer = Proto::default();
+    match file.kind {
+        MediaKind::File if !caption.is_empty() => {
+            outer.document_with_caption_message = wrapped(proto);
+        }
+        MediaKind::Audio | MediaKind::Voice if file.view_once => {
+            outer.view_once_message_v2_extension = wrapped(proto);
+        }
+        MediaKind::Image | MediaKind::Video | MediaKind::Gif if file.view_once => {
+            outer.view_once_message_v2 = wrapped(proto);
+        }
+        _ => return proto,
+    }
+    outer
+}
+
+fn image(file: &File, fields: Fields) -> ImageMessage {
+    ImageMessage {
+        mimetype: fields.mime_type,
+        caption: fields.caption,
+        file_sha256: fields.sha256,
+        file_length: fields.size,
+        height: file.height,
+        width: file.width,
+        media_key: fields.key,
+        file_enc_sha256: fields.encrypted_sha256,
+        direct_path: fields.path,
+        media_key_timestamp: fields.at,
+        jpeg_thumbnail: bytes(&file.thumbnail),
+        context_info: fields.context,
+        view_once: fields.once,
+        ..ImageMessage::default()
+    }
+}
+
+fn video(file: &File, fields: Fields) -> VideoMessage {
+    VideoMessage {
+        mimetype: fields.mime_type,
+        caption: fields.caption,
+        file_sha256: fields.sha256,
+        file_length: fields.size,
+        seconds: file.seconds,
+        gif_playback: (file.kind == MediaKind::Gif).then_some(true),
+        height: file.height,
+        width: file.width,
+        media_key: fields.key,
+        file_enc_sha256: fields.encrypted_sha256,
+        direct_path: fields.path,
+        media_key_timestamp: fields.at,
+        jpeg_thumbnail: bytes(&file.thumbnail),
+        context_info: fields.context,
+        view_once: fields.once,
+        ..VideoMessage::default()
+    }
+}
+
+fn audio(file: &File, fields: Fields) -> AudioMessage {
+    AudioMessage {
+        mimetype: fields.mime_type,
+        file_sha256: fields.sha256,
+        file_length: fields.size,
+        seconds: file.seconds,
+        ptt: Some(file.kind == MediaKind::Voice),
+        media_key: fields.key,
+        file_enc_sha256: fields.encrypted_sha256,
+        direct_path: fields.path,
+        media_key_timestamp: fields.at,
+        waveform: bytes(&file.waveform),
+        context_info: fields.context,
+        view_once: fields.once,
+        ..AudioMessage::default()
+    }
+}
+
+fn document(file: &File, fields: Fields) -> DocumentMessage {
+    DocumentMessage {
+        mimetype: fields.mime_type,
+        caption: fields.caption,
+        title: file.name.clone(),
+        file_name: file.name.clone(),
+        file_sha256: fields.sha256,
+        file_length: fields.size,
+        media_key: fields.key,
+        file_enc_sha256: fields.encrypted_sha256,
+        direct_path: fields.path,
+        media_key_timestamp: fields.at,
+        jpeg_thumbnail: bytes(&file.thumbnail),
+        context_info: fields.context,
+        ..DocumentMessage::default()
+    }
+}
+
+fn sticker(file: &File, fields: Fields) -> StickerMessage {
+    StickerMessage {
+        mimetype: fields.mime_type,
+        file_sha256: fields.sha256,
+        file_length: fields.size,
+        height: file.height,
+        width: file.width,
+        media_key: fields.key,
+        file_enc_sha256: fields.encrypted_sha256,
+        direct_path: fields.path,
+        media_key_timestamp: fields.at,
+        context_info: fields.context,
+        ..StickerMessage::default()
     }
 }
 

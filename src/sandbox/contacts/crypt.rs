@@ -192,7 +192,7 @@ impl FileDecryptor {
         sha256: &[u8; 32],
         encrypted_sha256: &[u8; 32],
     ) -> Result<Vec<u8>, CryptError> {
-        if self.rest.len() < BLOCK + CODE || (self.rest.len() - CODE) % BLOCK != 0 {
+        if self.rest.len() < BLOCK + CODE || !(self.rest.len() - CODE).is_multiple_of(BLOCK) {
             return Err(CryptError::Cut);
         }
         let code = self.rest.split_off(self.rest.len() - CODE);

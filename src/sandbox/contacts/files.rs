@@ -9,7 +9,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use futures_util::{Stream, stream};
+use futures_util::{Stream, TryStreamExt, stream};
 use serde::Deserialize;
 use tokio::{
     fs,
@@ -59,6 +59,34 @@ pub enum FileError {
     Disk(#[from] io::Error),
 }
 
+/// Why a file that is given to a phone is not taken.
+#[derive(Debug, thiserror::Error)]
+pub(in crate::sandbox) enum TakeError {
+    /// It is larger than allowed.
+    #[error("the file is too large")]
+    TooLarge,
+    /// Its source or the disk failed.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+}
+
+/// A file that was given to a phone. It is gone from the disk when this is dropped.
+pub(in crate::sandbox) struct TakenFile(PathBuf);
+
+impl TakenFile {
+    pub(in crate::sandbox) fn path(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl Drop for TakenFile {
+    fn drop(&mut self) {
+        if let Err(error) = std::fs::remove_file(&self.0) {
+            tracing::debug!(%error, "a file that was given to a phone cannot be deleted");
+        }
+    }
+}
+
 /// A phone's folder and its way to the media server.
 pub(super) struct Files {
     office: Arc<Office>,
@@ -96,6 +124,27 @@ impl Files {
 
     fn kept(&self, sha256: &[u8; 32]) -> PathBuf {
         self.folder.join(crate::sandbox::hex(sha256))
+    }
+
+    /// Takes a file as it comes, at most `limit` bytes.
+    pub(super) async fn take(
+        &self,
+        mut chunks: impl Stream<Item = io::Result<Bytes>> + Unpin,
+        limit: u64,
+    ) -> Result<TakenFile, TakeError> {
+        let path = self.unfinished().await?;
+        let mut file = fs::File::create_new(&path).await?;
+        let taken = TakenFile(path);
+        let mut length = 0;
+        while let Some(chunk) = chunks.try_next().await? {
+            length += chunk.len() as u64;
+            if length > limit {
+                return Err(TakeError::TooLarge);
+            }
+            file.write_all(&chunk).await?;
+        }
+        file.flush().await?;
+        Ok(taken)
     }
 
     /// Keeps a file and uploads it: what a message says of it.

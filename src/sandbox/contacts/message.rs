@@ -28,6 +28,10 @@ pub enum Status {
 
 /// A message of a contact's chat.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a fact of its own that is stored by its name"
+)]
 pub struct Message {
     /// The id on the wire.
     pub id: String,

@@ -40,6 +40,7 @@ pub use cast::Script;
 pub use crypt::CryptError;
 pub use files::FileError;
 use files::Files;
+pub(super) use files::TakeError;
 pub use handle::ContactHandle;
 use handle::Shared;
 use keyring::{Keyring, OwnKeys};

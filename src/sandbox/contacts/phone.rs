@@ -34,6 +34,10 @@ const PREKEYS_BATCH: usize = 50;
 
 /// What is stored of a contact itself.
 #[derive(Clone, Serialize, Deserialize)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a fact of its own that is stored by its name"
+)]
 pub(super) struct Stored {
     pub(super) jid: Jid,
     pub(super) flavour: Flavour,

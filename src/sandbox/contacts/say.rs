@@ -1,11 +1,14 @@
 //! What a test, a script or the page lets a contact write and tell.
 
+use bytes::Bytes;
+use futures_util::Stream;
 use tokio::sync::oneshot;
 
 use super::{
     ContactHandle,
     actor::{Command, Done},
     content::{Card, Composed, Content, Location, Poll, Target},
+    files::{TakeError, TakenFile},
     handle::recipient,
     media::MediaToSend,
 };
@@ -85,6 +88,15 @@ impl ContactHandle {
             ..Composed::of(Content::File(file))
         };
         self.send(to, message).await
+    }
+
+    /// Takes a file to send as it comes, at most `limit` bytes.
+    pub(in crate::sandbox) async fn take_file(
+        &self,
+        chunks: impl Stream<Item = std::io::Result<Bytes>> + Unpin,
+        limit: u64,
+    ) -> Result<TakenFile, TakeError> {
+        self.files().take(chunks, limit).await
     }
 
     /// Gives a message of the contact's own another text; the id of the change.

@@ -52,24 +52,25 @@ impl Phone {
             plaintext,
             ..Message::written(new_id(), chat, message, self.now)
         };
-        Ok(self.queue(written))
+        Ok(self.queue(&written))
     }
 
     /// Sends bytes as they are in the place of a message.
     pub(super) fn write_raw(&mut self, chat: &Jid, plaintext: Vec<u8>) -> String {
         let name = "raw".to_owned();
         let message = Composed::of(Content::Other { name });
-        self.queue(Message {
+        let written = Message {
             plaintext,
             ..Message::written(new_id(), chat, message, self.now)
-        })
+        };
+        self.queue(&written)
     }
 
-    fn queue(&mut self, message: Message) -> String {
+    fn queue(&mut self, message: &Message) -> String {
         let (chat, id) = (message.chat.clone(), message.id.clone());
         let row = self.shared.log().add(&self.stored.jid, message.clone());
         self.changes.push(row);
-        self.apply(&message);
+        self.apply(message);
         self.waiting
             .entry(chat.clone())
             .or_default()

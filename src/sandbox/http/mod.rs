@@ -2,6 +2,7 @@
 
 mod api;
 mod guard;
+mod page;
 mod phones;
 
 use std::sync::Arc;
@@ -9,9 +10,9 @@ use std::sync::Arc;
 use axum::{
     Extension, Json, Router,
     extract::{DefaultBodyLimit, Path, State, WebSocketUpgrade},
-    http::{HeaderValue, StatusCode, header},
+    http::StatusCode,
     middleware,
-    response::{Html, IntoResponse, Response},
+    response::{IntoResponse, Response},
     routing::{get, post},
 };
 
@@ -28,19 +29,14 @@ const MAX_BODY: usize = 256 * 1024;
 /// How long a client on a WebSocket may be silent.
 const PATIENCE: std::time::Duration = std::time::Duration::from_mins(2);
 
-/// What the page may load: itself, and nothing from anywhere else.
-const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; \
-    connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
-
-const PAGE: &str = include_str!("page.html");
-
 /// The contacts, once they have started.
 pub(super) type Cast = Arc<tokio::sync::OnceCell<Arc<Contacts>>>;
 
 /// Everything that is served. `info` is the answer to `GET /api/info`.
 pub(super) fn router(office: Arc<Office>, cast: Cast, info: serde_json::Value) -> Router {
     Router::new()
-        .route("/", get(page))
+        .route("/", get(page::page))
+        .route("/page/{name}", get(page::part))
         .route("/chat", get(chat_channel))
         .route("/{gatekeeper}/3p/interop_reg", post(enlistment::enlist))
         .route("/{gatekeeper}/.well-known/jwks", get(key_set))
@@ -59,25 +55,6 @@ pub(super) fn router(office: Arc<Office>, cast: Cast, info: serde_json::Value) -
         .layer(DefaultBodyLimit::max(MAX_BODY))
         .layer(middleware::from_fn(guard::check))
         .with_state(office)
-}
-
-async fn page() -> Response {
-    let mut response = Html(PAGE).into_response();
-    let headers = response.headers_mut();
-    headers.insert(
-        header::CONTENT_SECURITY_POLICY,
-        HeaderValue::from_static(POLICY),
-    );
-    headers.insert(
-        header::X_CONTENT_TYPE_OPTIONS,
-        HeaderValue::from_static("nosniff"),
-    );
-    headers.insert(
-        header::REFERRER_POLICY,
-        HeaderValue::from_static("no-referrer"),
-    );
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
-    response
 }
 
 async fn key_set(State(office): State<Arc<Office>>, Path(path): Path<String>) -> Response {

@@ -143,7 +143,7 @@ fn what_is_no_message_is_malformed() {
 fn what_is_far_too_long_is_not_looked_into() {
     let long = "x".repeat(256 * 1024);
     assert_eq!(read_here(&bytes(1, &long)), without_context(text(&long)));
-    let far_too_long = bytes(1, "x".repeat(512 * 1024));
+    let far_too_long = bytes(1, "x".repeat(384 * 1024));
     assert_eq!(read_here(&far_too_long), unsupported("oversized"));
 }
 

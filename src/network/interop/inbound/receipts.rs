@@ -53,10 +53,13 @@ async fn told(
 ) -> Result<Answer, StoreError> {
     let mut answer = Answer::ack(node);
     for told in receipts(node) {
+        let Some(by) = told.by else {
+            tracing::warn!(%login, "a receipt is from nobody who could have got the message");
+            continue;
+        };
         for id in &told.ids {
             txn.delivered(login, id).await?;
         }
-        let Some(by) = told.by else { continue };
         answer.chat = Some(by.0.clone());
         if said == Said::Read {
             let sent_at = told.at.unwrap_or(now);

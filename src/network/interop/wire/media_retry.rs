@@ -90,10 +90,6 @@ pub fn answer(key: &MediaKey, id: &StanzaId, path: Option<&str>, nonce: [u8; 12]
 /// What an answer says: the path the file is at now, or `Some(None)` if it cannot be had any more. `None` if it is no answer by
 /// somebody who has the key.
 #[must_use]
-#[expect(
-    clippy::option_option,
-    reason = "the outer one is about the stanza, the inner one about the file"
-)]
 pub fn read_answer(node: &Node, key: &MediaKey) -> Option<Option<String>> {
     if node.tag != "notification" || node.attr("type").as_deref() != Some("mediaretry") {
         return None;

@@ -81,9 +81,10 @@ impl Live<'_> {
         if matches!(close, Close::Unenlisted { .. }) && self.task.purpose == Purpose::Bridging {
             self.forget_enlistment().await?;
         }
-        Ok(Some(match self.broken.take() {
-            Some(error) => Ended::Transport(error),
-            None => Ended::Closed(close),
+        // A gatekeeper that says why hangs up at once, too.
+        Ok(Some(match (close, self.broken.take()) {
+            (Close::Lost, Some(error)) => Ended::Transport(error),
+            (close, _) => Ended::Closed(close),
         }))
     }
 

@@ -59,11 +59,14 @@ impl Encryptor {
     }
 
     /// The end of the ciphertext with the MAC, and what the message says about the file.
+    ///
+    /// # Panics
+    /// Never: less than a block is left.
     #[must_use]
     pub fn finish(mut self) -> (Vec<u8>, Sealed) {
         let mut out = std::mem::take(&mut self.rest);
         let padding = BLOCK - out.len();
-        out.resize(BLOCK, u8::try_from(padding).expect("a block is short"));
+        out.resize(BLOCK, u8::try_from(padding).expect("a block has 16 bytes"));
         self.seal(&mut out);
         let mac = self.mac.finalize().into_bytes();
         self.encrypted.update(&mac[..MAC]);

@@ -30,9 +30,9 @@ pub(super) use media::{media_key, with_path};
 
 use crate::domain::{ChatId, Timestamp};
 
-/// The longest `Message` that is looked into. The longest text a gatekeeper takes has some 260 kB; what is small in bytes can be
-/// large in memory, so far longer ones are refused.
-pub(super) const MAX_LENGTH: usize = 512 * 1024;
+/// The longest `Message` that is looked into. The longest text has 256 KiB, a quote and a small picture come on top; what is small
+/// in bytes can be some 300 times as large in memory, so longer ones are refused.
+pub(super) const MAX_LENGTH: usize = 384 * 1024;
 
 /// What an outgoing message says besides its content: to whom, as whom, when, and a nonce for what is encrypted inside it.
 #[derive(Debug, Clone, Copy)]

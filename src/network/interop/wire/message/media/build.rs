@@ -25,13 +25,13 @@ pub(in super::super) fn build(
     context: MessageField<ContextInfo>,
     how: &Encoding<'_>,
 ) -> Message {
-    let message = bare(
-        details.kind,
-        Some(details),
-        Place::of(file, how),
-        caption,
-        context,
-    );
+    let fields = Fields {
+        details: Some(details.clone()),
+        place: Place::of(file, how),
+        caption: caption.map(str::to_owned),
+        context_info: context,
+    };
+    let message = bare(details.kind, fields);
     if !details.view_once {
         return message;
     }
@@ -52,113 +52,61 @@ pub(in super::super) fn caption(
     caption: &str,
     context: MessageField<ContextInfo>,
 ) -> Message {
-    bare(kind, None, Place::default(), Some(caption), context)
+    let fields = Fields {
+        details: None,
+        place: Place::default(),
+        caption: Some(caption.to_owned()),
+        context_info: context,
+    };
+    bare(kind, fields)
 }
 
-fn bare(
-    kind: MediaKind,
-    details: Option<&MediaDetails>,
+/// What fields of one kind of file or another are filled with.
+struct Fields {
+    details: Option<MediaDetails>,
     place: Place,
-    caption: Option<&str>,
+    caption: Option<String>,
     context_info: MessageField<ContextInfo>,
-) -> Message {
-    let mimetype = details.map(|details| details.mime_type.clone());
-    let width = details.and_then(|details| details.width);
-    let height = details.and_then(|details| details.height);
-    let seconds = details.and_then(|details| details.duration_ms).map(seconds);
-    let jpeg_thumbnail = details.and_then(|details| details.preview.clone());
-    let view_once = details.and_then(|details| details.view_once.then_some(true));
-    let caption = caption.map(str::to_owned);
+}
+
+impl Fields {
+    fn mimetype(&self) -> Option<String> {
+        Some(self.details.as_ref()?.mime_type.clone())
+    }
+
+    fn width(&self) -> Option<u32> {
+        self.details.as_ref()?.width
+    }
+
+    fn height(&self) -> Option<u32> {
+        self.details.as_ref()?.height
+    }
+
+    fn seconds(&self) -> Option<u32> {
+        self.details.as_ref()?.duration_ms.map(seconds)
+    }
+
+    fn thumbnail(&self) -> Option<Vec<u8>> {
+        self.details.as_ref()?.preview.clone()
+    }
+
+    fn view_once(&self) -> Option<bool> {
+        self.details.as_ref()?.view_once.then_some(true)
+    }
+}
+
+fn bare(kind: MediaKind, fields: Fields) -> Message {
     let mut message = Message::default();
     match kind {
-        MediaKind::Image => {
-            message.image_message = MessageField::some(ImageMessage {
-                mimetype,
-                caption,
-                file_sha256: place.sha256,
-                file_length: place.size,
-                height,
-                width,
-                media_key: place.key,
-                file_enc_sha256: place.encrypted_sha256,
-                direct_path: place.path,
-                media_key_timestamp: place.stamp,
-                jpeg_thumbnail,
-                context_info,
-                view_once,
-                ..ImageMessage::default()
-            });
-        }
-        MediaKind::Video | MediaKind::Gif => {
-            message.video_message = MessageField::some(VideoMessage {
-                mimetype,
-                file_sha256: place.sha256,
-                file_length: place.size,
-                seconds,
-                media_key: place.key,
-                caption,
-                gif_playback: (kind == MediaKind::Gif).then_some(true),
-                height,
-                width,
-                file_enc_sha256: place.encrypted_sha256,
-                direct_path: place.path,
-                media_key_timestamp: place.stamp,
-                jpeg_thumbnail,
-                context_info,
-                view_once,
-                ..VideoMessage::default()
-            });
-        }
-        MediaKind::Audio | MediaKind::Voice => {
-            message.audio_message = MessageField::some(AudioMessage {
-                mimetype,
-                file_sha256: place.sha256,
-                file_length: place.size,
-                seconds,
-                ptt: Some(kind == MediaKind::Voice),
-                media_key: place.key,
-                file_enc_sha256: place.encrypted_sha256,
-                direct_path: place.path,
-                media_key_timestamp: place.stamp,
-                context_info,
-                waveform: details.and_then(|details| details.waveform.clone()),
-                view_once,
-                ..AudioMessage::default()
-            });
-        }
-        MediaKind::Sticker => {
-            message.sticker_message = MessageField::some(StickerMessage {
-                file_sha256: place.sha256,
-                file_enc_sha256: place.encrypted_sha256,
-                media_key: place.key,
-                mimetype,
-                height,
-                width,
-                direct_path: place.path,
-                file_length: place.size,
-                media_key_timestamp: place.stamp,
-                context_info,
-                ..StickerMessage::default()
-            });
-        }
+        MediaKind::Image => message.image_message = MessageField::some(image(fields)),
+        MediaKind::Video => message.video_message = MessageField::some(video(fields, None)),
+        MediaKind::Gif => message.video_message = MessageField::some(video(fields, Some(true))),
+        MediaKind::Audio => message.audio_message = MessageField::some(audio(fields, false)),
+        MediaKind::Voice => message.audio_message = MessageField::some(audio(fields, true)),
+        MediaKind::Sticker => message.sticker_message = MessageField::some(sticker(fields)),
         MediaKind::File => {
-            let name = details.and_then(|details| details.file_name.clone());
-            let has_caption = caption.is_some();
-            message.document_message = MessageField::some(DocumentMessage {
-                mimetype,
-                title: name.clone(),
-                file_sha256: place.sha256,
-                file_length: place.size,
-                media_key: place.key,
-                file_name: name,
-                file_enc_sha256: place.encrypted_sha256,
-                direct_path: place.path,
-                media_key_timestamp: place.stamp,
-                jpeg_thumbnail,
-                context_info,
-                caption,
-                ..DocumentMessage::default()
-            });
+            let has_caption = fields.caption.is_some();
+            message.document_message = MessageField::some(document(fields));
             if has_caption {
                 return Message {
                     document_with_caption_message: MessageField::some(FutureProofMessage {
@@ -170,6 +118,101 @@ fn bare(
         }
     }
     message
+}
+
+fn image(fields: Fields) -> ImageMessage {
+    ImageMessage {
+        mimetype: fields.mimetype(),
+        height: fields.height(),
+        width: fields.width(),
+        jpeg_thumbnail: fields.thumbnail(),
+        view_once: fields.view_once(),
+        caption: fields.caption,
+        file_sha256: fields.place.sha256,
+        file_length: fields.place.size,
+        media_key: fields.place.key,
+        file_enc_sha256: fields.place.encrypted_sha256,
+        direct_path: fields.place.path,
+        media_key_timestamp: fields.place.stamp,
+        context_info: fields.context_info,
+        ..ImageMessage::default()
+    }
+}
+
+fn video(fields: Fields, gif_playback: Option<bool>) -> VideoMessage {
+    VideoMessage {
+        mimetype: fields.mimetype(),
+        seconds: fields.seconds(),
+        height: fields.height(),
+        width: fields.width(),
+        jpeg_thumbnail: fields.thumbnail(),
+        view_once: fields.view_once(),
+        gif_playback,
+        caption: fields.caption,
+        file_sha256: fields.place.sha256,
+        file_length: fields.place.size,
+        media_key: fields.place.key,
+        file_enc_sha256: fields.place.encrypted_sha256,
+        direct_path: fields.place.path,
+        media_key_timestamp: fields.place.stamp,
+        context_info: fields.context_info,
+        ..VideoMessage::default()
+    }
+}
+
+fn audio(fields: Fields, is_voice: bool) -> AudioMessage {
+    AudioMessage {
+        mimetype: fields.mimetype(),
+        seconds: fields.seconds(),
+        view_once: fields.view_once(),
+        ptt: Some(is_voice),
+        waveform: fields.details.and_then(|details| details.waveform),
+        file_sha256: fields.place.sha256,
+        file_length: fields.place.size,
+        media_key: fields.place.key,
+        file_enc_sha256: fields.place.encrypted_sha256,
+        direct_path: fields.place.path,
+        media_key_timestamp: fields.place.stamp,
+        context_info: fields.context_info,
+        ..AudioMessage::default()
+    }
+}
+
+fn sticker(fields: Fields) -> StickerMessage {
+    StickerMessage {
+        mimetype: fields.mimetype(),
+        height: fields.height(),
+        width: fields.width(),
+        file_sha256: fields.place.sha256,
+        file_enc_sha256: fields.place.encrypted_sha256,
+        media_key: fields.place.key,
+        direct_path: fields.place.path,
+        file_length: fields.place.size,
+        media_key_timestamp: fields.place.stamp,
+        context_info: fields.context_info,
+        ..StickerMessage::default()
+    }
+}
+
+fn document(fields: Fields) -> DocumentMessage {
+    let mimetype = fields.mimetype();
+    let jpeg_thumbnail = fields.thumbnail();
+    let name = fields.details.and_then(|details| details.file_name);
+    DocumentMessage {
+        mimetype,
+        jpeg_thumbnail,
+        title: name.clone(),
+        file_name: name,
+        caption: fields.caption,
+        file_sha256: fields.place.sha256,
+        file_length: fields.place.size,
+        media_key: fields.place.key,
+        file_enc_sha256: fields.place.encrypted_sha256,
+        direct_path: fields.place.path,
+        media_key_timestamp: fields.place.stamp,
+        context_info: fields.context_info,
+        ..DocumentMessage::default()
+    }
 }
 
 /// Milliseconds as whole seconds, but never as none.

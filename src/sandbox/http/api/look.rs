@@ -1,0 +1,202 @@
+//! What the page sees: contacts, chats, messages, and that something changed.
+
+use std::{convert::Infallible, sync::Arc, time::Duration};
+
+use axum::{
+    Extension, Json,
+    extract::{Path, State},
+    response::sse::{Event, KeepAlive, Sse},
+};
+use futures_util::Stream;
+use serde_json::{Value, json};
+
+use super::{ApiError, contact};
+use crate::{
+    domain::Typing,
+    network::interop::wire::Jid,
+    sandbox::{
+        contacts::{ContactHandle, Message, Status, content::Content},
+        http::Cast,
+        office::Office,
+    },
+};
+
+pub(super) async fn info(Extension(info): Extension<Arc<Value>>) -> Json<Value> {
+    Json((*info).clone())
+}
+
+pub(super) async fn contacts(Extension(cast): Extension<Cast>) -> Json<Value> {
+    let all = cast
+        .get()
+        .map(|contacts| contacts.all())
+        .unwrap_or_default();
+    let list: Vec<Value> = all
+        .iter()
+        .map(|contact| {
+            json!({
+                "id": contact.jid(),
+                "jid": contact.jid(),
+                "name": contact.name(),
+                "phone": contact.phone(),
+                "gatekeeper": contact.flavour(),
+                "script": contact.script(),
+                "connected": contact.is_connected(),
+                "counters": contact.counters(),
+            })
+        })
+        .collect();
+    Json(Value::Array(list))
+}
+
+fn typing(contact: &ContactHandle, chat: &Jid) -> &'static str {
+    match contact.typing_of(chat) {
+        Typing::Composing => "composing",
+        Typing::Recording => "recording",
+        Typing::Paused => "paused",
+    }
+}
+
+pub(super) async fn chats(
+    Extension(cast): Extension<Cast>,
+    State(office): State<Arc<Office>>,
+    Path(id): Path<String>,
+) -> Result<Json<Value>, ApiError> {
+    let contact = contact(&cast, &id)?;
+    let now = office.now().0;
+    let mut list: Vec<(i64, Value)> = contact
+        .chats()
+        .iter()
+        .map(|chat| {
+            let messages = contact.messages(chat);
+            let unread = messages
+                .iter()
+                .filter(|m| !m.outgoing && !m.notice && m.status < Status::Read)
+                .count();
+            let last = messages.iter().rev().find(|m| !m.has_expired(now));
+            let value = json!({
+                "jid": chat,
+                "name": contact.name_of(chat),
+                "typing": typing(&contact, chat),
+                "present": contact.sees_present(chat),
+                "timer": contact.timer(&chat.to_string()),
+                "unread": unread,
+                "last": last.map(|message| shown(&contact, message)),
+            });
+            (last.map_or(0, |message| message.at), value)
+        })
+        .collect();
+    list.sort_by_key(|(at, _)| std::cmp::Reverse(*at));
+    Ok(Json(list.into_iter().map(|(_, chat)| chat).collect()))
+}
+
+pub(super) async fn messages(
+    Extension(cast): Extension<Cast>,
+    State(office): State<Arc<Office>>,
+    Path((id, chat)): Path<(String, String)>,
+) -> Result<Json<Value>, ApiError> {
+    let contact = contact(&cast, &id)?;
+    let chat: Jid = chat.parse().map_err(|_| ApiError::NotFound)?;
+    let now = office.now().0;
+    let messages = contact.messages(&chat);
+    let kept = messages.iter().filter(|message| !message.has_expired(now));
+    Ok(Json(kept.map(|message| shown(&contact, message)).collect()))
+}
+
+/// A message as the page gets it: without keys and paths, and with names.
+fn shown(contact: &ContactHandle, message: &Message) -> Value {
+    let is_me = |jid: &Jid| jid == contact.jid();
+    let reactions: Vec<Value> = message
+        .reactions
+        .iter()
+        .map(|(by, emoji)| json!({"mine": is_me(by), "emoji": emoji}))
+        .collect();
+    let quotes = message.quotes.as_ref().map(|quote| {
+        let author = quote.sender.as_ref().map(|sender| sender.as_str());
+        json!({
+            "id": quote.id,
+            "mine": author.is_none_or(|author| author == contact.jid().to_string()),
+            "text": message.quoted_text,
+        })
+    });
+    let mentions: Vec<Value> = message
+        .mentions
+        .iter()
+        .map(|address| json!({"address": address, "name": name(contact, address)}))
+        .collect();
+    json!({
+        "id": message.id,
+        "outgoing": message.outgoing,
+        "notice": message.notice,
+        "text": message.text,
+        "content": content(contact, message),
+        "quotes": quotes,
+        "mentions": mentions,
+        "everybody": message.mentions_everybody,
+        "expires_after": message.expires_after,
+        "edited": message.edited,
+        "revoked": message.revoked,
+        "played": message.played,
+        "reactions": reactions,
+        "at": message.at,
+        "status": message.status,
+    })
+}
+
+/// What somebody who is mentioned is called.
+fn name(contact: &ContactHandle, address: &str) -> Option<String> {
+    let jid: Jid = address.parse().ok()?;
+    if jid == *contact.jid() {
+        return Some(contact.name().to_owned());
+    }
+    contact.name_of(&jid)
+}
+
+fn content(contact: &ContactHandle, message: &Message) -> Value {
+    let mut value = serde_json::to_value(&message.content).expect("a content is JSON");
+    if let Some(fields) = value.as_object_mut() {
+        fields.remove("remote");
+        fields.remove("secret");
+    }
+    match &message.content {
+        Content::File(file) => {
+            value["waveform"] = json!(file.waveform);
+            value["there"] = json!(file.remote.is_some());
+        }
+        Content::Poll(poll) => {
+            let votes_for = |option: &String| {
+                let voters = message
+                    .votes
+                    .iter()
+                    .filter(|(_, choices)| choices.contains(option));
+                let voters: Vec<&Jid> = voters.map(|(voter, _)| voter).collect();
+                let mine = voters.contains(&contact.jid());
+                json!({"text": option, "votes": voters.len(), "mine": mine})
+            };
+            value["options"] = poll.options.iter().map(votes_for).collect();
+        }
+        _ => {}
+    }
+    value
+}
+
+pub(super) async fn events(
+    Extension(cast): Extension<Cast>,
+    State(office): State<Arc<Office>>,
+    Path(id): Path<String>,
+) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, ApiError> {
+    let mut versions = contact(&cast, &id)?.changes();
+    versions.mark_changed();
+    let end = office.cancel.clone();
+    let stream = futures_util::stream::unfold((versions, end), |(mut versions, end)| async {
+        let changed = tokio::select! {
+            changed = versions.changed() => changed.is_ok(),
+            () = end.cancelled() => false,
+        };
+        let version = *versions.borrow_and_update();
+        changed.then(|| {
+            let event = Event::default().data(version.to_string());
+            (Ok(event), (versions, end))
+        })
+    });
+    Ok(Sse::new(stream).keep_alive(KeepAlive::new().interval(Duration::from_secs(20))))
+}
