@@ -470,7 +470,7 @@ pub(crate) fn timer_is_set_by(chat: usize) -> Way {
 /// How many messages arrived on either side and were not deleted.
 fn arrived(stage: &Stage) -> usize {
     let world = stage.homeserver.world();
-    let shown = |chat| match stage.chats[chat].room() {
+    let shown = |chat: usize| match stage.chats[chat].room() {
         Some(room) => view::room(&world, &room).came.len(),
         None => 0,
     };

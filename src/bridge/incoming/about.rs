@@ -17,7 +17,7 @@ use crate::{
     domain::{EncryptedVote, IncomingContent, IncomingMessage, MessageRef, Poll, RemoteUserId},
     imaging,
     store::{MessageLink, PollRow, RemoteMessageRow},
-    translate::{Appearance, MatrixContext, mentioned},
+    translate::{Appearance, MatrixContext, MediaAtMatrix, mentioned},
 };
 
 /// What was looked up for a message, and what follows from it.
@@ -25,6 +25,23 @@ pub(super) struct About {
     pub(super) context: MatrixContext,
     pub(super) changes: Vec<Change>,
     pub(super) keep: bool,
+}
+
+/// Whether what is shown is the message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Form {
+    Whole,
+    /// A notice in the place of a file that was asked for again.
+    Placeholder,
+}
+
+impl About {
+    pub(super) fn form(&self) -> Form {
+        match self.context.media {
+            Some(MediaAtMatrix::AskedAgain) => Form::Placeholder,
+            _ => Form::Whole,
+        }
+    }
 }
 
 impl Bridge {

@@ -2,7 +2,10 @@
 
 use ruma::OwnedEventId;
 
-use super::{Place, Send, Shown, about::About};
+use super::{
+    Place, Send, Shown,
+    about::{About, Form},
+};
 use crate::{
     bridge::{
         changes::{Change, reaction_in},
@@ -23,6 +26,24 @@ use crate::{
 /// How an event is about another one.
 fn relation(event: &MatrixEvent) -> Option<&str> {
     event.content["m.relates_to"]["rel_type"].as_str()
+}
+
+/// That an event shows a part of a message.
+fn link_to(
+    place: &Place<'_>,
+    row: &RemoteMessageRow,
+    event_id: &OwnedEventId,
+    part: usize,
+) -> MessageLink {
+    let message = &row.message;
+    MessageLink {
+        portal: place.route.portal.id,
+        event_id: event_id.to_string(),
+        stanza_id: message.stanza_id.clone(),
+        sender: Some(message.sender.clone()),
+        part: i64::try_from(part).unwrap_or(i64::MAX),
+        sent_at: message.sent_at,
+    }
 }
 
 fn bare(content: IncomingContent) -> IncomingMessage {
@@ -93,7 +114,15 @@ impl Bridge {
         {
             return Ok(shown);
         }
-        let about = self.about(place, row, &incoming, batch).await?;
+        let mut about = self.about(place, row, &incoming, batch).await?;
+        let form = about.form();
+        if about.context.replaces.is_none()
+            && let Some(earlier) = self.earlier_form(place, row, form)
+        {
+            let changes = &mut about.changes;
+            changes.push(Change::Link(link_to(place, row, &earlier, 0)));
+            about.context.replaces = Some(earlier);
+        }
         let events = to_matrix(&incoming, &about.context);
         let About {
             context,
@@ -104,20 +133,14 @@ impl Bridge {
         shown.changes.extend(changes);
         for (part, event) in events.into_iter().enumerate() {
             let related = relation(&event).map(str::to_owned);
-            let Some(event_id) = self.send_part(place, &ghost, row, part, event).await? else {
+            let part_id = self.part_id(place, row, (part, row.revision, form));
+            let Some(event_id) = self.send_part(place, &ghost, row, part_id, event).await? else {
                 continue;
             };
             let replaces_placeholder = context.replaces.is_some() && part == 0;
             if related.is_none() && !replaces_placeholder {
-                let part = i64::try_from(part).unwrap_or(i64::MAX);
-                shown.changes.push(Change::Link(MessageLink {
-                    portal: place.route.portal.id,
-                    event_id: event_id.to_string(),
-                    stanza_id: message.stanza_id.clone(),
-                    sender: Some(message.sender.clone()),
-                    part,
-                    sent_at: message.sent_at,
-                }));
+                let link = link_to(place, row, &event_id, part);
+                shown.changes.push(Change::Link(link));
             }
             self.note_shown(place, row, &incoming, &event_id, &mut shown);
         }
@@ -185,23 +208,55 @@ impl Bridge {
         }
     }
 
+    /// The transaction id of one event of a message, in one of its revisions.
+    fn part_id(
+        &self,
+        place: &Place<'_>,
+        row: &RemoteMessageRow,
+        (part, revision, form): (usize, i64, Form),
+    ) -> String {
+        let message = &row.message;
+        let (part, revision) = (part.to_string(), revision.to_string());
+        let mut words = vec![
+            place.room_id.as_str(),
+            message.sender.as_str(),
+            message.stanza_id.as_str(),
+            &part,
+            &revision,
+        ];
+        if form == Form::Placeholder {
+            words.push("placeholder");
+        }
+        self.effect_id(&words)
+    }
+
+    /// What may have been shown in the place of a message by a process that did not live to store it, and is another now: the
+    /// file is there after all, or the message could be decrypted.
+    fn earlier_form(
+        &self,
+        place: &Place<'_>,
+        row: &RemoteMessageRow,
+        form: Form,
+    ) -> Option<OwnedEventId> {
+        let forms = |revision| [(0, revision, Form::Whole), (0, revision, Form::Placeholder)];
+        let mut earlier: Vec<_> = (0..row.revision).flat_map(forms).collect();
+        if form == Form::Whole {
+            earlier.push((0, row.revision, Form::Placeholder));
+        }
+        let ids = earlier.into_iter();
+        let mut ids = ids.map(|earlier| self.part_id(place, row, earlier));
+        ids.find_map(|id| place.sent_before.get(&id).cloned())
+    }
+
     /// Sends one event of a message, unless it is there already.
     async fn send_part(
         &self,
         place: &Place<'_>,
         ghost: &Intent,
         row: &RemoteMessageRow,
-        part: usize,
+        txn_id: String,
         event: MatrixEvent,
     ) -> Result<Option<OwnedEventId>, BridgeError> {
-        let message = &row.message;
-        let txn_id = self.effect_id(&[
-            place.room_id.as_str(),
-            message.sender.as_str(),
-            message.stanza_id.as_str(),
-            &part.to_string(),
-            &row.revision.to_string(),
-        ]);
         if let Some(event_id) = place.sent_before.get(&txn_id) {
             return Ok(Some(event_id.clone()));
         }
@@ -314,7 +369,8 @@ impl Bridge {
                 &event_id,
             ),
         };
-        self.send_part(place, &ghost, row, 0, event).await?;
+        let id = self.part_id(place, row, (0, row.revision, Form::Whole));
+        self.send_part(place, &ghost, row, id, event).await?;
         Ok(())
     }
 
