@@ -76,9 +76,6 @@ pub enum AppError {
 /// How long to wait between two tries to reach a homeserver that is not there at the start.
 const HOMESERVER_RETRY: Duration = Duration::from_secs(2);
 
-/// How long the gatekeepers' media servers may give nothing.
-const MEDIA_PATIENCE: Duration = Duration::from_secs(30);
-
 /// The whole bridge, listening but not yet running.
 pub struct App {
     bridge: Arc<Bridge>,
@@ -154,8 +151,8 @@ impl App {
                     entry,
                     profile,
                     hosted.clone(),
-                    config.partner.media_dir.with_file_name("media_work"),
-                    MEDIA_PATIENCE,
+                    config.media.work_dir.clone(),
+                    Duration::from_secs(config.media.patience_seconds),
                     clock.clone(),
                 ),
                 db.clone(),

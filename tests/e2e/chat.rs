@@ -124,6 +124,18 @@ impl Chat {
             .await;
     }
 
+    /// Waits until a message in the room is shown with something in its text.
+    pub(crate) async fn shows_text(&mut self, event: &str, text: &str) {
+        let room = &self.room;
+        let what = format!("{event} to say something with {text:?}");
+        self.alice
+            .watch(&what, |seen| {
+                let shown = seen.shown(room, event)?["body"].as_str()?;
+                shown.contains(text).then_some(())
+            })
+            .await;
+    }
+
     /// Waits for a reaction of the contact's; its event's id.
     pub(crate) async fn sees_reaction(&mut self, to: &str, key: &str) -> String {
         let is_it = |event: &Value| {

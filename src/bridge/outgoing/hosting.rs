@@ -1,6 +1,7 @@
 //! Files on their way to the gatekeeper: read from the homeserver, encrypted and hosted as they come, never whole in memory.
 
 use futures_util::StreamExt as _;
+use tokio::sync::Semaphore;
 
 use super::super::context::{Bridge, BridgeError};
 use crate::{
@@ -155,16 +156,12 @@ impl Bridge {
     }
 }
 
-/// A stream that failed tells by the kind of its error whether another try may help.
+/// Whether another try may help where the file's source failed.
 fn trouble_of(error: &std::io::Error) -> Trouble {
-    use std::io::ErrorKind;
-    match error.kind() {
-        ErrorKind::InvalidData
-        | ErrorKind::InvalidInput
-        | ErrorKind::FileTooLarge
-        | ErrorKind::NotFound
-        | ErrorKind::PermissionDenied => Trouble::Lasting(error.to_string()),
-        _ => Trouble::Passing(error.to_string()),
+    match DownloadError::inside(error) {
+        Some(error) if !error.is_transient() => Trouble::Lasting(error.to_string()),
+        Some(error) => Trouble::Passing(error.to_string()),
+        None => Trouble::Passing(error.to_string()),
     }
 }
 
@@ -173,10 +170,14 @@ async fn preview(small: Option<Vec<u8>>, whole: Option<&Vec<u8>>) -> Option<Vec<
     blocking(move || imaging::preview(&picture)).await.flatten()
 }
 
-/// Decoding a picture takes its time.
+/// Decoding a picture takes its time and up to 64 MB of memory, so one is looked at at a time.
+static LOOKING: Semaphore = Semaphore::const_new(1);
+
+/// Looks at a picture where that blocks nobody.
 pub(in crate::bridge) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Option<T> {
+    let _alone = LOOKING.acquire().await.ok()?;
     match tokio::task::spawn_blocking(work).await {
         Ok(done) => Some(done),
         Err(error) => {

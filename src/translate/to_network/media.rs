@@ -14,7 +14,7 @@ use super::{
 use crate::{
     domain::{
         AttachmentKey, MatrixMedia, MediaDetails, MediaKind, MediaRule, MessageContext,
-        Unbridgeable,
+        Unbridgeable, file_size,
     },
     translate::{
         files::{clean_file_name, essence, made_up_name, mime_type_of, well_formed_mime_type},
@@ -193,7 +193,7 @@ fn accepted<'a>(
             &format!(
                 "{} of this size is too large, {} are taken at most. Make it smaller, or share a link to it",
                 wanted[0].noun(),
-                megabytes(limit)
+                file_size(limit)
             ),
         )),
         None => Err(context.not_sent(
@@ -212,15 +212,6 @@ fn sent_as(kind: MediaKind, mime_type: &str) -> &str {
     match essence(mime_type).as_str() {
         "image/png" | "image/jpeg" | "image/gif" if kind == MediaKind::Sticker => "image/webp",
         _ => mime_type,
-    }
-}
-
-fn megabytes(bytes: u64) -> String {
-    const MB: u64 = 1024 * 1024;
-    if bytes < MB {
-        format!("{} kB", bytes / 1024)
-    } else {
-        format!("{} MB", bytes / MB)
     }
 }
 
