@@ -137,7 +137,16 @@ impl Bridge {
         event_id: &OwnedEventId,
     ) -> Result<Option<serde_json::Value>, BridgeError> {
         match self.bot().event(place.room_id, event_id).await {
-            Ok(event) => Ok(event.map(|mut event| event["content"].take())),
+            Ok(event) => Ok(event.map(|mut event| {
+                // Homeservers give the latest edit along with the event.
+                let edit = &mut event["unsigned"]["m.relations"]["m.replace"];
+                let latest = edit["content"]["m.new_content"].take();
+                if latest.is_object() {
+                    latest
+                } else {
+                    event["content"].take()
+                }
+            })),
             Err(error) if error.is_transient() => Err(error.into()),
             Err(_) => Ok(None),
         }
