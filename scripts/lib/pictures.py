@@ -6,14 +6,21 @@ import zlib
 
 
 def png(width, height, warmth):
-    """A picture of a lake beneath a sky; `warmth` of 0 to 255 tells one from another."""
+    """A picture of a lake beneath a sky; `warmth` of 0 to 255, the colour of the evening, tells one from another."""
     rows = bytearray()
+    shore = height * 3 // 5
     for y in range(height):
         rows.append(0)
-        depth = y * 255 // height
+        # The sky grows warmer towards the shore, and the water is darker the nearer it is.
+        near = 255 * y // shore if y < shore else 255 - 200 * (y - shore) // (height - shore)
+        sky = (60 + near * warmth // 340, 90 + near // 4, 170 - near // 5)
         for x in range(width):
-            glitter = 40 if y > height // 2 and (x * 7 + y * y) % 61 < 5 else 0
-            rows += bytes((min(255, warmth * (255 - depth) // 255 + glitter), min(255, depth // 2 + 90 + glitter), 200 - depth // 3))
+            if y < shore:
+                hill = shore - height // 8 * (1 + math.sin(9 * x / width)) / 2
+                rows += bytes((40, 70, 60) if y > hill else sky)
+            else:
+                glitter = 45 if (x * 7 + y * y) % 61 < 4 else 0
+                rows += bytes(part * 2 // 3 + glitter for part in sky)
 
     def chunk(kind, data):
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))

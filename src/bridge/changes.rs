@@ -81,18 +81,16 @@ impl Change {
     }
 }
 
-/// What changes that are not committed yet say of a reaction: `None` if nothing.
+/// The last of some changes that says something of somebody's reaction to a message.
 pub(super) fn reaction_in<'c>(
     changes: impl DoubleEndedIterator<Item = &'c Change>,
     message: &MessageRef,
     by: Option<&RemoteUserId>,
-) -> Option<Option<ReactionRow>> {
-    changes.rev().find_map(|change| match change {
-        Change::React(row) if row.message == *message && row.by.as_ref() == by => {
-            Some(Some(row.clone()))
-        }
-        Change::Unreact(_, of, whose) if of == message && whose.as_ref() == by => Some(None),
-        _ => None,
+) -> Option<&'c Change> {
+    changes.rev().find(|change| match change {
+        Change::React(row) => row.message == *message && row.by.as_ref() == by,
+        Change::Unreact(_, of, whose) => of == message && whose.as_ref() == by,
+        _ => false,
     })
 }
 
@@ -105,8 +103,10 @@ impl super::Bridge {
         message: &MessageRef,
         by: Option<&RemoteUserId>,
     ) -> Result<Option<ReactionRow>, BridgeError> {
-        if let Some(known) = reaction_in(pending.iter(), message, by) {
-            return Ok(known);
+        match reaction_in(pending.iter(), message, by) {
+            Some(Change::React(row)) => return Ok(Some(row.clone())),
+            Some(_) => return Ok(None),
+            None => {}
         }
         let (message, by) = (message.clone(), by.cloned());
         Ok(self

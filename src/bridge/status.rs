@@ -164,11 +164,10 @@ impl Bridge {
             let Ok(network) = self.network(&login.gatekeeper) else {
                 continue;
             };
-            let reason = match network.connection(login.id) {
-                ConnectionState::Waiting { reason, .. } | ConnectionState::Failed { reason } => {
-                    reason
-                }
-                _ => continue,
+            let (ConnectionState::Waiting { reason, .. } | ConnectionState::Failed { reason }) =
+                network.connection(login.id)
+            else {
+                continue;
             };
             for (portal, since) in self.waiting_portals(login.id).await? {
                 // One room that cannot be told now keeps no other from being told.

@@ -36,6 +36,8 @@ struct Shown {
     revision: i64,
     /// Whether its plaintext is needed once more.
     keep: bool,
+    /// Whether there is a placeholder that nothing came in the place of.
+    replaces_nothing: bool,
     changes: Vec<Change>,
 }
 
@@ -260,6 +262,7 @@ impl Bridge {
             seq: row.seq,
             revision: row.revision,
             keep: false,
+            replaces_nothing: false,
             changes: Vec::new(),
         })
     }

@@ -71,42 +71,13 @@ impl Bridge {
             seq: row.seq,
             revision: row.revision,
             keep: false,
+            replaces_nothing: false,
             changes: Vec::new(),
         };
         let message = &row.message;
-        let incoming = match (&message.notice, incoming) {
-            (Some(RemoteNotice::Read { ids }), _) => {
-                self.show_read(place.route, place.room_id, row, ids).await?;
-                return Ok(shown);
-            }
-            (Some(RemoteNotice::SendFailed { event_id, reason }), _) => {
-                let why = Unbridgeable {
-                    reason: "refused",
-                    notice: Some(format!("Not sent: {reason}.")),
-                };
-                self.refuse(place.room_id, event_id, &why).await?;
-                return Ok(shown);
-            }
-            (Some(RemoteNotice::MediaGone { id }), _) => {
-                self.show_media_gone(place, row, id, batch).await?;
-                shown.changes.push(Change::Forget(
-                    message.login,
-                    message.chat.clone(),
-                    message.sender.clone(),
-                    id.clone(),
-                ));
-                return Ok(shown);
-            }
-            (Some(RemoteNotice::IdentityChanged), _) => bare(IncomingContent::IdentityChanged),
-            (Some(RemoteNotice::Call { video, missed }), _) => bare(IncomingContent::Call {
-                video: *video,
-                missed: *missed,
-            }),
-            (Some(RemoteNotice::Gatekeeper { text }), _) => {
-                bare(IncomingContent::GatekeeperNotice { text: text.clone() })
-            }
-            (None, Some(incoming)) => incoming,
-            (None, None) => bare(IncomingContent::Undecryptable),
+        let read = self.take_notice(place, row, incoming, batch, &mut shown);
+        let Some(incoming) = read.await? else {
+            return Ok(shown);
         };
         let ghost = self
             .ghost(
@@ -138,7 +109,78 @@ impl Bridge {
             changes.push(Change::Link(link_to(place, row, &earlier, 0)));
             about.context.replaces = Some(earlier);
         }
-        let events = to_matrix(&incoming, &about.context);
+        self.show_events(place, &ghost, row, &incoming, (about, form), &mut shown)
+            .await?;
+        if shown.replaces_nothing {
+            self.remove_placeholder(place, &ghost, row, batch).await?;
+        }
+        if let IncomingContent::Timer { seconds } = &incoming.content {
+            let timer = (*seconds > 0).then_some(*seconds);
+            shown
+                .changes
+                .push(Change::Timer(place.route.portal.id, timer));
+        }
+        Ok(shown)
+    }
+
+    /// What a row says that is shown as a message. What is none, such as that something was read, is dealt with here.
+    async fn take_notice(
+        &self,
+        place: &Place<'_>,
+        row: &RemoteMessageRow,
+        incoming: Option<IncomingMessage>,
+        batch: &[Shown],
+        shown: &mut Shown,
+    ) -> Result<Option<IncomingMessage>, BridgeError> {
+        let message = &row.message;
+        Ok(Some(match (&message.notice, incoming) {
+            (Some(RemoteNotice::Read { ids }), _) => {
+                self.show_read(place.route, place.room_id, row, ids).await?;
+                return Ok(None);
+            }
+            (Some(RemoteNotice::SendFailed { event_id, reason }), _) => {
+                let why = Unbridgeable {
+                    reason: "refused",
+                    notice: Some(format!("Not sent: {reason}.")),
+                };
+                self.refuse(place.room_id, event_id, &why).await?;
+                return Ok(None);
+            }
+            (Some(RemoteNotice::MediaGone { id }), _) => {
+                self.show_media_gone(place, row, id, batch).await?;
+                shown.changes.push(Change::Forget(
+                    message.login,
+                    message.chat.clone(),
+                    message.sender.clone(),
+                    id.clone(),
+                ));
+                return Ok(None);
+            }
+            (Some(RemoteNotice::IdentityChanged), _) => bare(IncomingContent::IdentityChanged),
+            (Some(RemoteNotice::Call { video, missed }), _) => bare(IncomingContent::Call {
+                video: *video,
+                missed: *missed,
+            }),
+            (Some(RemoteNotice::Gatekeeper { text }), _) => {
+                bare(IncomingContent::GatekeeperNotice { text: text.clone() })
+            }
+            (None, Some(incoming)) => incoming,
+            (None, None) => bare(IncomingContent::Undecryptable),
+        }))
+    }
+
+    /// Sends the events that show a message, and notes what is true then.
+    async fn show_events(
+        &self,
+        place: &Place<'_>,
+        ghost: &Intent,
+        row: &RemoteMessageRow,
+        incoming: &IncomingMessage,
+        (about, form): (About, Form),
+        shown: &mut Shown,
+    ) -> Result<(), BridgeError> {
+        let message = &row.message;
+        let events = to_matrix(incoming, &about.context);
         let About {
             context,
             changes,
@@ -157,7 +199,7 @@ impl Bridge {
             replaced |= edits_placeholder;
             let starts_poll = event.kind == POLL_START;
             let part_id = self.part_id(place, row, (part, row.revision, form));
-            let Some(event_id) = self.send_part(place, &ghost, row, part_id, event).await? else {
+            let Some(event_id) = self.send_part(place, ghost, row, part_id, event).await? else {
                 continue;
             };
             let place_of = i64::try_from(part).unwrap_or(i64::MAX);
@@ -181,18 +223,10 @@ impl Bridge {
                     sent_at: message.sent_at,
                 }));
             }
-            self.note_shown(place, row, &incoming, (&event_id, starts_poll), &mut shown);
+            self.note_shown(place, row, incoming, (&event_id, starts_poll), shown);
         }
-        if context.replaces.is_some() && !replaced {
-            self.remove_placeholder(place, &ghost, row, batch).await?;
-        }
-        if let IncomingContent::Timer { seconds } = &incoming.content {
-            let timer = (*seconds > 0).then_some(*seconds);
-            shown
-                .changes
-                .push(Change::Timer(place.route.portal.id, timer));
-        }
-        Ok(shown)
+        shown.replaces_nothing = context.replaces.is_some() && !replaced;
+        Ok(())
     }
 
     /// What an event that is in the room now makes true.
@@ -352,11 +386,8 @@ impl Bridge {
     ) -> Result<bool, BridgeError> {
         let (portal, by) = (place.route.portal.id, Some(&row.message.sender));
         let pending = batch.iter().flat_map(|shown| &shown.changes);
-        let pending: Vec<Change> = match reaction_in(pending, target, by) {
-            Some(Some(row)) => vec![Change::React(row)],
-            Some(None) => vec![Change::Unreact(portal, target.clone(), by.cloned())],
-            None => Vec::new(),
-        };
+        let pending = reaction_in(pending, target, by);
+        let pending: Vec<Change> = pending.cloned().into_iter().collect();
         let earlier = self.reaction_of(&pending, portal, target, by).await?;
         if let Some(earlier) = earlier {
             if earlier.emoji == emoji {

@@ -112,7 +112,7 @@ impl Bridge {
                 let sticker = sticker.ok_or_else(|| {
                     Trouble::Lasting("it is no picture a sticker can be made of".to_owned())
                 })?;
-                details.mime_type = "image/webp".to_owned();
+                "image/webp".clone_into(&mut details.mime_type);
                 if let Some(look) = imaging::look(&sticker) {
                     details.width = Some(look.width);
                     details.height = Some(look.height);

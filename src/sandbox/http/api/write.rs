@@ -32,7 +32,8 @@ fn written(id: &str) -> Json<Value> {
 
 #[derive(Deserialize)]
 pub(super) struct Text {
-    text: String,
+    #[serde(rename = "text")]
+    said: String,
     quotes: Option<Reference>,
     #[serde(default)]
     mentions: Vec<String>,
@@ -52,13 +53,13 @@ struct Linked {
 
 impl Text {
     fn composed(self) -> Result<Composed, ApiError> {
-        sendable(&self.text)?;
+        sendable(&self.said)?;
         let mut addresses = self.mentions.iter().map(|address| address.parse::<Jid>());
         if self.mentions.len() > MOST_MENTIONS || addresses.any(|address| address.is_err()) {
             return Err(ApiError::bad("some of these cannot be mentioned"));
         }
         let preview = match self.preview {
-            Some(Linked { url, .. }) if !self.text.contains(&url) => {
+            Some(Linked { url, .. }) if !self.said.contains(&url) => {
                 return Err(ApiError::bad("a preview is of a link that is in the text"));
             }
             linked => linked.map(|linked| Preview {
@@ -72,7 +73,7 @@ impl Text {
             content: Content::Text { preview },
             mentions: self.mentions,
             mentions_everybody: self.everybody,
-            ..Composed::text(self.text)
+            ..Composed::text(self.said)
         })
     }
 }

@@ -23,11 +23,13 @@ at("about-end").addEventListener("click", () => {
   at("text").focus();
 });
 
+const mentioned = () => nameOf(thisChat()).replace(/^@?/u, "@");
+
 // Whom a text names by `@` and the name: the text as it travels, and the addresses.
 function addressed(text) {
-  const { jid, name } = thisChat();
-  if (name && text.includes("@" + name)) return { text: text.replaceAll("@" + name, "@" + jid.split("@")[0]), mentions: [jid] };
-  return { text };
+  const jid = thisChat().jid;
+  if (!text.includes(mentioned())) return { text };
+  return { text: text.replaceAll(mentioned(), "@" + jid.split("@")[0]), mentions: [jid] };
 }
 
 const side = (message) => (message.outgoing ? "mine" : "theirs");
@@ -168,7 +170,7 @@ const ASKS = {
 at("mention").addEventListener("click", () => {
   at("kinds").hidePopover();
   const before = at("text").value;
-  at("text").value = before + (before && !/\s$/u.test(before) ? " " : "") + "@" + nameOf(thisChat()) + " ";
+  at("text").value = before + (before && !/\s$/u.test(before) ? " " : "") + mentioned() + " ";
   at("text").focus();
 });
 

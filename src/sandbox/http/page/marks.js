@@ -39,7 +39,7 @@ function piece(kind, match, names, depth) {
   if (kind === "code") return make("code", "", match[1]);
   if (kind === "mention") {
     const name = names.get(match[0].slice(1));
-    return name === undefined ? match[0] : make("span", "mention", "@" + name);
+    return name === undefined ? match[0] : make("span", "mention", name.startsWith("@") ? name : "@" + name);
   }
   const element = make(TAGS[match[1]]);
   inline(match[2], names, element, depth + 1);
