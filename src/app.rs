@@ -17,7 +17,7 @@ use crate::{
         repair::Syncer,
     },
     network::{
-        Network, NetworkSink,
+        Network,
         interop::{
             Gatekeeper, GatekeeperOptions,
             partner::{self, HostedMedia, PartnerState, SigningKey},
@@ -75,9 +75,6 @@ pub enum AppError {
 
 /// How long to wait between two tries to reach a homeserver that is not there at the start.
 const HOMESERVER_RETRY: Duration = Duration::from_secs(2);
-
-/// How long the gatekeepers' media servers may give nothing.
-const MEDIA_PATIENCE: Duration = Duration::from_secs(30);
 
 /// The whole bridge, listening but not yet running.
 pub struct App {
@@ -148,20 +145,13 @@ impl App {
         let mut gatekeepers = BTreeMap::new();
         for entry in &config.gatekeepers {
             let profile = Arc::new(profile(entry, sandbox.as_ref())?);
-            let sink: Arc<dyn NetworkSink> = bridge.clone();
+            let media = (hosted.clone(), &config.media);
             let gatekeeper = Gatekeeper::new(
-                GatekeeperOptions::new(
-                    entry,
-                    profile,
-                    hosted.clone(),
-                    config.partner.media_dir.with_file_name("media_work"),
-                    MEDIA_PATIENCE,
-                    clock.clone(),
-                ),
+                GatekeeperOptions::new(entry, profile, media, clock.clone()),
                 db.clone(),
                 signing_key.clone(),
                 http.clone(),
-                sink,
+                bridge.clone(),
             );
             gatekeepers.insert(entry.id.clone(), gatekeeper);
         }

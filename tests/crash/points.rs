@@ -98,7 +98,7 @@ pub(crate) async fn every_point(engine: Engine, seed: u64) -> Verdict {
         );
         stage.enter_all_rooms().await;
     }
-    let verdict = oracle::settle(&stage, &traffic, SETTLE).await;
+    let verdict = oracle::settle(&stage, &mut traffic, SETTLE).await;
     bridge.kill();
     let verdict = verdict.with(kills, seed);
     stage.finish(!verdict.is_clean()).await;
