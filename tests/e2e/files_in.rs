@@ -210,7 +210,7 @@ fn a_voice_note_has_its_waveform(content: &Value) {
 #[tokio::test(flavor = "multi_thread")]
 async fn files_that_cannot_be_had_are_explained() {
     let world = World::start(Plan {
-        config: json!({"bridge": {"view_once": "hide"}, "media": {"max_bytes": 200_000}}),
+        config: json!({"bridge": {"view_once": "hide"}, "media": {"max_bytes": 200_000, "patience_seconds": 1}}),
         ..Plan::default()
     })
     .await;
@@ -250,13 +250,16 @@ async fn files_that_cannot_be_had_are_explained() {
     chat.shows_text(&large, "larger than 195 kB").await;
     notices += 1;
 
-    // A connection that breaks, or a server that fails, is tried again.
+    // A connection that breaks, a server that fails, a file that stops coming: they are tried again.
     faults.inject_media(MediaFault::Cut, 1);
     chat.contact.sends_file(file("cut.bin")).await;
     chat.sees_file("cut.bin").await;
     faults.inject_media(MediaFault::Status(503), 1);
     chat.contact.sends_file(file("failed.bin")).await;
     chat.sees_file("failed.bin").await;
+    faults.inject_media(MediaFault::Stall, 1);
+    chat.contact.sends_file(file("stopped.bin")).await;
+    chat.sees_file("stopped.bin").await;
 
     // Gone from the server: the contact's phone is asked for it, and it takes the place of the notice.
     faults.inject_media(MediaFault::Status(410), 1);
@@ -299,7 +302,7 @@ async fn files_that_cannot_be_had_are_explained() {
         let content = &e["source"]["content"];
         content["url"].is_string() && content["m.relates_to"].is_null()
     });
-    assert_eq!(files.count(), 2, "the two that were tried again");
+    assert_eq!(files.count(), 3, "those that were tried again");
     let body = event(&events, &withheld)["body"].as_str().expect("a text");
     assert!(body.contains("once"), "{body}");
     assert_eq!(event(&events, &asked)["class"], "RoomMessageNotice");
