@@ -23,11 +23,16 @@ pub(crate) struct Chat {
 impl Chat {
     /// A new user, logged in at WhatsApp, with a chat with a new contact.
     pub(crate) async fn open(world: &World) -> Self {
+        Self::open_at(world, "whatsapp", Flavour::WhatsApp).await
+    }
+
+    /// The same at a gatekeeper.
+    pub(crate) async fn open_at(world: &World, gatekeeper: &str, flavour: Flavour) -> Self {
         let mut alice = world.user("alice").await;
         let mut desk = Desk::open(&mut alice).await;
-        desk.log_in(&mut alice, "whatsapp").await;
-        let contact = Contact::of(world, &alice, Flavour::WhatsApp).await;
-        let whom = format!("whatsapp {}", contact.number());
+        desk.log_in(&mut alice, gatekeeper).await;
+        let contact = Contact::of(world, &alice, flavour).await;
+        let whom = format!("{gatekeeper} {}", contact.number());
         let room = desk.start_chat(&mut alice, &whom).await;
         let ghost = ghost_of(&alice, &room).await;
         Self {

@@ -115,6 +115,10 @@ async fn typing_and_presence_go_both_ways() {
     chat.contact.sees_typing(Typing::Composing).await;
     chat.alice_types(false).await;
     chat.contact.sees_typing(Typing::Paused).await;
+    // Who says nothing more has stopped.
+    chat.alice_types_for(1_000).await;
+    chat.contact.sees_typing(Typing::Composing).await;
+    chat.contact.sees_typing(Typing::Paused).await;
     chat.alice_is("online").await;
     chat.contact.sees_present(true).await;
     chat.alice_is("unavailable").await;
@@ -161,9 +165,14 @@ async fn typing_and_presence_go_both_ways() {
 
 impl Chat {
     async fn alice_types(&self, typing: bool) {
+        self.alice_types_for(if typing { 30_000 } else { 0 }).await;
+    }
+
+    /// The user writes, and says so for as many milliseconds; none to have stopped.
+    async fn alice_types_for(&self, timeout: u32) {
         let (room, user) = (encode(&self.room), encode(&self.alice.mxid));
         let path = format!("v3/rooms/{room}/typing/{user}");
-        let content = json!({"typing": typing, "timeout": 30_000});
+        let content = json!({"typing": timeout > 0, "timeout": timeout});
         self.alice
             .demand(reqwest::Method::PUT, &path, Some(&content))
             .await;

@@ -179,7 +179,7 @@ async fn mentions_go_both_ways() {
         .receives(&format!("@{}: hello", name(&nora)))
         .await;
     let context = proto(&received).extended_text_message.context_info.clone();
-    assert_eq!(context.mentioned_jid, [nora.clone()]);
+    assert_eq!(context.mentioned_jid, std::slice::from_ref(&nora));
     let content =
         json!({"msgtype": "m.text", "body": "@room listen", "m.mentions": {"room": true}});
     chat.send(&content).await;
