@@ -17,7 +17,7 @@ use crate::{
         repair::Syncer,
     },
     network::{
-        Network, NetworkSink,
+        Network,
         interop::{
             Gatekeeper, GatekeeperOptions,
             partner::{self, HostedMedia, PartnerState, SigningKey},
@@ -145,20 +145,13 @@ impl App {
         let mut gatekeepers = BTreeMap::new();
         for entry in &config.gatekeepers {
             let profile = Arc::new(profile(entry, sandbox.as_ref())?);
-            let sink: Arc<dyn NetworkSink> = bridge.clone();
+            let media = (hosted.clone(), &config.media);
             let gatekeeper = Gatekeeper::new(
-                GatekeeperOptions::new(
-                    entry,
-                    profile,
-                    hosted.clone(),
-                    config.media.work_dir.clone(),
-                    Duration::from_secs(config.media.patience_seconds),
-                    clock.clone(),
-                ),
+                GatekeeperOptions::new(entry, profile, media, clock.clone()),
                 db.clone(),
                 signing_key.clone(),
                 http.clone(),
-                sink,
+                bridge.clone(),
             );
             gatekeepers.insert(entry.id.clone(), gatekeeper);
         }

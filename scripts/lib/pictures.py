@@ -55,6 +55,11 @@ def wav(seconds, pitch):
     return b"RIFF" + struct.pack("<I", 4 + len(header) + 8 + len(data)) + b"WAVE" + header + b"data" + struct.pack("<I", len(data)) + data
 
 
+def mp3(seconds):
+    """Silence: frames of 104 bytes with nothing in them, 1152 samples each, 32 kbit/s at 44.1 kHz, one channel."""
+    return (b"\xff\xfb\x10\xc4" + b"\0" * 100) * (44100 * seconds // 1152)
+
+
 def ogg(seconds, serial):
     """A voice message that says nothing: Ogg Opus, silence, in packets of 20 ms, 48 samples a millisecond."""
     frames = [b"\xf8\xff\xfe"] * (50 * seconds)

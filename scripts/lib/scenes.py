@@ -177,9 +177,9 @@ def files(s):
         loudness = content["org.matrix.msc1767.audio"]["waveform"]
         need(len(loudness) == 64 and 500 < max(loudness) <= 1024, f"its waveform is {loudness}")
     with s.row("→ audio"):
-        data = pictures.wav(2, 440)
-        s.shares(data, "audio/wav", "m.audio", body="boat horn.wav", info={"duration": 2_000})
-        to_phone(s, data, "audio", seconds=2)
+        data = pictures.mp3(2)
+        s.shares(data, "audio/mpeg", "m.audio", body="boat horn.mp3", info={"duration": 2_000})
+        to_phone(s, data, "audio", mime_type="audio/mpeg", seconds=2)
     with s.row("← audio"):
         data = pictures.wav(1, 880)
         s.person.sends("audio", data, "audio/wav", name="bird.wav", seconds=1)

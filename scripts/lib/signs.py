@@ -39,10 +39,18 @@ def typing(s):
 
 def presence(s):
     with s.row("→ presence"):
-        for state in ("unavailable", "online"):
-            s.user.is_now(state)
-            s.sees(f"that alice is {state}", lambda chat: chat["present"] == (state == "online"))
-            s.tells(f"is {state}", s.alice)
+        # Only a change is told, and Synapse takes who was online when it stopped for online until some time has passed.
+        def comes():
+            s.user.is_now("unavailable")
+            s.user.is_now("online")
+            return s.person.sees().get("present")
+
+        s.until("that alice is online did not reach the phone", comes, 90)
+        s.tells("is online", s.alice)
+        s.user.is_now("unavailable")
+        s.sees("that alice is away", lambda chat: not chat["present"])
+        s.tells("is away", s.alice)
+        s.user.is_now("offline")
     with s.row("← presence"):
         for present in (False, True):
             s.person.is_now(present=present)

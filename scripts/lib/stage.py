@@ -125,8 +125,7 @@ class Stage:
 
         def look():
             for message in self.person.messages():
-                is_new = (message["outgoing"], message["id"]) not in self.known_there
-                if is_new and not message["outgoing"] and not message["notice"] and test(message):
+                if is_received(message) and (False, message["id"]) not in self.known_there and test(message):
                     return message
             return None
 
@@ -154,8 +153,7 @@ class Stage:
             if event["sender"] == self.ghost and is_message(event) and event["event_id"] not in self.known:
                 raise Wrong(f"in Matrix came besides: {describe(event['type'], event['content'])}")
         for message in self.person.messages():
-            surplus = not message["outgoing"] and not message["notice"] and message["content"]["type"] != "timer"
-            if surplus and (False, message["id"]) not in self.known_there:
+            if is_received(message) and (False, message["id"]) not in self.known_there:
                 raise Wrong(f"on the phone came besides: {message['text'] or message['content']}")
 
 
@@ -163,6 +161,11 @@ def is_message(event):
     """Whether clients show an event as a message of its own; not an edit, not what was deleted."""
     relation = event["content"].get("m.relates_to", {}).get("rel_type")
     return event["type"] in SHOWN_AS_MESSAGE and bool(event["content"]) and relation != "m.replace"
+
+
+def is_received(message):
+    """Whether a message on the phone is one that alice wrote; a timer is told by its chat."""
+    return not message["outgoing"] and not message["notice"] and message["content"]["type"] != "timer"
 
 
 def need(condition, complaint):
@@ -195,7 +198,7 @@ def describe(kind, content):
         return "\n".join([body, *(f"[preview: {title}]" for title in previews)])
     noun = "voice message" if "org.matrix.msc3245.voice" in content else "GIF" if info.get("fi.mau.gif") else BRACKETED[msgtype]
     name = content.get("filename", body)
-    facts = [content["geo_uri"]] if "geo_uri" in content else []
+    facts = [content["geo_uri"].removeprefix("geo:")] if "geo_uri" in content and "(" not in body else []
     if "w" in info:
         facts.append(f"{info['w']}×{info['h']}")
     if "duration" in info:

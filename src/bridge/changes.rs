@@ -2,7 +2,7 @@
 
 use super::context::BridgeError;
 use crate::{
-    domain::{ChatId, LoginId, MediaKey, MessageRef, PortalId, RemoteUserId, Timestamp},
+    domain::{ChatId, LoginId, MediaKey, MessageRef, PortalId, RemoteUserId, StanzaId, Timestamp},
     network::Network,
     store::{ExpiryRow, MessageLink, PollRow, PortalSettings, ReactionRow, StoreError, StoreTxn},
 };
@@ -20,8 +20,10 @@ pub(super) enum Change {
     Poll(PollRow),
     /// An event disappears.
     Expire(ExpiryRow),
-    /// A room has other settings.
-    Settings(PortalId, PortalSettings),
+    /// Messages of a room disappear after so many seconds, or not any more.
+    Timer(PortalId, Option<u32>),
+    /// Nothing more is to come of a message that was kept for later: whose it is, and which.
+    Forget(LoginId, ChatId, RemoteUserId, StanzaId),
     /// A file is asked for again.
     AskForMedia {
         /// By whom.
@@ -52,7 +54,19 @@ impl Change {
             }
             Self::Poll(row) => txn.put_poll(row).await,
             Self::Expire(row) => txn.put_expiry(row).await,
-            Self::Settings(portal, settings) => txn.set_portal_settings(*portal, settings).await,
+            Self::Timer(portal, seconds) => {
+                let Some(row) = txn.portal_by_id(*portal).await? else {
+                    return Ok(());
+                };
+                let settings = PortalSettings {
+                    expires_after: *seconds,
+                    ..row.settings
+                };
+                txn.set_portal_settings(*portal, &settings).await
+            }
+            Self::Forget(login, chat, sender, id) => {
+                txn.forget_kept(*login, chat, sender, id).await
+            }
             Self::AskForMedia {
                 login,
                 chat,

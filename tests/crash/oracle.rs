@@ -409,7 +409,9 @@ fn compare_timers(stage: &Stage, traffic: &Traffic, verdict: &mut Verdict) {
         let wanted = traffic.chats[index].timer;
         let timer = chat.contact().timer(chat.login());
         if timer != wanted {
-            verdict.complain(format!("chat {index}: the timer is {timer} and not {wanted}"));
+            verdict.complain(format!(
+                "chat {index}: the timer is {timer} and not {wanted}"
+            ));
         }
         let messages = chat.login_address().map(|of| chat.contact().messages(&of));
         let messages = messages.unwrap_or_default();

@@ -235,7 +235,7 @@ async fn the_stanza_says_what_kind_of_message_it_is_at_each_try() {
 fn said(stanza: &Node) -> String {
     let attr = |node: &Node, key| {
         node.attr(key)
-            .map_or("-".to_owned(), |value| value.into_owned())
+            .map_or_else(|| "-".to_owned(), std::borrow::Cow::into_owned)
     };
     let enc = stanza.find("enc").unwrap();
     let fail = match enc.attr("decrypt-fail").as_deref() {

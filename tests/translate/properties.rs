@@ -131,6 +131,18 @@ fn tag_soup() -> impl Strategy<Value = String> {
     proptest::collection::vec(piece, 0..40).prop_map(|pieces| pieces.concat())
 }
 
+/// Styles that begin and end anywhere, within words too, around text full of marks.
+fn inline_soup() -> impl Strategy<Value = String> {
+    let leaf = "[a-z*_~` .-]{1,4}";
+    leaf.prop_recursive(4, 24, 5, |inner| {
+        let tag = prop::sample::select(vec!["b", "i", "s", "u", "code"]);
+        prop_oneof![
+            (tag, inner.clone()).prop_map(|(tag, inner)| format!("<{tag}>{inner}</{tag}>")),
+            proptest::collection::vec(inner, 1..5).prop_map(|parts| parts.concat()),
+        ]
+    })
+}
+
 /// A well-formed line: words in styles that nest, with blanks between, and the HTML the bridge itself writes for it.
 fn line() -> impl Strategy<Value = String> {
     let word = || "[a-z]{1,5}( [a-z*_~]{1,3}){0,2}".prop_map(|word| word.trim().to_owned());
@@ -178,6 +190,17 @@ proptest! {
         let marks = marks_of(&document);
         let back = html_of(&marks).unwrap_or_else(|| marks.replace('\n', "<br>"));
         prop_assert_eq!(back, document, "by {:?}", marks);
+    }
+
+    #[test]
+    fn whatever_is_styled_no_mark_is_left_in_the_text(soup in inline_soup()) {
+        let marks = marks_of(&soup);
+        let back = html_of(&marks).map_or_else(|| marks.replace('\u{200b}', ""), |html| words_of(&html));
+        let plain = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+        let written = plain(&words_of(&soup));
+        if !written.is_empty() {
+            prop_assert_eq!(plain(&back), written, "by {:?}", marks);
+        }
     }
 
     #[test]

@@ -411,7 +411,7 @@ async fn what_cannot_be_hosted_leaves_nothing_behind() {
     assert_eq!(carrier.left(), 0);
     // The profile's limit holds, whatever the caller's is.
     let carrier = Carrier::with(Duration::from_secs(30), MB).await;
-    let endless = stream::repeat_with(|| Ok(Bytes::from_static(&[0; 64 * 1024]))).boxed();
+    let endless = stream::repeat_with(|| Ok(Bytes::from_static(&[0; 8 * 1024]))).boxed();
     let endless = carrier.gatekeeper.host(MediaKind::File, endless, u64::MAX);
     assert!(matches!(
         endless.await,

@@ -9,10 +9,10 @@ use super::{
 use crate::{
     bridge::{
         changes::{Change, reaction_in},
-        context::{Bridge, BridgeError, event_id},
+        context::{Bridge, BridgeError},
     },
     domain::{
-        IncomingContent, IncomingMessage, LoginId, MessageContext, MessageRef, StanzaId,
+        IncomingContent, IncomingMessage, LoginId, MessageContext, MessageRef, StanzaId, Timestamp,
         Unbridgeable,
     },
     matrix::Intent,
@@ -22,6 +22,11 @@ use crate::{
     },
     translate::{MatrixEvent, edited_notice, to_matrix},
 };
+
+/// The type of a poll's event.
+const POLL_START: &str = "org.matrix.msc3381.poll.start";
+/// The parts of a message from this one on are its edits.
+const EDITS: i64 = 1000;
 
 /// How an event is about another one.
 fn relation(event: &MatrixEvent) -> Option<&str> {
@@ -54,11 +59,12 @@ fn bare(content: IncomingContent) -> IncomingMessage {
 }
 
 impl Bridge {
-    /// Shows one message; what is to be stored with its end.
+    /// Shows one message, as it was read if it could be; what is to be stored with its end.
     pub(super) async fn show(
         &self,
         place: &Place<'_>,
         row: &RemoteMessageRow,
+        incoming: Option<IncomingMessage>,
         batch: &[Shown],
     ) -> Result<Shown, BridgeError> {
         let mut shown = Shown {
@@ -68,7 +74,7 @@ impl Bridge {
             changes: Vec::new(),
         };
         let message = &row.message;
-        let incoming = match (&message.notice, &message.plaintext) {
+        let incoming = match (&message.notice, incoming) {
             (Some(RemoteNotice::Read { ids }), _) => {
                 self.show_read(place.route, place.room_id, row, ids).await?;
                 return Ok(shown);
@@ -83,6 +89,12 @@ impl Bridge {
             }
             (Some(RemoteNotice::MediaGone { id }), _) => {
                 self.show_media_gone(place, row, id, batch).await?;
+                shown.changes.push(Change::Forget(
+                    message.login,
+                    message.chat.clone(),
+                    message.sender.clone(),
+                    id.clone(),
+                ));
                 return Ok(shown);
             }
             (Some(RemoteNotice::IdentityChanged), _) => bare(IncomingContent::IdentityChanged),
@@ -93,7 +105,7 @@ impl Bridge {
             (Some(RemoteNotice::Gatekeeper { text }), _) => {
                 bare(IncomingContent::GatekeeperNotice { text: text.clone() })
             }
-            (None, Some(plaintext)) => place.network.read_message(plaintext, &message.sender),
+            (None, Some(incoming)) => incoming,
             (None, None) => bare(IncomingContent::Undecryptable),
         };
         let ghost = self
@@ -104,7 +116,9 @@ impl Bridge {
             )
             .await?;
         if let IncomingContent::Revoke { target } = &incoming.content {
-            self.show_revoke(place, &ghost, row, target, batch).await?;
+            self.show_revoke(place, &ghost, row, target, batch, &mut shown)
+                .await?;
+            self.remove_placeholder(place, &ghost, row, batch).await?;
             return Ok(shown);
         }
         if let IncomingContent::Reaction { target, emoji } = &incoming.content
@@ -112,6 +126,7 @@ impl Bridge {
                 .makes_way(place, &ghost, row, (target, emoji), batch, &mut shown)
                 .await?
         {
+            self.remove_placeholder(place, &ghost, row, batch).await?;
             return Ok(shown);
         }
         let mut about = self.about(place, row, &incoming, batch).await?;
@@ -131,25 +146,51 @@ impl Bridge {
         } = about;
         shown.keep = keep;
         shown.changes.extend(changes);
+        let mut replaced = false;
         for (part, event) in events.into_iter().enumerate() {
             let related = relation(&event).map(str::to_owned);
+            let subject = event.content["m.relates_to"]["event_id"].as_str();
+            let edits_placeholder = subject.is_some_and(|subject| {
+                let placeholder = context.replaces.as_ref();
+                placeholder.is_some_and(|placeholder| placeholder.as_str() == subject)
+            });
+            replaced |= edits_placeholder;
+            let starts_poll = event.kind == POLL_START;
             let part_id = self.part_id(place, row, (part, row.revision, form));
             let Some(event_id) = self.send_part(place, &ghost, row, part_id, event).await? else {
                 continue;
             };
-            let replaces_placeholder = context.replaces.is_some() && part == 0;
-            if related.is_none() && !replaces_placeholder {
-                let link = link_to(place, row, &event_id, part);
-                shown.changes.push(Change::Link(link));
+            let place_of = i64::try_from(part).unwrap_or(i64::MAX);
+            let link = match (&incoming.content, related.as_deref()) {
+                // What the bridge says by itself is no message of the other side's.
+                _ if message.notice.is_some() || edits_placeholder => None,
+                (_, None) => Some((message.stanza_id.clone(), place_of)),
+                // Deleted with its message, and read with it.
+                (IncomingContent::Edit { target, .. }, Some("m.replace")) => {
+                    Some((target.id.clone(), EDITS + place_of))
+                }
+                _ => None,
+            };
+            if let Some((stanza_id, part)) = link {
+                shown.changes.push(Change::Link(MessageLink {
+                    portal: place.route.portal.id,
+                    event_id: event_id.to_string(),
+                    stanza_id,
+                    sender: Some(message.sender.clone()),
+                    part,
+                    sent_at: message.sent_at,
+                }));
             }
-            self.note_shown(place, row, &incoming, &event_id, &mut shown);
+            self.note_shown(place, row, &incoming, (&event_id, starts_poll), &mut shown);
+        }
+        if context.replaces.is_some() && !replaced {
+            self.remove_placeholder(place, &ghost, row, batch).await?;
         }
         if let IncomingContent::Timer { seconds } = &incoming.content {
-            let mut settings = place.route.portal.settings.clone();
-            settings.expires_after = (*seconds > 0).then_some(*seconds);
+            let timer = (*seconds > 0).then_some(*seconds);
             shown
                 .changes
-                .push(Change::Settings(place.route.portal.id, settings));
+                .push(Change::Timer(place.route.portal.id, timer));
         }
         Ok(shown)
     }
@@ -160,7 +201,7 @@ impl Bridge {
         place: &Place<'_>,
         row: &RemoteMessageRow,
         incoming: &IncomingMessage,
-        event_id: &OwnedEventId,
+        (event_id, starts_poll): (&OwnedEventId, bool),
         shown: &mut Shown,
     ) {
         let portal = place.route.portal.id;
@@ -174,7 +215,7 @@ impl Bridge {
                     emoji: emoji.clone(),
                 }));
             }
-            IncomingContent::Poll(poll) => {
+            IncomingContent::Poll(poll) if starts_poll => {
                 let options = poll.options.iter().enumerate();
                 let options = options.map(|(place, text)| PollOption {
                     id: place.to_string(),
@@ -203,7 +244,7 @@ impl Bridge {
             shown.changes.push(Change::Expire(ExpiryRow {
                 portal,
                 event_id: event_id.to_string(),
-                at: self.now().plus_millis(i64::from(seconds) * 1000),
+                at: self.sent_at(row).plus_millis(i64::from(seconds) * 1000),
             }));
         }
     }
@@ -248,6 +289,41 @@ impl Bridge {
         ids.find_map(|id| place.sent_before.get(&id).cloned())
     }
 
+    /// When a message was sent: what waited in the mailbox does not stay the longer for it.
+    fn sent_at(&self, row: &RemoteMessageRow) -> Timestamp {
+        let now = self.now();
+        Some(row.message.sent_at)
+            .filter(|at| at.0 > 0 && *at < now)
+            .unwrap_or(now)
+    }
+
+    /// Takes out the placeholder of a message that turned out to be none that takes its place.
+    async fn remove_placeholder(
+        &self,
+        place: &Place<'_>,
+        ghost: &Intent,
+        row: &RemoteMessageRow,
+        batch: &[Shown],
+    ) -> Result<(), BridgeError> {
+        if row.revision == 0 {
+            return Ok(());
+        }
+        let own = MessageRef {
+            id: row.message.stanza_id.clone(),
+            sender: Some(row.message.sender.clone()),
+        };
+        if let Some(placeholder) = self.shown_event(place.route, &own, batch).await? {
+            self.redact_as(
+                place.room_id,
+                ghost,
+                placeholder.as_str(),
+                "it was no message",
+            )
+            .await?;
+        }
+        Ok(())
+    }
+
     /// Sends one event of a message, unless it is there already.
     async fn send_part(
         &self,
@@ -286,7 +362,8 @@ impl Bridge {
             if earlier.emoji == emoji {
                 return Ok(false);
             }
-            self.redact_as(place, ghost, &earlier.event_id).await?;
+            self.redact_as(place.room_id, ghost, &earlier.event_id, "replaced")
+                .await?;
             shown
                 .changes
                 .push(Change::Unreact(portal, target.clone(), by.cloned()));
@@ -302,42 +379,27 @@ impl Bridge {
         row: &RemoteMessageRow,
         target: &MessageRef,
         batch: &[Shown],
+        shown: &mut Shown,
     ) -> Result<(), BridgeError> {
         if target.sender.as_ref() != Some(&row.message.sender) {
             tracing::info!(message = %target.id, "somebody else's message was to be deleted");
             return Ok(());
         }
         let links = self.shown_events(place.route, target, batch).await?;
+        let message = &row.message;
+        shown.changes.push(Change::Forget(
+            message.login,
+            message.chat.clone(),
+            message.sender.clone(),
+            target.id.clone(),
+        ));
         let mut events: Vec<&str> = links.iter().map(|link| link.event_id.as_str()).collect();
         events.dedup();
         for event in events {
-            self.redact_as(place, ghost, event).await?;
+            self.redact_as(place.room_id, ghost, event, "deleted on the other side")
+                .await?;
         }
         Ok(())
-    }
-
-    /// Takes an event of a ghost's out of the room.
-    async fn redact_as(
-        &self,
-        place: &Place<'_>,
-        ghost: &Intent,
-        event: &str,
-    ) -> Result<(), BridgeError> {
-        let Some(about) = event_id(event) else {
-            return Ok(());
-        };
-        let txn_id = self.effect_id(&["redact", event]);
-        let redacted = ghost.redact(place.room_id, &about, &txn_id, None).await;
-        fail::fail_point!("redact.after_send");
-        match redacted {
-            Ok(_) => Ok(()),
-            Err(error) if error.is_transient() => Err(error.into()),
-            Err(error) => {
-                tracing::debug!(room = %place.room_id, event, %error, "a ghost could not take back an event");
-                self.redact_as_bot(place.room_id, event, "deleted on the other side")
-                    .await
-            }
-        }
     }
 
     /// The placeholder of a file says that there is nothing more to wait for.

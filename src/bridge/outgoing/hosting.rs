@@ -3,9 +3,9 @@
 use futures_util::StreamExt as _;
 use tokio::sync::Semaphore;
 
-use super::super::context::{Bridge, BridgeError};
+use super::super::context::{Bridge, BridgeError, lock};
 use crate::{
-    domain::{MatrixMedia, MediaDetails, MediaKind, OutgoingContent, Timestamp, Unbridgeable},
+    domain::{MatrixMedia, MediaDetails, MediaKind, OutgoingContent, Unbridgeable},
     imaging,
     matrix::{ByteStream, DownloadError, attachment},
     network::{MediaError, Network},
@@ -23,8 +23,8 @@ pub(super) struct ToHost {
     pub(super) thumbnail: Option<MatrixMedia>,
     pub(super) caption: Option<String>,
     pub(super) limit: u64,
-    /// When its event came.
-    pub(super) since: Timestamp,
+    /// Its event.
+    pub(super) event_id: String,
 }
 
 /// Why a file is not hosted.
@@ -41,10 +41,14 @@ impl Bridge {
         gatekeeper: &str,
         file: ToHost,
     ) -> Result<Result<OutgoingContent, Unbridgeable>, BridgeError> {
-        let since = file.since;
-        match self.try_host(network, file).await {
+        let event_id = file.event_id.clone();
+        let tried = self.try_host(network, file).await;
+        if !matches!(tried, Err(Trouble::Passing(_))) {
+            self.end_trouble(&event_id);
+        }
+        match tried {
             Ok(content) => Ok(Ok(content)),
-            Err(Trouble::Passing(why)) if self.now().0 - since.0 < PATIENCE_MS => {
+            Err(Trouble::Passing(why)) if self.is_worth_waiting(&event_id) => {
                 Err(BridgeError::Media(why))
             }
             Err(Trouble::Passing(why) | Trouble::Lasting(why)) => Ok(Err(Unbridgeable {
@@ -54,6 +58,24 @@ impl Bridge {
                 )),
             })),
         }
+    }
+
+    /// Whether a file that cannot be carried now is to be tried again; counted from its first failure in this process, so that an
+    /// outage of something else does not use up its time.
+    pub(in crate::bridge) fn is_worth_waiting(&self, file: &str) -> bool {
+        let now = self.now().0;
+        let mut troubled = lock(&self.troubled);
+        let since = *troubled.entry(file.to_owned()).or_insert(now);
+        let worth = now - since < PATIENCE_MS;
+        if !worth {
+            troubled.remove(file);
+        }
+        worth
+    }
+
+    /// A file is carried, or never will be.
+    pub(in crate::bridge) fn end_trouble(&self, file: &str) {
+        lock(&self.troubled).remove(file);
     }
 
     async fn try_host(

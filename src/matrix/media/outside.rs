@@ -83,6 +83,17 @@ struct Guard {
     homeserver: Option<Host<String>>,
 }
 
+/// Whether an address is one that machines give themselves, where clouds keep their machines' secrets.
+fn is_link_local(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(address) => address.is_link_local(),
+        IpAddr::V6(address) => {
+            let mapped = address.to_ipv4_mapped();
+            address.is_unicast_link_local() || mapped.is_some_and(|v4| v4.is_link_local())
+        }
+    }
+}
+
 /// What a name that leads inside the local network fails with.
 #[derive(Debug, thiserror::Error)]
 #[error("the name leads inside the local network")]
@@ -90,7 +101,7 @@ struct Forbidden;
 
 impl Guard {
     async fn lets_through(&self, address: IpAddr) -> bool {
-        is_public(address) || self.homeserver_is_inside().await
+        is_public(address) || !is_link_local(address) && self.homeserver_is_inside().await
     }
 
     async fn homeserver_is_inside(&self) -> bool {

@@ -4,7 +4,7 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use crate::{
     clock::Clock,
-    config::{ConnectionMode, GatekeeperConfig},
+    config::{ConnectionMode, GatekeeperConfig, MediaConfig},
     domain::GatekeeperId,
     network::interop::{context::ConnectionPolicy, partner::HostedMedia, profile::Profile},
 };
@@ -32,14 +32,12 @@ pub struct GatekeeperOptions {
 }
 
 impl GatekeeperOptions {
-    /// As an entry of the configuration says. The user-visible identifier is the Matrix id.
+    /// As an entry and the section `media` of the configuration say. The user-visible identifier is the Matrix id.
     #[must_use]
     pub fn new(
         entry: &GatekeeperConfig,
         profile: Arc<Profile>,
-        hosted: Arc<HostedMedia>,
-        work_dir: PathBuf,
-        patience: Duration,
+        (hosted, media): (Arc<HostedMedia>, &MediaConfig),
         clock: Arc<dyn Clock>,
     ) -> Self {
         Self {
@@ -54,8 +52,8 @@ impl GatekeeperOptions {
             },
             visible_id: "{mxid}".to_owned(),
             hosted,
-            work_dir,
-            patience,
+            work_dir: media.work_dir.clone(),
+            patience: Duration::from_secs(media.patience_seconds),
             clock,
         }
     }

@@ -99,9 +99,10 @@ impl Cap {
 
 /// The length of a ciphertext with its padding and MAC.
 fn encrypted_size(size: u64) -> u64 {
-    (size / BLOCK)
+    let block = BLOCK as u64;
+    (size / block)
         .saturating_add(1)
-        .saturating_mul(BLOCK)
+        .saturating_mul(block)
         .saturating_add(MAC)
 }
 

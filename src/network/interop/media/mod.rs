@@ -23,7 +23,7 @@ use crate::network::MediaError;
 const CHUNK: usize = 64 * 1024;
 
 /// Bytes of a block of the cipher.
-const BLOCK: u64 = 16;
+const BLOCK: usize = 16;
 
 /// Where files are kept on their way, and how long is waited for them.
 pub(super) struct MediaPlaces {

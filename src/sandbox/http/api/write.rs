@@ -163,7 +163,7 @@ pub(super) async fn card(
 }
 
 #[derive(Deserialize)]
-pub(super) struct Question {
+pub(super) struct NewPoll {
     question: String,
     options: Vec<String>,
     #[serde(default)]
@@ -173,7 +173,7 @@ pub(super) struct Question {
 pub(super) async fn poll(
     Extension(cast): Extension<Cast>,
     Path((id, chat)): ChatPath,
-    Json(poll): Json<Question>,
+    Json(poll): Json<NewPoll>,
 ) -> Written {
     let question = sendable(&poll.question)?;
     let options: Vec<&str> = poll.options.iter().map(String::as_str).collect();
