@@ -75,7 +75,9 @@ impl Change {
             } => {
                 network
                     .enqueue_media_request(txn, *login, chat, message, key, now)
-                    .await
+                    .await?;
+                fail::fail_point!("ask.before_commit");
+                Ok(())
             }
         }
     }

@@ -298,6 +298,7 @@ impl Bridge {
             .await?;
         fail::fail_point!("link.after_commit");
         if queued {
+            fail::fail_point!("ask.after_commit");
             network.flush(login);
         }
         if resets_route {
