@@ -31,7 +31,7 @@ fn written(id: &str) -> Json<Value> {
 }
 
 #[derive(Deserialize)]
-pub(super) struct Text {
+pub(super) struct Saying {
     text: String,
     quotes: Option<Reference>,
     #[serde(default)]
@@ -50,7 +50,7 @@ struct Linked {
     description: String,
 }
 
-impl Text {
+impl Saying {
     fn composed(self) -> Result<Composed, ApiError> {
         sendable(&self.text)?;
         let mut addresses = self.mentions.iter().map(|address| address.parse::<Jid>());
@@ -95,11 +95,11 @@ pub(super) fn answering(
 pub(super) async fn text(
     Extension(cast): Extension<Cast>,
     Path((id, chat)): ChatPath,
-    Json(mut text): Json<Text>,
+    Json(mut said): Json<Saying>,
 ) -> Written {
     let contact = contact(&cast, &id)?;
-    let quotes = text.quotes.take();
-    let message = answering(&contact, &chat, quotes.as_ref(), text.composed()?);
+    let quotes = said.quotes.take();
+    let message = answering(&contact, &chat, quotes.as_ref(), said.composed()?);
     Ok(written(&contact.send(&chat, message).await?))
 }
 
@@ -163,7 +163,7 @@ pub(super) async fn card(
 }
 
 #[derive(Deserialize)]
-pub(super) struct Question {
+pub(super) struct Asked {
     question: String,
     options: Vec<String>,
     #[serde(default)]
@@ -173,7 +173,7 @@ pub(super) struct Question {
 pub(super) async fn poll(
     Extension(cast): Extension<Cast>,
     Path((id, chat)): ChatPath,
-    Json(poll): Json<Question>,
+    Json(poll): Json<Asked>,
 ) -> Written {
     let question = sendable(&poll.question)?;
     let options: Vec<&str> = poll.options.iter().map(String::as_str).collect();
