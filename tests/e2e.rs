@@ -25,6 +25,8 @@ mod files_out;
 mod homeserver;
 #[path = "e2e/large.rs"]
 mod large;
+#[path = "e2e/lesser.rs"]
+mod lesser;
 #[path = "e2e/management.rs"]
 mod management;
 #[path = "e2e/notices.rs"]

@@ -8,6 +8,8 @@ ALTER TABLE outbox ADD COLUMN reported BIGINT NOT NULL DEFAULT 0;
 UPDATE outbox SET reported = state;
 CREATE INDEX outbox_unreported ON outbox (login, chat, seq)
     WHERE portal IS NOT NULL AND event_id IS NOT NULL AND state <> 0 AND state <> reported;
+-- The parts of an event are told of together.
+CREATE INDEX outbox_event ON outbox (portal, event_id);
 
 -- The newest message of a room.
 CREATE INDEX links_newest ON links (portal, seq);

@@ -10,10 +10,13 @@ import sys
 import time
 
 import bridge
+import scenes
+import signs
 import synapse
-from contact import Page
+from contact import Page, Person
 from matrix import Matrix
 from processes import Failure, free_port
+from stage import Stage, Wrong, same
 
 DOMAIN = "drawbridge.localhost"
 USER = "alice"
@@ -116,6 +119,8 @@ def start(arguments, folder, state, programs):
             "sandbox.chat_listen": f'"127.0.0.1:{ports["chat"]}"',
             "sandbox.http_listen": f'"{page}"',
             "bridge.permissions": f'{{"{DOMAIN}": user}}',
+            "bridge.message_status_events": "true",
+            "bridge.presence": "true",
         },
     )
     shared_secret = synapse.write_config(folder / "synapse", DOMAIN, ports["synapse"], registration)
@@ -141,12 +146,16 @@ def management_room(user, state, transcript):
     return desk
 
 
-def open_chat(user, desk, contact, transcript):
-    """Logs in at the gatekeeper, starts the chat with a contact, joins its room."""
+def log_in(desk):
+    """Logs in at the gatekeeper."""
     desk.say("login whatsapp")
     answer = desk.answer("the answer to login")
     if "logged in" not in answer or "not" in answer.split("logged in")[0]:
         raise Failure("the login did not work")
+
+
+def open_chat(user, desk, contact, transcript):
+    """Starts the chat with a contact, joins its room."""
     desk.say(f"start-chat whatsapp {contact['phone']}")
     answer = desk.answer("the answer to start-chat")
     found = re.search(r"\[(!\S+)\]", answer)
@@ -160,32 +169,76 @@ def open_chat(user, desk, contact, transcript):
     return Conversation(user, room, ghost, None, transcript)
 
 
-def converse(chat, lines):
-    """Says each line and waits for its echo; what came back."""
-    echoes = []
-    for text in lines:
-        chat.say(text)
-        echoes.append(chat.answer(f"the echo of {text!r}"))
-    return echoes
+def talk_to_echo(user, chat, page, contact):
+    """Says some lines and waits for each one's echo; a row of the check."""
+    run = secrets.token_hex(2)
+    lines = [
+        f"Hello from Matrix! (run {run})",
+        f"Ünïcödé survives: ñ 漢字 🦀 (run {run})",
+        f"So do\nseveral lines. (run {run})",
+    ]
+    name = "⇄ texts and their echoes, each once, in order"
+    try:
+        for text in lines:
+            chat.say(text)
+            chat.answer(f"the echo of {text!r}")
+        # Matrix keeps both sides of the room; the gatekeeper's page what the contact's phone decrypted and what it sent.
+        room = user.messages(chat.room)
+        bodies = lambda sender: [event["content"].get("body") for event in room if event["sender"] == sender]
+        for what, found in (
+            ("in Matrix, from the user", bodies(user.mxid)),
+            ("in Matrix, from the contact", bodies(chat.other)),
+            ("on the contact's phone, received", page.received(contact)),
+            ("on the contact's phone, sent", page.sent(contact)),
+        ):
+            same(what, lines, [text for text in found if text in lines])
+    except Wrong as wrong:
+        return name, str(wrong)
+    return name, None
 
 
-def check(user, chat, page, contact, lines):
-    """Compares what was said with what each side has; a list of what is wrong."""
-    wrong = []
+def greet(chat, page, contact):
+    """The first words to a contact, by which its phone gets to know the user; the contact as the person to play."""
+    before = {message["id"] for message in page.messages(contact)}
+    text = f"Hello {contact['name']}, we were at the lake!"
+    chat.say(text)
+    deadline = time.monotonic() + PATIENCE
+    while time.monotonic() < deadline:
+        for known in page.get("contacts", contact["id"], "chats"):
+            person = Person(page, contact, known["jid"])
+            if any(message["text"] == text and message["id"] not in before for message in person.messages()):
+                return person
+        time.sleep(0.2)
+    raise Failure(f"{text!r} did not reach the phone in {PATIENCE} s; see the logs in .demo/")
 
-    def compare(what, expected, found):
-        ours = [text for text in found if text in expected]
-        if ours != expected:
-            wrong.append(f"{what}: expected {expected}, found {ours}")
 
-    # Matrix keeps both sides of the room; the gatekeeper's page what the contact's phone decrypted and what it sent.
-    room = user.messages(chat.room)
-    bodies = lambda sender: [event["content"].get("body") for event in room if event["sender"] == sender]
-    compare("in Matrix, from the user", lines, bodies(user.mxid))
-    compare("in Matrix, from the contact", lines, bodies(chat.other))
-    compare("on the contact's phone, received", lines, page.received(contact))
-    compare("on the contact's phone, sent", lines, page.sent(contact))
-    return wrong
+def play(user, desk, chat, page, contact, programs, transcript):
+    """Plays every scene with a contact; the rows of the check."""
+    # Left as the last run may not have left it.
+    page.ask(("contacts", contact["id"], "online"), "POST", {"online": True})
+    person = greet(chat, page, contact)
+
+    def alive():
+        for program in programs:
+            program.check()
+
+    stage = Stage(chat, BOT, person, transcript, alive)
+    for scene in (*scenes.SCENES, *signs.SCENES):
+        scene(stage)
+    signs.timers(stage, desk)
+    with stage.row("⇄ nothing came twice, nothing came unasked"):
+        stage.once()
+    return stage.rows
+
+
+def report(rows):
+    """Prints a line a row; whether all are as they should be."""
+    print("\n→ from Matrix to WhatsApp, ← to Matrix")
+    for name, complaint in rows:
+        print(f"{'WRONG' if complaint else 'ok':<6} {name}" + (f": {complaint}" if complaint else ""))
+    wrong = sum(complaint is not None for _, complaint in rows)
+    print(f"check failed: {wrong} of {len(rows)} rows are wrong" if wrong else f"check passed: {len(rows)} rows, verified on both sides")
+    return not wrong
 
 
 def main():
@@ -209,26 +262,17 @@ def main():
         transcript = Transcript()
         user = Matrix(home, USER, state.values["password"])
         page = Page(page_url)
-        contact = page.echo_contact()
         desk = management_room(user, state, transcript)
-        chat = open_chat(user, desk, contact, transcript)
-        run = secrets.token_hex(2)
-        lines = [
-            f"Hello from Matrix! (run {run})",
-            f"Ünïcödé survives: ñ 漢字 🦀 (run {run})",
-            f"So do\nseveral lines. (run {run})",
-        ]
-        converse(chat, lines)
+        log_in(desk)
+        echo, live = page.contact("echo"), page.contact("live")
+        rows = [talk_to_echo(user, open_chat(user, desk, echo, transcript), page, echo)]
+        rows += play(user, desk, open_chat(user, desk, live, transcript), page, live, programs, transcript)
         if arguments.check:
-            wrong = check(user, chat, page, contact, lines)
-            for complaint in wrong:
-                print(f"WRONG: {complaint}")
-            print("check failed" if wrong else "check passed: each message arrived once, in order, on both sides")
-            return 1 if wrong else 0
+            return 0 if report(rows) else 1
         print(
             f"\nEverything stays up until you press Ctrl-C.\n"
             f"  Matrix client:   homeserver {home}, user {USER}, password {state.values['password']}\n"
-            f"  Sandbox's page:  {page_url}/ (be the person on the other side)\n"
+            f"  Sandbox's page:  {page_url}/ (be the person on the other side: {live['name']}, whose chat this was, or another)\n"
             f"  Logs:            {folder}/bridge/bridge.log, {folder}/synapse/synapse.log\n"
         )
         while True:

@@ -16,6 +16,7 @@ class Matrix:
         self.base = base
         self.token = None
         self.since = None
+        self.signals = Signals()
         # Several lines can be sent in one millisecond, and a second run must not repeat the first one's ids.
         self.next_txn = int(time.time() * 1000) * 1000
         identifier = {"type": "m.id.user", "user": user}
@@ -56,9 +57,44 @@ class Matrix:
 
     def say(self, room, text):
         """Sends a text; returns its event id."""
+        return self.send(room, "m.room.message", {"msgtype": "m.text", "body": text})
+
+    def send(self, room, kind, content):
+        """Sends any event; returns its id."""
         self.next_txn += 1
-        path = f"v3/rooms/{quote(room)}/send/m.room.message/{self.next_txn}"
-        return self.ask("PUT", path, {"msgtype": "m.text", "body": text})["event_id"]
+        return self.ask("PUT", f"v3/rooms/{quote(room)}/send/{kind}/{self.next_txn}", content)["event_id"]
+
+    def redact(self, room, event):
+        self.next_txn += 1
+        self.ask("PUT", f"v3/rooms/{quote(room)}/redact/{quote(event)}/{self.next_txn}", {})
+
+    def read(self, room, event):
+        self.post(f"v3/rooms/{quote(room)}/receipt/m.read/{quote(event)}", {})
+
+    def types(self, room, typing):
+        self.ask("PUT", f"v3/rooms/{quote(room)}/typing/{quote(self.mxid)}", {"typing": typing, "timeout": 30_000})
+
+    def is_now(self, presence):
+        self.ask("PUT", f"v3/presence/{quote(self.mxid)}/status", {"presence": presence})
+
+    def upload(self, data, mime_type):
+        """Uploads a file; its URI."""
+        return json.loads(self.transfer("_matrix/media/v3/upload", data, mime_type))["content_uri"]
+
+    def download(self, uri):
+        """The bytes of a file."""
+        return self.transfer(f"_matrix/client/v1/media/download/{uri.removeprefix('mxc://')}")
+
+    def transfer(self, path, data=None, mime_type=None):
+        request = urllib.request.Request(f"{self.base}/{path}", data=data)
+        request.add_header("Authorization", f"Bearer {self.token}")
+        if mime_type:
+            request.add_header("Content-Type", mime_type)
+        try:
+            with urllib.request.urlopen(request, timeout=60) as answer:
+                return answer.read()
+        except urllib.error.HTTPError as error:
+            raise Failure(f"{path}: {error.code} {error.read().decode(errors='replace')}") from None
 
     def members(self, room):
         """User ids by membership: {"@a:x": "join"}."""
@@ -74,17 +110,39 @@ class Matrix:
 
     def messages(self, room, limit=100):
         """The latest messages of a room, oldest first."""
-        answer = self.ask("GET", f"v3/rooms/{quote(room)}/messages?dir=b&limit={limit}")
-        return [event for event in reversed(answer["chunk"]) if event["type"] == "m.room.message"]
+        return [event for event in self.events(room, limit) if event["type"] == "m.room.message"]
 
-    def sync(self, timeout_ms=1000):
-        """What is new since the last call: the raw answer."""
-        query = {"timeout": timeout_ms}
+    def events(self, room, limit=1000):
+        """The latest events of a room, oldest first."""
+        answer = self.ask("GET", f"v3/rooms/{quote(room)}/messages?dir=b&limit={limit}")
+        return answer["chunk"][::-1]
+
+    def sync(self, timeout_ms=300):
+        """Brings `signals` up to date."""
+        query = {"timeout": timeout_ms, "set_presence": "offline"}
         if self.since:
             query["since"] = self.since
         answer = self.ask("GET", f"v3/sync?{urllib.parse.urlencode(query)}")
         self.since = answer["next_batch"]
-        return answer
+        self.signals.take(answer)
+
+
+class Signals:
+    """What a client shows that is no message, as `/sync` told it last."""
+
+    def __init__(self):
+        self.reads, self.writers, self.presences = set(), {}, {}
+
+    def take(self, answer):
+        for event in answer.get("presence", {}).get("events", []):
+            self.presences[event["sender"]] = event["content"]["presence"]
+        for room, joined in answer.get("rooms", {}).get("join", {}).items():
+            for event in joined.get("ephemeral", {}).get("events", []):
+                if event["type"] == "m.typing":
+                    self.writers[room] = event["content"]["user_ids"]
+                elif event["type"] == "m.receipt":
+                    for about, kinds in event["content"].items():
+                        self.reads.update((room, about, user) for user in kinds.get("m.read", {}))
 
 
 def quote(text):

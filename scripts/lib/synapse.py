@@ -45,11 +45,12 @@ def write_config(folder, domain, port, registration):
         "registration_shared_secret": secret["shared"],
         "report_stats": False,
         "trusted_key_servers": [],
-        "presence": {"enabled": False},
+        "presence": {"enabled": True},
         "app_service_config_files": [str(registration)],
         "rc_message": plenty,
         "rc_login": {"address": plenty, "account": plenty},
         "rc_registration": plenty,
+        "rc_presence": {"per_user": plenty},
     }
     log = {
         "version": 1,

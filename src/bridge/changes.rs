@@ -2,7 +2,7 @@
 
 use super::context::BridgeError;
 use crate::{
-    domain::{ChatId, LoginId, MediaKey, MessageRef, PortalId, RemoteUserId, Timestamp},
+    domain::{ChatId, LoginId, MediaKey, MessageRef, PortalId, RemoteUserId, StanzaId, Timestamp},
     network::Network,
     store::{ExpiryRow, MessageLink, PollRow, PortalSettings, ReactionRow, StoreError, StoreTxn},
 };
@@ -20,8 +20,10 @@ pub(super) enum Change {
     Poll(PollRow),
     /// An event disappears.
     Expire(ExpiryRow),
-    /// A room has other settings.
-    Settings(PortalId, PortalSettings),
+    /// Messages of a room disappear after so many seconds, or not any more.
+    Timer(PortalId, Option<u32>),
+    /// Nothing more is to come of a message that was kept for later: whose it is, and which.
+    Forget(LoginId, ChatId, RemoteUserId, StanzaId),
     /// A file is asked for again.
     AskForMedia {
         /// By whom.
@@ -52,7 +54,19 @@ impl Change {
             }
             Self::Poll(row) => txn.put_poll(row).await,
             Self::Expire(row) => txn.put_expiry(row).await,
-            Self::Settings(portal, settings) => txn.set_portal_settings(*portal, settings).await,
+            Self::Timer(portal, seconds) => {
+                let Some(row) = txn.portal_by_id(*portal).await? else {
+                    return Ok(());
+                };
+                let settings = PortalSettings {
+                    expires_after: *seconds,
+                    ..row.settings
+                };
+                txn.set_portal_settings(*portal, &settings).await
+            }
+            Self::Forget(login, chat, sender, id) => {
+                txn.forget_kept(*login, chat, sender, id).await
+            }
             Self::AskForMedia {
                 login,
                 chat,
@@ -61,24 +75,24 @@ impl Change {
             } => {
                 network
                     .enqueue_media_request(txn, *login, chat, message, key, now)
-                    .await
+                    .await?;
+                fail::fail_point!("ask.before_commit");
+                Ok(())
             }
         }
     }
 }
 
-/// What changes that are not committed yet say of a reaction: `None` if nothing.
+/// The last of some changes that says something of somebody's reaction to a message.
 pub(super) fn reaction_in<'c>(
     changes: impl DoubleEndedIterator<Item = &'c Change>,
     message: &MessageRef,
     by: Option<&RemoteUserId>,
-) -> Option<Option<ReactionRow>> {
-    changes.rev().find_map(|change| match change {
-        Change::React(row) if row.message == *message && row.by.as_ref() == by => {
-            Some(Some(row.clone()))
-        }
-        Change::Unreact(_, of, whose) if of == message && whose.as_ref() == by => Some(None),
-        _ => None,
+) -> Option<&'c Change> {
+    changes.rev().find(|change| match change {
+        Change::React(row) => row.message == *message && row.by.as_ref() == by,
+        Change::Unreact(_, of, whose) => of == message && whose.as_ref() == by,
+        _ => false,
     })
 }
 
@@ -91,8 +105,10 @@ impl super::Bridge {
         message: &MessageRef,
         by: Option<&RemoteUserId>,
     ) -> Result<Option<ReactionRow>, BridgeError> {
-        if let Some(known) = reaction_in(pending.iter(), message, by) {
-            return Ok(known);
+        match reaction_in(pending.iter(), message, by) {
+            Some(Change::React(row)) => return Ok(Some(row.clone())),
+            Some(_) => return Ok(None),
+            None => {}
         }
         let (message, by) = (message.clone(), by.cloned());
         Ok(self

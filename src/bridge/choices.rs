@@ -1,5 +1,7 @@
 //! What a user decides for one of their chats alone.
 
+use std::sync::Arc;
+
 use ruma::{RoomId, UserId};
 
 use super::context::{Bridge, BridgeError};
@@ -59,7 +61,7 @@ impl Bridge {
             .await?)
     }
 
-    /// Stores what is decided for a chat.
+    /// Changes what is decided for a chat; what it is then.
     ///
     /// # Errors
     /// The store's.
@@ -67,13 +69,20 @@ impl Bridge {
         &self,
         login: LoginId,
         portal: &PortalRow,
-        settings: PortalSettings,
-    ) -> Result<(), BridgeError> {
-        let id = portal.id;
-        self.db
+        change: impl Fn(&mut PortalSettings) + Send + Sync + 'static,
+    ) -> Result<PortalSettings, BridgeError> {
+        let (id, change) = (portal.id, Arc::new(change));
+        let decided = self
+            .db
             .step(Lane::login(login), move |txn| {
-                let settings = settings.clone();
-                Box::pin(async move { txn.set_portal_settings(id, &settings).await })
+                let change = change.clone();
+                Box::pin(async move {
+                    let row = txn.portal_by_id(id).await?;
+                    let mut settings = row.map(|row| row.settings).unwrap_or_default();
+                    change(&mut settings);
+                    txn.set_portal_settings(id, &settings).await?;
+                    Ok(settings)
+                })
             })
             .await?;
         let room = portal
@@ -81,6 +90,6 @@ impl Bridge {
             .as_deref()
             .and_then(|room| ruma::OwnedRoomId::try_from(room).ok());
         self.forget_route(room.as_ref(), Some(&(login, portal.key.chat.clone())));
-        Ok(())
+        Ok(decided)
     }
 }

@@ -4,7 +4,7 @@ use std::{
     collections::{BTreeMap, HashMap, HashSet},
     sync::{
         Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
 };
 
@@ -91,6 +91,8 @@ pub struct CommandContext {
     pub sender: OwnedUserId,
     /// Where.
     pub room_id: OwnedRoomId,
+    /// In which event: what the command does outside has ids that follow from it.
+    pub event_id: String,
     /// What: the whole text; only its first line is a command.
     pub body: String,
 }
@@ -136,7 +138,11 @@ pub struct Bridge {
     pub(super) commands: OnceLock<Arc<dyn Commands>>,
     pub(super) rooms: Workers<OwnedRoomId>,
     pub(super) chats: Workers<(LoginId, ChatId)>,
+    /// What tells users how far their messages are; apart from the chats, so that it waits for no file.
+    pub(super) statuses: Workers<(LoginId, ChatId)>,
     pub(super) routes: Mutex<HashMap<OwnedRoomId, Route>>,
+    /// Counts what was forgotten of rooms and chats: what was looked up before is not remembered after.
+    pub(super) forgotten: AtomicU64,
     pub(super) open_portals: Mutex<HashMap<(LoginId, ChatId), Arc<PortalRoute>>>,
     pub(super) ghosts: Mutex<HashMap<OwnedUserId, Option<String>>>,
     /// One lock a chat, held while its room is made or taken.
@@ -146,7 +152,10 @@ pub struct Bridge {
     /// Chats whose last sends have an unknown outcome: before the next send their rooms are searched.
     pub(super) uncertain: Mutex<HashSet<(LoginId, ChatId)>>,
     pub(super) receipts: tokio::sync::mpsc::Sender<super::receipts::ReadUpTo>,
+    /// Files that cannot be carried for now, by their event or message, and since when.
+    pub(super) troubled: Mutex<HashMap<String, i64>>,
     pub(super) signalled: tokio::sync::mpsc::Sender<super::signals::Signal>,
+    pub(super) signalled_there: tokio::sync::mpsc::Sender<super::signals::RemoteSignal>,
     /// Who writes and who is there, as passed on last.
     pub(super) signals: Signals,
     /// The last notice of a failure in each room, while it counts further ones.
@@ -163,6 +172,7 @@ impl Bridge {
     pub fn new(parts: BridgeParts) -> Arc<Self> {
         let (receipts, received) = tokio::sync::mpsc::channel(1024);
         let (signalled, signals) = tokio::sync::mpsc::channel(256);
+        let (signalled_there, signals_there) = tokio::sync::mpsc::channel(256);
         let bridge = Arc::new_cyclic(|this: &Weak<Self>| {
             let rooms = {
                 let this = this.clone();
@@ -194,6 +204,21 @@ impl Bridge {
                     parts.cancel.clone(),
                 )
             };
+            let statuses = {
+                let this = this.clone();
+                Workers::new(
+                    Arc::new(move |(login, chat)| {
+                        let this = this.clone();
+                        Box::pin(async move {
+                            match this.upgrade() {
+                                Some(bridge) => bridge.carry_statuses(login, &chat).await,
+                                None => Outcome::Done,
+                            }
+                        })
+                    }),
+                    parts.cancel.clone(),
+                )
+            };
             Self {
                 db: parts.db,
                 client: parts.client,
@@ -205,7 +230,9 @@ impl Bridge {
                 commands: OnceLock::new(),
                 rooms,
                 chats,
+                statuses,
                 routes: Mutex::default(),
+                forgotten: AtomicU64::new(0),
                 open_portals: Mutex::default(),
                 ghosts: Mutex::default(),
                 opening: Mutex::default(),
@@ -213,6 +240,8 @@ impl Bridge {
                 uncertain: Mutex::default(),
                 receipts,
                 signalled,
+                signalled_there,
+                troubled: Mutex::default(),
                 signals: Signals::default(),
                 refusals: Mutex::default(),
                 connection_states: Mutex::default(),
@@ -227,6 +256,10 @@ impl Bridge {
         tokio::spawn(super::signals::pass_signals(
             Arc::downgrade(&bridge),
             signals,
+        ));
+        tokio::spawn(super::signals::show_signals(
+            Arc::downgrade(&bridge),
+            signals_there,
         ));
         bridge
     }
@@ -320,6 +353,7 @@ impl Bridge {
         if let Some(route) = lock(&self.routes).get(room_id) {
             return Ok(route.clone());
         }
+        let forgotten = self.forgotten.load(Ordering::Acquire);
         let room = room_id.to_string();
         let (portal, owner) = self
             .db
@@ -343,7 +377,11 @@ impl Bridge {
             (None, Some(owner)) => Route::Management(owner),
             (None, None) => return Ok(Route::Unknown),
         };
-        lock(&self.routes).insert(room_id.clone(), route.clone());
+        let mut routes = lock(&self.routes);
+        if forgotten == self.forgotten.load(Ordering::Acquire) {
+            routes.insert(room_id.clone(), route.clone());
+        }
+        drop(routes);
         Ok(route)
     }
 
@@ -353,6 +391,7 @@ impl Bridge {
         room_id: Option<&OwnedRoomId>,
         chat: Option<&(LoginId, ChatId)>,
     ) {
+        self.forgotten.fetch_add(1, Ordering::AcqRel);
         if let Some(room_id) = room_id {
             lock(&self.routes).remove(room_id);
         }

@@ -41,10 +41,15 @@ impl Bridge {
             .read(move |txn| Box::pin(async move { txn.expired(now, BATCH).await }))
             .await?;
         let more = i64::try_from(due.len()).is_ok_and(|count| count == BATCH);
+        let mut failed = false;
         for row in due {
-            self.take_out(row).await?;
+            // One room that cannot be changed now keeps nothing in the others.
+            if let Err(error) = self.take_out(row).await {
+                tracing::warn!(%error, "a message that has to disappear stays for now");
+                failed = true;
+            }
         }
-        Ok(more)
+        Ok(more && !failed)
     }
 
     async fn take_out(&self, row: ExpiryRow) -> Result<(), BridgeError> {
@@ -56,7 +61,7 @@ impl Bridge {
             .and_then(|portal| portal.room_id)
             .and_then(|room| OwnedRoomId::try_from(room).ok());
         if let Some(room_id) = room {
-            self.redact_as_bot(&room_id, &row.event_id, "its time is over")
+            self.redact_shown(&room_id, &row, "its time is over")
                 .await?;
         }
         let event = row.event_id;
@@ -67,5 +72,32 @@ impl Bridge {
             })
             .await?;
         Ok(())
+    }
+
+    /// Redacts an event as the ghost that sent it, as the bot if it is nobody's or the ghost may not.
+    async fn redact_shown(
+        &self,
+        room_id: &OwnedRoomId,
+        row: &ExpiryRow,
+        reason: &str,
+    ) -> Result<(), BridgeError> {
+        let (portal, event) = (row.portal, row.event_id.clone());
+        let (links, portal) = self
+            .db
+            .read(move |txn| {
+                let event = event.clone();
+                Box::pin(async move {
+                    let links = txn.links_by_event(portal, &event).await?;
+                    Ok((links, txn.portal_by_id(portal).await?))
+                })
+            })
+            .await?;
+        let sender = links.into_iter().find_map(|link| link.sender);
+        if let (Some(sender), Some(portal)) = (sender, portal) {
+            let mxid = self.naming.mxid(&portal.key.gatekeeper, &sender);
+            let ghost = self.client.ghost(&mxid);
+            return self.redact_as(room_id, &ghost, &row.event_id, reason).await;
+        }
+        self.redact_as_bot(room_id, &row.event_id, reason).await
     }
 }

@@ -95,7 +95,7 @@ impl Bridge {
 }
 
 /// The name of somebody who showed none: the phone number in international form, or the user part of the address.
-fn made_up_name(remote: &RemoteUserId) -> String {
+pub(super) fn made_up_name(remote: &RemoteUserId) -> String {
     let user = remote.as_str().split('@').next().unwrap_or_default();
     if !user.is_empty() && user.bytes().all(|b| b.is_ascii_digit()) {
         format!("+{user}")

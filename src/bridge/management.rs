@@ -41,6 +41,7 @@ impl Bridge {
             .answer(CommandContext {
                 sender: parsed.sender().to_owned(),
                 room_id: room_id.clone(),
+                event_id: parsed.event_id().to_string(),
                 body,
             })
             .await;

@@ -18,6 +18,7 @@ mod outgoing;
 mod owners;
 mod receipts;
 mod recover;
+mod redactions;
 mod refusals;
 mod rooms;
 mod routing;

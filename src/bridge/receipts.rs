@@ -12,6 +12,9 @@ use crate::{
     store::{Lane, MessageLink, RemoteMessageRow},
 };
 
+/// How many messages one receipt is for.
+const MOST_IDS: usize = 256;
+
 /// A Matrix user read a room up to an event.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct ReadUpTo {
@@ -68,10 +71,12 @@ impl Bridge {
             return Ok(());
         }
         let network = self.network(&route.portal.key.gatekeeper)?.clone();
-        if !network.capabilities().receipts || !self.settings.passes_receipts(&route) {
+        // What was read while receipts were off is not told when they are on again.
+        let is_told = network.capabilities().receipts && self.settings.passes_receipts(&route);
+        let Some(event) = self.read_up_to(&route, read).await? else {
             return Ok(());
-        }
-        let (portal, login, event) = (route.portal.id, route.login, read.event_id.to_string());
+        };
+        let (portal, login) = (route.portal.id, route.login);
         let chat = route.portal.key.chat.clone();
         let now = self.now();
         let sender = network.clone();
@@ -80,10 +85,13 @@ impl Bridge {
                 let (event, chat, network) = (event.clone(), chat.clone(), sender.clone());
                 Box::pin(async move {
                     let unread = txn.unread_up_to(portal, &event).await?;
+                    let unread = if is_told { unread } else { Vec::new() };
                     for (sender, ids) in by_sender(&unread) {
-                        network
-                            .enqueue_read(txn, login, &chat, &sender, &ids, now)
-                            .await?;
+                        for ids in ids.chunks(MOST_IDS) {
+                            network
+                                .enqueue_read(txn, login, &chat, &sender, ids, now)
+                                .await?;
+                        }
                     }
                     txn.set_read_up_to(portal, &event).await
                 })
@@ -91,6 +99,38 @@ impl Bridge {
             .await?;
         network.flush(login);
         Ok(())
+    }
+
+    /// The message up to which a room was read. What was read last may be none, such as a reaction or a notice of the bridge: then
+    /// it is the newest one, if that is older.
+    async fn read_up_to(
+        &self,
+        route: &PortalRoute,
+        read: &ReadUpTo,
+    ) -> Result<Option<String>, BridgeError> {
+        let (portal, event) = (route.portal.id, read.event_id.to_string());
+        let looked_for = event.clone();
+        let (known, newest) = self
+            .db
+            .read(move |txn| {
+                let event = looked_for.clone();
+                Box::pin(async move {
+                    let known = !txn.links_by_event(portal, &event).await?.is_empty();
+                    Ok((known, txn.newest_link(portal).await?))
+                })
+            })
+            .await?;
+        if known {
+            return Ok(Some(event));
+        }
+        let Some(newest) = newest else {
+            return Ok(None);
+        };
+        let read = self.bot().event(&read.room_id, &read.event_id).await?;
+        let at = read.and_then(|event| event["origin_server_ts"].as_i64());
+        Ok(at
+            .is_some_and(|at| at >= newest.sent_at.0)
+            .then_some(newest.event_id))
     }
 
     /// Shows in Matrix that a contact read messages of ours.

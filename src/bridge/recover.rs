@@ -38,8 +38,11 @@ impl Bridge {
                 self.rooms.wake(room);
             }
         }
-        for chat in chats.into_iter().chain(unreported) {
+        for chat in chats {
             self.chats.wake(chat);
+        }
+        for chat in unreported {
+            self.statuses.wake(chat);
         }
         for network in self.networks() {
             network.start().await?;
@@ -71,6 +74,7 @@ impl Bridge {
         self.introduced.store(true, Ordering::Release);
         self.rooms.hurry();
         self.chats.hurry();
+        self.statuses.hurry();
         Ok(())
     }
 
@@ -109,6 +113,7 @@ impl Bridge {
     pub async fn stopped(&self) {
         self.rooms.stopped().await;
         self.chats.stopped().await;
+        self.statuses.stopped().await;
         for network in self.networks() {
             network.stop().await;
         }

@@ -2,6 +2,8 @@
 //!
 //! Many failures for one reason make one notice that counts them: it is edited, until something else happens in the room.
 
+use std::collections::VecDeque;
+
 use ruma::{OwnedEventId, OwnedRoomId};
 
 use super::context::{Bridge, BridgeError, Route, event_id, lock};
@@ -13,12 +15,16 @@ use crate::{
 /// For how long a notice counts further failures of the same kind, in milliseconds.
 const COUNTED_FOR: i64 = 10 * 60 * 1000;
 
+/// How many events a notice remembers, so that one that is tried again is not counted again.
+const REMEMBERED: usize = 64;
+
 /// The last notice of a room.
 #[derive(Debug, Clone)]
 pub(super) struct LastRefusal {
     sentence: String,
     notice: OwnedEventId,
-    about: Vec<String>,
+    about: VecDeque<String>,
+    count: usize,
     at: i64,
 }
 
@@ -60,9 +66,13 @@ impl Bridge {
             if last.about.iter().any(|known| known == event) {
                 return Ok(());
             }
-            last.about.push(event.to_owned());
+            last.about.push_back(event.to_owned());
+            if last.about.len() > REMEMBERED {
+                last.about.pop_front();
+            }
             last.at = now;
-            let count = last.about.len();
+            last.count += 1;
+            let count = last.count;
             let content = edited_notice(&format!("{sentence} ({count} messages)"), &last.notice);
             let txn_id = self.effect_id(&["explain", event]);
             self.notify(room_id, &txn_id, &content).await?;
@@ -75,7 +85,8 @@ impl Bridge {
             let refusal = LastRefusal {
                 sentence: sentence.to_owned(),
                 notice,
-                about: vec![event.to_owned()],
+                about: VecDeque::from([event.to_owned()]),
+                count: 1,
                 at: now,
             };
             lock(&self.refusals).insert(room_id.clone(), refusal);

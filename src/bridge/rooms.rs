@@ -4,7 +4,7 @@
 //! after the room was made and before its id was stored, the next try finds the alias taken and adopts that room: no orphan,
 //! no second room.
 
-use std::sync::Arc;
+use std::sync::{Arc, atomic::Ordering};
 
 use ruma::{OwnedRoomId, OwnedUserId, UserId};
 use serde_json::json;
@@ -29,7 +29,9 @@ impl Bridge {
         }
         let opening = self.opening(&key);
         let _alone = opening.lock().await;
+        let forgotten = self.forgotten.load(Ordering::Acquire);
         let (portal, login_row) = self.portal_row(login, chat, None).await?;
+        let was_ready = portal.ready;
         let portal = if portal.ready {
             self.bring_owner_back(&portal, &login_row).await?;
             portal
@@ -37,7 +39,12 @@ impl Bridge {
             self.make_or_give_up(portal, &login_row).await?
         };
         let route = Arc::new(portal_route(portal, &login_row)?);
-        lock(&self.open_portals).insert(key, route.clone());
+        let mut open = lock(&self.open_portals);
+        // Making a room forgets what was known of it before.
+        if !was_ready || forgotten == self.forgotten.load(Ordering::Acquire) {
+            open.insert(key, route.clone());
+        }
+        drop(open);
         Ok(route)
     }
 

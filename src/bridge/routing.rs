@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use ruma::{OwnedRoomId, UserId};
 use serde_json::Value;
 
-use super::{context::Bridge, receipts::reads_in};
+use super::{context::Bridge, receipts::reads_in, signals::RemoteSignal};
 use crate::{
     domain::{ChatId, LoginId, RemoteUserId, Typing},
     matrix::appservice::AppserviceSink,
@@ -57,12 +57,14 @@ impl AppserviceSink for Bridge {
     fn ping_received(&self, _txn_id: Option<&str>) {
         self.rooms.hurry();
         self.chats.hurry();
+        self.statuses.hurry();
     }
 }
 
 impl NetworkSink for Bridge {
     fn waiting(&self, login: LoginId, chat: &ChatId) {
         self.chats.wake((login, chat.clone()));
+        self.statuses.wake((login, chat.clone()));
     }
 
     fn connection(&self, login: LoginId, state: ConnectionState) {
@@ -72,16 +74,13 @@ impl NetworkSink for Bridge {
     }
 
     fn typing(&self, login: LoginId, chat: &ChatId, who: &RemoteUserId, state: Typing) {
-        if let Some(bridge) = self.this.upgrade() {
-            let (chat, who) = (chat.clone(), who.clone());
-            tokio::spawn(async move { bridge.show_typing(login, chat, who, state).await });
-        }
+        let signal = RemoteSignal::Typing(login, chat.clone(), who.clone(), state);
+        // There will be newer ones.
+        let _ = self.signalled_there.try_send(signal);
     }
 
     fn presence(&self, login: LoginId, who: &RemoteUserId, available: bool) {
-        if let Some(bridge) = self.this.upgrade() {
-            let who = who.clone();
-            tokio::spawn(async move { bridge.show_presence(login, who, available).await });
-        }
+        let signal = RemoteSignal::Presence(login, who.clone(), available);
+        let _ = self.signalled_there.try_send(signal);
     }
 }

@@ -33,6 +33,10 @@ pub struct Settings {
 
 /// What is carried besides messages, and how; the first three can be decided otherwise in a room.
 #[derive(Debug, Clone)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a key of the configuration that is switched by itself"
+)]
 pub struct Conversation {
     /// Whether read receipts are passed on, both ways.
     pub receipts: bool,

@@ -43,6 +43,32 @@ pub(super) enum Signal {
     Presence(OwnedUserId, bool),
 }
 
+/// What a gatekeeper tells.
+#[derive(Debug)]
+pub(super) enum RemoteSignal {
+    /// Whether somebody in a chat writes.
+    Typing(LoginId, ChatId, RemoteUserId, Typing),
+    /// Whether somebody is there.
+    Presence(LoginId, RemoteUserId, bool),
+}
+
+/// Shows what the gatekeepers tell, one after the other so that the last one counts, until the bridge is gone.
+pub(super) async fn show_signals(bridge: Weak<Bridge>, mut signals: Receiver<RemoteSignal>) {
+    while let Some(signal) = signals.recv().await {
+        let Some(bridge) = bridge.upgrade() else {
+            return;
+        };
+        match signal {
+            RemoteSignal::Typing(login, chat, who, state) => {
+                bridge.show_typing(login, chat, who, state).await;
+            }
+            RemoteSignal::Presence(login, who, available) => {
+                bridge.show_presence(login, who, available).await;
+            }
+        }
+    }
+}
+
 /// Passes on what the homeserver tells, one after the other so that the last one counts, until the bridge is gone.
 pub(super) async fn pass_signals(bridge: Weak<Bridge>, mut signals: Receiver<Signal>) {
     while let Some(signal) = signals.recv().await {
@@ -208,34 +234,30 @@ impl Bridge {
     }
 
     /// Shows a contact as writing, or as having stopped.
-    pub(super) async fn show_typing(
-        &self,
-        login: LoginId,
-        chat: ChatId,
-        who: RemoteUserId,
-        state: Typing,
-    ) {
-        let writes = state != Typing::Paused;
-        let key = (login, chat.clone(), who.clone());
-        {
-            let mut shown = lock(&self.signals.shown);
-            let until = shown.get(&key).copied();
-            let is_shown = until.is_some_and(|until| until > Instant::now() + SHOWN_FOR / 2);
-            // A homeserver is not asked for what it shows already.
-            if writes == is_shown && (writes || until.is_none()) {
-                return;
-            }
-            if writes {
-                shown.insert(key, Instant::now() + SHOWN_FOR);
-            } else {
-                shown.remove(&key);
-            }
-        }
+    async fn show_typing(&self, login: LoginId, chat: ChatId, who: RemoteUserId, state: Typing) {
         let Some(portal) = self.portal_with(login, &chat).await else {
             return;
         };
         if !self.settings.passes_typing(&portal) {
             return;
+        }
+        let writes = state != Typing::Paused;
+        let key = (login, chat, who.clone());
+        {
+            let now = Instant::now();
+            let mut shown = lock(&self.signals.shown);
+            shown.retain(|_, until| *until > now);
+            let until = shown.get(&key).copied();
+            let is_shown = until.is_some_and(|until| until > now + SHOWN_FOR / 2);
+            // A homeserver is not asked for what it shows already.
+            if writes == is_shown && (writes || until.is_none()) {
+                return;
+            }
+            if writes {
+                shown.insert(key, now + SHOWN_FOR);
+            } else {
+                shown.remove(&key);
+            }
         }
         let Ok(room_id) = super::rooms::open_room(&portal) else {
             return;
@@ -249,7 +271,7 @@ impl Bridge {
     }
 
     /// Shows a contact as being there, or as away.
-    pub(super) async fn show_presence(&self, login: LoginId, who: RemoteUserId, available: bool) {
+    async fn show_presence(&self, login: LoginId, who: RemoteUserId, available: bool) {
         let chat = ChatId::direct(&who);
         let Some(portal) = self.portal_with(login, &chat).await else {
             return;

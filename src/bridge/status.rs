@@ -4,9 +4,12 @@ use std::{collections::BTreeMap, time::Duration};
 
 use ruma::OwnedRoomId;
 
-use super::context::{Bridge, BridgeError, PortalRoute, event_id};
+use super::{
+    context::{Bridge, BridgeError, PortalRoute, event_id},
+    workers::Outcome,
+};
 use crate::{
-    domain::{ChatId, LoginId, PortalId},
+    domain::{ChatId, GatekeeperId, LoginId, PortalId, Timestamp},
     network::ConnectionState,
     store::{Lane, NoticeRow, SendStage, StatusReport},
     translate::{MessageStatus, bridge_notice, edited_notice},
@@ -22,12 +25,27 @@ const LOOK_EVERY: Duration = Duration::from_secs(5);
 const WAITING: &str = "waiting";
 
 impl Bridge {
+    /// Tells how far messages of a chat are.
+    pub(super) async fn carry_statuses(&self, login: LoginId, chat: &ChatId) -> Outcome {
+        if !self.is_introduced() {
+            return Outcome::Retry;
+        }
+        match self.report_statuses(login, chat).await {
+            Ok(more) => {
+                if more {
+                    self.statuses.wake((login, chat.clone()));
+                }
+                Outcome::Done
+            }
+            Err(error) => {
+                tracing::debug!(%login, %error, "how far messages are is told later");
+                Outcome::Retry
+            }
+        }
+    }
+
     /// Reports how far messages of a chat have come since the last time; whether there may be more.
-    pub(super) async fn report_statuses(
-        &self,
-        login: LoginId,
-        chat: &ChatId,
-    ) -> Result<bool, BridgeError> {
+    async fn report_statuses(&self, login: LoginId, chat: &ChatId) -> Result<bool, BridgeError> {
         let of = chat.clone();
         let reports = self
             .db
@@ -146,22 +164,27 @@ impl Bridge {
             let Ok(network) = self.network(&login.gatekeeper) else {
                 continue;
             };
-            let reason = match network.connection(login.id) {
-                ConnectionState::Waiting { reason, .. } | ConnectionState::Failed { reason } => {
-                    reason
-                }
-                _ => continue,
+            let (ConnectionState::Waiting { reason, .. } | ConnectionState::Failed { reason }) =
+                network.connection(login.id)
+            else {
+                continue;
             };
-            for portal in self.waiting_portals(login.id).await? {
-                self.tell_one_waiting(portal, &login.gatekeeper, &reason)
-                    .await?;
+            for (portal, since) in self.waiting_portals(login.id).await? {
+                // One room that cannot be told now keeps no other from being told.
+                let told = self.tell_one_waiting(portal, since, &login.gatekeeper, &reason);
+                if let Err(error) = told.await {
+                    tracing::debug!(%portal, %error, "a room could not be told that messages wait");
+                }
             }
         }
         Ok(())
     }
 
     /// The portals of a login with messages that have waited for long.
-    async fn waiting_portals(&self, login: LoginId) -> Result<Vec<PortalId>, BridgeError> {
+    async fn waiting_portals(
+        &self,
+        login: LoginId,
+    ) -> Result<Vec<(PortalId, Timestamp)>, BridgeError> {
         let rows = self
             .db
             .read(move |txn| Box::pin(async move { txn.queued(login, 0, BATCH).await }))
@@ -170,7 +193,9 @@ impl Bridge {
         let mut portals = BTreeMap::new();
         for row in rows.into_iter().filter(|row| row.row.created_at.0 < before) {
             if let Some(portal) = row.row.portal.filter(|_| row.row.part >= 0) {
-                portals.insert(portal.0, portal);
+                portals
+                    .entry(portal.0)
+                    .or_insert((portal, row.row.created_at));
             }
         }
         Ok(portals.into_values().collect())
@@ -179,7 +204,8 @@ impl Bridge {
     async fn tell_one_waiting(
         &self,
         id: PortalId,
-        gatekeeper: &crate::domain::GatekeeperId,
+        since: Timestamp,
+        gatekeeper: &GatekeeperId,
         reason: &str,
     ) -> Result<(), BridgeError> {
         let (portal, notice) = self
@@ -200,14 +226,13 @@ impl Bridge {
             "Messages of this room wait: {} cannot be reached now ({reason}). They are kept and will be sent when it works again.",
             self.gatekeeper_name(gatekeeper)
         );
-        let now = self.now().0.to_string();
-        let txn_id = self.effect_id(&["waiting", room_id.as_str(), &now]);
+        // The same after a crash: by the message that has waited for the longest.
+        let txn_id = self.effect_id(&["waiting", room_id.as_str(), &since.0.to_string()]);
         let content = bridge_notice(&text, None);
-        let Some(event_id) = self.notify(&room_id, &txn_id, &content).await? else {
-            return Ok(());
-        };
+        let event_id = self.notify(&room_id, &txn_id, &content).await?;
+        // A room that does not take the notice is not asked again.
         let row = NoticeRow {
-            event_id: event_id.to_string(),
+            event_id: event_id.map(|event| event.to_string()).unwrap_or_default(),
             text,
         };
         self.db

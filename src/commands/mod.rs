@@ -69,7 +69,7 @@ impl Commands for ManagementCommands {
             "logout" => logins::log_out(&bridge, &context.sender, words.rest).await,
             "list-logins" => logins::list(&bridge, &context.sender).await,
             "start-chat" => chats::start(&bridge, &context.sender, words.rest).await,
-            "chat-settings" => settings::change(&bridge, &context.sender, words.rest).await,
+            "chat-settings" => settings::change(&bridge, &context.sender, &context.event_id, words.rest).await,
             "ping" => logins::ping(&bridge, &context.sender).await,
             "version" => Ok(help::version()),
             "encrypted" => Ok("I cannot read encrypted rooms yet. Start a chat with me in which encryption is off.".to_owned()),

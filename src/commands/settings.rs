@@ -12,8 +12,13 @@ use crate::{
 
 const USAGE: &str = "Say which chat, what, and how: `chat-settings +49 155 5550001 receipts off`. What: `receipts`, `typing` and `presence`, each `on`, `off` or `default`; `timer`, such as `1d`, or `off`. Without them the chat's settings are shown.";
 
-/// Shows or changes what is decided for a chat.
-pub(super) async fn change(bridge: &Bridge, user: &UserId, words: &str) -> Result<String, String> {
+/// Shows or changes what is decided for a chat; `cause` is the event that asks for it.
+pub(super) async fn change(
+    bridge: &Bridge,
+    user: &UserId,
+    cause: &str,
+    words: &str,
+) -> Result<String, String> {
     if words.is_empty() {
         return Err(USAGE.to_owned());
     }
@@ -22,15 +27,17 @@ pub(super) async fn change(bridge: &Bridge, user: &UserId, words: &str) -> Resul
     let Some((what, how)) = what else {
         return Ok(show(bridge, &portal.settings));
     };
-    let mut settings = portal.settings.clone();
-    match what {
-        "timer" => return set_timer(bridge, login, &portal, how).await,
-        "receipts" => settings.receipts = decision(how)?,
-        "typing" => settings.typing = decision(how)?,
-        _ => settings.presence = decision(how)?,
+    if what == "timer" {
+        return set_timer(bridge, cause, login, &portal, how).await;
     }
-    bridge
-        .decide(login, &portal, settings.clone())
+    let (what, decision) = (what.to_owned(), decision(how)?);
+    let change = move |settings: &mut PortalSettings| match what.as_str() {
+        "receipts" => settings.receipts = decision,
+        "typing" => settings.typing = decision,
+        _ => settings.presence = decision,
+    };
+    let settings = bridge
+        .decide(login, &portal, change)
         .await
         .map_err(|error| format!("It was not changed: {error}. Try again in a minute."))?;
     Ok(show(bridge, &settings))
@@ -102,6 +109,7 @@ fn show(bridge: &Bridge, settings: &PortalSettings) -> String {
 
 async fn set_timer(
     bridge: &Bridge,
+    cause: &str,
     login: LoginId,
     portal: &PortalRow,
     how: &str,
@@ -121,10 +129,15 @@ async fn set_timer(
         let taken: Vec<String> = timers.iter().map(|seconds| duration(*seconds)).collect();
         return Err(format!("{gatekeeper} takes only: {}.", taken.join(", ")));
     }
-    bridge
-        .set_timer(login, &portal.key.chat, seconds)
+    let set = bridge
+        .set_timer(login, &portal.key.chat, seconds, cause)
         .await
         .map_err(|error| format!("The timer was not set: {error}. Try again in a minute."))?;
+    if !set {
+        return Err(format!(
+            "The timer was not set: it could not be said to {gatekeeper}. The room tells why."
+        ));
+    }
     Ok(match seconds {
         0 => "New messages of this chat stay.".to_owned(),
         _ => format!(

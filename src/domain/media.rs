@@ -52,6 +52,17 @@ impl MediaKind {
     }
 }
 
+/// A size of a file as people say it: whole megabytes, or kilobytes where it is less than one.
+#[must_use]
+pub fn file_size(bytes: u64) -> String {
+    const MB: u64 = 1024 * 1024;
+    if bytes < MB {
+        format!("{} kB", bytes / 1024)
+    } else {
+        format!("{} MB", bytes / MB)
+    }
+}
+
 /// What a message says about its file; everything but the kind and the type may be missing, and nothing of it is checked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MediaDetails {

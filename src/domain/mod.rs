@@ -15,4 +15,6 @@ pub use event::{
 pub use ids::{
     ChatId, GatekeeperId, IdError, LoginId, PortalId, PortalKey, RemoteUserId, StanzaId, Timestamp,
 };
-pub use media::{AttachmentKey, MatrixMedia, MediaDetails, MediaKey, MediaKind, RemoteMedia};
+pub use media::{
+    AttachmentKey, MatrixMedia, MediaDetails, MediaKey, MediaKind, RemoteMedia, file_size,
+};

@@ -25,7 +25,7 @@ fn split_chunk(bytes: &[u8]) -> Option<(usize, &[u8; 4], &[u8])> {
     Some((length, kind, rest))
 }
 
-/// Whether there is a second image (W3C, "GIF89a"). Of a file that is cut short, only what there is counts.
+/// Whether there is a second image (W3C, "`GIF89a`"). Of a file that is cut short, only what there is counts.
 pub(super) fn gif(bytes: &[u8]) -> bool {
     second_image(bytes).is_some()
 }

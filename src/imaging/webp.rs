@@ -30,34 +30,30 @@ pub(super) fn shape(bytes: &[u8]) -> Option<Shape> {
         .get(4..)?
         .strip_prefix(b"WEBP")?;
     let first = Chunks(chunks).next()?;
-    match first.kind {
-        b"VP8X" => {
-            let flags = *first.data.first()?;
-            let (width, height) = (size24(first.data, 4)?, size24(first.data, 7)?);
-            let animated = flags & 0x02 != 0;
-            let scratch = if animated {
-                animation_scratch(chunks, (width, height))
-            } else {
-                let transparent = flags & 0x10 != 0;
-                picture_scratch(Chunks(chunks), (width, height), transparent)
-            };
-            Some(Shape {
-                width,
-                height,
-                animated,
-                scratch,
-            })
-        }
-        _ => {
-            let (width, height) = first.size()?;
-            Some(Shape {
-                width,
-                height,
-                animated: false,
-                scratch: picture_scratch(Chunks(chunks), (width, height), false),
-            })
-        }
+    if first.kind != b"VP8X" {
+        let size = first.size()?;
+        return Some(Shape {
+            width: size.0,
+            height: size.1,
+            animated: false,
+            scratch: picture_scratch(Chunks(chunks), size, false),
+        });
     }
+    let flags = *first.data.first()?;
+    let size = (size24(first.data, 4)?, size24(first.data, 7)?);
+    let animated = flags & 0x02 != 0;
+    let transparent = flags & 0x10 != 0;
+    let scratch = if animated {
+        animation_scratch(chunks, size)
+    } else {
+        picture_scratch(Chunks(chunks), size, transparent)
+    };
+    Some(Shape {
+        width: size.0,
+        height: size.1,
+        animated,
+        scratch,
+    })
 }
 
 /// The canvas, and what the first frame takes.

@@ -5,6 +5,8 @@ use std::{io, sync::Arc};
 use bytes::Bytes;
 use futures_util::stream::BoxStream;
 
+use crate::domain::file_size;
+
 /// The bytes of a file as they come.
 pub type ByteStream = BoxStream<'static, io::Result<Bytes>>;
 
@@ -12,7 +14,7 @@ pub type ByteStream = BoxStream<'static, io::Result<Bytes>>;
 #[derive(Debug, thiserror::Error)]
 pub enum MediaError {
     /// It is larger than is taken.
-    #[error("it is larger than {} MB", .limit / 1_048_576)]
+    #[error("it is larger than {}", file_size(*.limit))]
     TooLarge {
         /// The most that is taken, in bytes.
         limit: u64,

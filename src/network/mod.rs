@@ -142,6 +142,8 @@ pub trait Network: Send + Sync + 'static {
         key: &'t MediaKey,
         now: Timestamp,
     ) -> BoxFuture<'t, Result<(), StoreError>>;
+    /// What the request for a message's file is queued as; `None` for an id that none can be made of.
+    fn media_request_id(&self, message: &StanzaId) -> Option<StanzaId>;
     /// Tells the login's connection that its outbox has new rows. Call after the commit.
     fn flush(&self, login: LoginId);
     /// How the login's connection is.

@@ -79,6 +79,17 @@ impl Place {
         let Self { name, token } = self;
         format!("{PREFIX}{name}{SUFFIX}?ccb=11-4&oh={token}&_nc_sid=5e03e0")
     }
+
+    /// The place a path names, as [`path`](Self::path) writes it.
+    fn read(path: &str) -> Option<Self> {
+        let (name, query) = path.strip_prefix(PREFIX)?.split_once(SUFFIX)?;
+        let mut fields = query.trim_start_matches('?').split('&');
+        let token = fields.find_map(|field| field.strip_prefix("oh="))?;
+        Some(Self {
+            name: name.to_owned(),
+            token: token.to_owned(),
+        })
+    }
 }
 
 impl MediaStore {
@@ -90,6 +101,17 @@ impl MediaStore {
     /// Deletes all files.
     pub(super) async fn forget(&self) -> io::Result<()> {
         match fs::remove_dir_all(&self.folder).await {
+            Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    /// Deletes the file of a path, if there is one.
+    pub(super) async fn forget_one(&self, flavour: Flavour, path: &str) -> io::Result<()> {
+        let Some(file) = Place::read(path).and_then(|place| place.file(flavour)) else {
+            return Ok(());
+        };
+        match fs::remove_file(self.folder.join(file)).await {
             Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
             _ => Ok(()),
         }

@@ -383,6 +383,15 @@ impl Sandbox {
         done.await.map_err(|_| SandboxError::Closed)
     }
 
+    /// Deletes one file a contact uploaded, by the path its message names.
+    ///
+    /// # Errors
+    /// The disk's.
+    pub async fn forget_file(&self, flavour: Flavour, path: &str) -> Result<(), SandboxError> {
+        let forgotten = self.office.media.forget_one(flavour, path).await;
+        forgotten.map_err(|error| SandboxError::Disk(DiskError::Folder(error)))
+    }
+
     /// Deletes every file of the media server, as time does: what is asked for is gone then.
     ///
     /// # Errors

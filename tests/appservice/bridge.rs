@@ -56,7 +56,7 @@ impl AppserviceSink for Recorder {
 }
 
 pub(crate) struct Bridge {
-    url: String,
+    pub(crate) url: String,
     http: reqwest::Client,
     pub(crate) db: Database,
     pub(crate) sink: Arc<Recorder>,

@@ -172,30 +172,43 @@ async fn an_invitation_of_the_bot_that_was_not_delivered_is_found() {
 }
 
 #[tokio::test]
-async fn a_long_poll_brings_receipts_and_typing_with_their_room() {
+async fn a_long_poll_brings_receipts_typing_and_presence() {
     let bridge = Bridge::start().await;
     let typing = json!({ "type": "m.typing", "content": { "user_ids": ["@alice:example.org"] } });
-    let event = typing.clone();
+    let presence = json!({ "type": "m.presence", "sender": "@alice:example.org", "content": { "presence": "online" } });
+    let (event, status) = (typing.clone(), presence.clone());
     let server = Homeserver::start(move |_| {
         let room =
             json!({ ROOM: { "timeline": { "events": [] }, "ephemeral": { "events": [event] } } });
         (
             200,
-            json!({ "next_batch": "s1", "rooms": { "join": room } }),
+            json!({ "next_batch": "s1", "rooms": { "join": room }, "presence": { "events": [status] } }),
         )
     })
     .await;
     repair(&bridge, &server, Duration::from_secs(1))
         .await
         .unwrap();
-    let mut expected = typing;
-    expected["room_id"] = json!(ROOM);
-    assert_eq!(*bridge.sink.ephemeral.lock().unwrap(), [expected]);
+    let mut in_room = typing;
+    in_room["room_id"] = json!(ROOM);
+    assert_eq!(*bridge.sink.ephemeral.lock().unwrap(), [presence, in_room]);
     let asked = &server.asked()[0];
     assert_eq!(asked.query["timeout"], "1000");
-    assert!(
-        asked.query["filter"].contains("m.receipt"),
-        "{:?}",
-        asked.query
+    let filter: Value = serde_json::from_str(&asked.query["filter"]).unwrap();
+    assert_eq!(filter["presence"]["types"], json!(["m.presence"]));
+    assert_eq!(
+        filter["room"]["ephemeral"]["types"],
+        json!(["m.receipt", "m.typing"])
     );
+}
+
+#[tokio::test]
+async fn a_repair_that_does_not_wait_asks_for_events_alone() {
+    let bridge = Bridge::start().await;
+    let server = Homeserver::start(|_| (200, json!({ "next_batch": "s1" }))).await;
+    repair(&bridge, &server, Duration::ZERO).await.unwrap();
+    let asked = &server.asked()[0];
+    let filter: Value = serde_json::from_str(&asked.query["filter"]).unwrap();
+    assert_eq!(filter["presence"]["types"], json!([]));
+    assert_eq!(filter["room"]["ephemeral"]["types"], json!([]));
 }

@@ -195,6 +195,19 @@ async fn ephemeral_events_come_under_either_key_and_are_taken_once() {
 }
 
 #[tokio::test]
+async fn receipts_typing_and_presence_come_with_transactions() {
+    let bridge = Bridge::start().await;
+    let receipt = json!({ "type": "m.receipt", "room_id": ROOM, "content": { "$a": { "m.read": { "@a:b": { "ts": 1 } } } } });
+    let typing = json!({ "type": "m.typing", "room_id": ROOM, "content": { "user_ids": [] } });
+    let presence =
+        json!({ "type": "m.presence", "sender": "@a:b", "content": { "presence": "online" } });
+    let all = [receipt, typing, presence];
+    let body = json!({ "events": [], "ephemeral": all });
+    bridge.call("PUT", &format!("{STABLE}/1"), &body).await;
+    assert_eq!(*bridge.sink.ephemeral.lock().unwrap(), all);
+}
+
+#[tokio::test]
 async fn what_could_not_be_stored_is_not_acknowledged() {
     let bridge = Bridge::start().await;
     bridge.db.close().await;

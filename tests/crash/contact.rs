@@ -81,6 +81,16 @@ impl<'a> Contact<'a> {
         id(self.phone.send_media(self.to(), media).await)
     }
 
+    /// The server loses the file of one of the contact's messages; the phone has it still.
+    pub(crate) async fn lose(&self, stage: &Stage, message: &str) {
+        let login = self.chat.login_address();
+        let message = login.and_then(|login| self.phone.message_of(&login, true, message));
+        let file = message.and_then(|message| message.content.file()?.remote.clone());
+        let path = file.expect("the file was uploaded").path;
+        let lost = stage.sandbox.forget_file(self.phone.flavour(), &path);
+        lost.await.expect("the sandbox can delete a file");
+    }
+
     /// Sends a place.
     pub(crate) async fn send_location(&self, name: &str, at: (f64, f64)) -> String {
         let mut place = Location::at(at.0, at.1);
@@ -92,9 +102,7 @@ impl<'a> Contact<'a> {
     pub(crate) async fn send_card(&self, name: &str) -> String {
         let card = Card {
             name: name.to_owned(),
-            vcard: format!(
-                "BEGIN:VCARD\nVERSION:3.0\nFN:{name}\nTEL:+447700900123\nEND:VCARD"
-            ),
+            vcard: format!("BEGIN:VCARD\nVERSION:3.0\nFN:{name}\nTEL:+447700900123\nEND:VCARD"),
         };
         id(self.phone.send_contacts(self.to(), vec![card]).await)
     }

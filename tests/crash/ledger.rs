@@ -41,17 +41,6 @@ pub(crate) enum Kind {
     Poll,
 }
 
-impl Kind {
-    /// Whether a text goes with it that can be changed.
-    pub(crate) fn is_editable(self) -> bool {
-        match self {
-            Self::Text => true,
-            Self::File(kind) => has_caption(kind),
-            Self::Location | Self::Contact | Self::Poll => false,
-        }
-    }
-}
-
 /// Whether files of a kind have a text under them.
 pub(crate) fn has_caption(kind: MediaKind) -> bool {
     matches!(kind, MediaKind::Image | MediaKind::File)
@@ -75,6 +64,8 @@ pub(crate) struct Written {
     /// How often it was changed.
     pub(crate) edits: usize,
     pub(crate) is_deleted: bool,
+    /// Whether its file has to be asked for again.
+    pub(crate) is_vanishing: bool,
     /// What it answers.
     pub(crate) answers: Option<Place>,
     /// SHA-256 of its file.
@@ -102,11 +93,22 @@ impl Written {
             text,
             edits: 0,
             is_deleted: false,
+            is_vanishing: false,
             answers: None,
             file: None,
             content: serde_json::Value::Null,
             reactions: BTreeMap::new(),
             votes: BTreeMap::new(),
+        }
+    }
+
+    /// Whether a text goes with it that can be changed. (What is changed while its file is asked for again comes as a message of
+    /// its own.)
+    pub(crate) fn is_editable(&self) -> bool {
+        match self.kind {
+            Kind::Text => true,
+            Kind::File(kind) => has_caption(kind) && !self.is_vanishing,
+            Kind::Location | Kind::Contact | Kind::Poll => false,
         }
     }
 }

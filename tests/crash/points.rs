@@ -6,7 +6,7 @@ use super::{
     SETTLE, START,
     ledger::Way,
     oracle::{self, Verdict},
-    support::stage::{Engine, Stage},
+    support::stage::{Chat, Engine, Stage},
     traffic::{Action, Traffic},
 };
 
@@ -26,6 +26,8 @@ enum Leading {
     Vanished,
     /// Reactions that take the place of others, and deletions.
     Changes,
+    /// What was read, calls, and answers about files that were asked for again.
+    Told,
 }
 
 /// Each commit boundary of the two data flows, in their order, and what leads there.
@@ -50,8 +52,10 @@ const POINTS: &[(&str, Leading)] = &[
     ("redact.after_send", Leading::Changes),
     ("link.before_commit", Leading::Texts),
     ("link.after_commit", Leading::Texts),
-    ("link.before_commit", Leading::Vanished),
-    ("link.after_commit", Leading::Vanished),
+    ("ask.before_commit", Leading::Vanished),
+    ("ask.after_commit", Leading::Vanished),
+    ("told.before_commit", Leading::Told),
+    ("told.after_commit", Leading::Told),
 ];
 
 /// Aborts at every point in turn.
@@ -98,7 +102,13 @@ pub(crate) async fn every_point(engine: Engine, seed: u64) -> Verdict {
         );
         stage.enter_all_rooms().await;
     }
-    let verdict = oracle::settle(&stage, &traffic, SETTLE).await;
+    let verdict = oracle::settle(&stage, &mut traffic, SETTLE).await;
+    let asked = |chat: &Chat| chat.contact().counters().files_asked_again > 0;
+    assert!(
+        stage.chats.iter().any(asked),
+        "no file was asked for again: see {}",
+        stage.log()
+    );
     bridge.kill();
     let verdict = verdict.with(kills, seed);
     stage.finish(!verdict.is_clean()).await;
@@ -117,6 +127,11 @@ async fn lead(stage: &Stage, traffic: &mut Traffic, leading: Leading) {
         match leading {
             Leading::Files => traffic.act(stage, 0, way, Action::File).await,
             Leading::Vanished => traffic.act(stage, 0, way, Action::Vanished).await,
+            Leading::Told => {
+                traffic.act(stage, 0, way, Action::Read).await;
+                traffic.act(stage, 0, way, Action::Call).await;
+                traffic.act(stage, 0, way, Action::Vanished).await;
+            }
             Leading::Changes => {
                 traffic.change_a_reaction(stage, 0, way).await;
                 traffic.act(stage, 0, way, Action::Delete).await;

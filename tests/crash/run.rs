@@ -144,7 +144,7 @@ async fn kills(engine: Engine, kills: usize, seed: u64) -> Verdict {
         "the bridge does not start: see {}",
         stage.log()
     );
-    let verdict = oracle::settle(&stage, &traffic, SETTLE).await;
+    let verdict = oracle::settle(&stage, &mut traffic, SETTLE).await;
     bridge.kill();
     let verdict = verdict.with(kills, seed);
     stage.finish(!verdict.is_clean()).await;

@@ -2,15 +2,13 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use drawbridge::{domain::MediaKind, sandbox::MediaFault};
+use drawbridge::domain::MediaKind;
 use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
 
 use super::{
     contact::Contact,
     files::{KINDS, Workshop},
-    ledger::{
-        ChatLedger, Kind, Place, Reaction, Way, Written, has_caption, prefix,
-    },
+    ledger::{ChatLedger, Kind, Place, Reaction, Way, Written, has_caption, prefix},
     support::stage::Stage,
     user::{OPTIONS, User},
     view,
@@ -32,7 +30,7 @@ pub(crate) enum Action {
     Delete,
     React,
     File,
-    /// A file that the server does not have any more when it is fetched.
+    /// A picture that the server does not have any more when it is fetched.
     Vanished,
     Location,
     Card,
@@ -154,9 +152,11 @@ impl Traffic {
                 Some(self.file(stage, chat, way, kind).await)
             }
             Action::Vanished if way == Way::In => {
-                let faults = stage.sandbox.faults();
-                faults.inject_media(MediaFault::Status(410), 1);
                 self.file(stage, chat, way, MediaKind::Image).await;
+                if let Some(written) = self.chats[chat].written_mut(way).last_mut() {
+                    written.is_vanishing = true;
+                    Contact::of(stage, chat).lose(stage, &written.id).await;
+                }
                 Some("vanished")
             }
             Action::Location => Some(self.location(stage, chat, way).await),
@@ -204,10 +204,7 @@ impl Traffic {
         let own = ledger.written(by).iter().enumerate().rev().take(RECENT);
         let own = own.map(|(number, written)| (Place { way: by, number }, written.id.clone()));
         let (seen, other) = match by {
-            Way::Out => (
-                User::of(stage, chat)?.seen(&prefix(Way::In, chat)),
-                Way::In,
-            ),
+            Way::Out => (User::of(stage, chat)?.seen(&prefix(Way::In, chat)), Way::In),
             Way::In => (
                 Contact::of(stage, chat).seen(&prefix(Way::Out, chat)),
                 Way::Out,
@@ -255,8 +252,7 @@ impl Traffic {
     }
 
     async fn edit(&mut self, stage: &Stage, chat: usize, way: Way) -> Option<&'static str> {
-        let editable =
-            |place: Place, written: &Written| place.way == way && written.kind.is_editable();
+        let editable = |place: Place, written: &Written| place.way == way && written.is_editable();
         let (place, id) = self.pick(stage, chat, way, editable)?;
         let written = self.chats[chat].at_mut(place);
         written.edits += 1;
@@ -353,7 +349,11 @@ impl Traffic {
     ) -> &'static str {
         let file = self.workshop.make(kind, &mut self.rng);
         let label = self.label(chat, way);
-        let text = if has_caption(kind) { label.clone() } else { String::new() };
+        let text = if has_caption(kind) {
+            label.clone()
+        } else {
+            String::new()
+        };
         let mut written = Written::new(Kind::File(kind), text);
         written.file = Some(file.sha256);
         match User::of(stage, chat).filter(|_| way == Way::Out) {
@@ -471,7 +471,7 @@ pub(crate) fn timer_is_set_by(chat: usize) -> Way {
 /// How many messages arrived on either side and were not deleted.
 fn arrived(stage: &Stage) -> usize {
     let world = stage.homeserver.world();
-    let shown = |chat| match stage.chats[chat].room() {
+    let shown = |chat: usize| match stage.chats[chat].room() {
         Some(room) => view::room(&world, &room).came.len(),
         None => 0,
     };

@@ -179,7 +179,7 @@ impl<'a> User<'a> {
             .find(|event| {
                 // An event that changes another is not told to have been read.
                 let changes = event["content"]["m.relates_to"]["rel_type"].is_string();
-                event["type"] == "m.room.message" && event["sender"] != USER && !changes
+                view::is_shown(event) && event["sender"] != USER && !changes
             })
             .and_then(|event| event["event_id"].as_str().map(str::to_owned));
         if let Some(event_id) = newest {

@@ -70,6 +70,11 @@ fn text<'v>(value: &'v Value, field: &str) -> &'v str {
     value[field].as_str().unwrap_or_default()
 }
 
+/// Whether an event is shown as a message, or changes one.
+pub(crate) fn is_shown(event: &Value) -> bool {
+    SHOWN.contains(&text(event, "type"))
+}
+
 fn is_redacted(event: &Value) -> bool {
     event["content"]
         .as_object()
@@ -114,7 +119,7 @@ pub(crate) fn room(world: &World, room_id: &str) -> Side {
                 side.reactions.entry(about).or_default().push(key);
             }
             "org.matrix.msc3381.poll.response" => vote(&mut side, &by_id, event),
-            _ if SHOWN.contains(&kind) && event["sender"] != USER => {
+            _ if is_shown(event) && event["sender"] != USER => {
                 let changed = newest.get(text(event, "event_id")).copied();
                 message(&mut side, event, changed);
             }
@@ -284,7 +289,7 @@ pub(crate) fn latest(world: &World, room_id: &str, events: usize) -> Vec<Shown> 
     };
     let from = room.events.len().saturating_sub(events);
     for event in &room.events[from..] {
-        if SHOWN.contains(&text(event, "type")) && event["sender"] != USER {
+        if is_shown(event) && event["sender"] != USER {
             message(&mut side, event, None);
         }
     }

@@ -23,11 +23,16 @@ pub(crate) struct Chat {
 impl Chat {
     /// A new user, logged in at WhatsApp, with a chat with a new contact.
     pub(crate) async fn open(world: &World) -> Self {
+        Self::open_at(world, "whatsapp", Flavour::WhatsApp).await
+    }
+
+    /// The same at a gatekeeper.
+    pub(crate) async fn open_at(world: &World, gatekeeper: &str, flavour: Flavour) -> Self {
         let mut alice = world.user("alice").await;
         let mut desk = Desk::open(&mut alice).await;
-        desk.log_in(&mut alice, "whatsapp").await;
-        let contact = Contact::of(world, &alice, Flavour::WhatsApp).await;
-        let whom = format!("whatsapp {}", contact.number());
+        desk.log_in(&mut alice, gatekeeper).await;
+        let contact = Contact::of(world, &alice, flavour).await;
+        let whom = format!("{gatekeeper} {}", contact.number());
         let room = desk.start_chat(&mut alice, &whom).await;
         let ghost = ghost_of(&alice, &room).await;
         Self {
@@ -51,7 +56,13 @@ impl Chat {
     }
 
     /// The user sends a file as a message that says more than the least about it; its event id.
-    pub(crate) async fn sends_file(&mut self, msgtype: &str, mime: &str, bytes: &[u8], more: Value) -> String {
+    pub(crate) async fn sends_file(
+        &mut self,
+        msgtype: &str,
+        mime: &str,
+        bytes: &[u8],
+        more: Value,
+    ) -> String {
         let uri = self.alice.upload(mime, bytes.to_vec()).await;
         let mut content = json!({"msgtype": msgtype, "body": "file", "url": uri,
             "info": {"mimetype": mime, "size": bytes.len()}});
@@ -114,6 +125,18 @@ impl Chat {
         self.alice
             .watch(&what, |seen| {
                 (seen.shown(room, event)?["body"] == text).then_some(())
+            })
+            .await;
+    }
+
+    /// Waits until a message in the room is shown with something in its text.
+    pub(crate) async fn shows_text(&mut self, event: &str, text: &str) {
+        let room = &self.room;
+        let what = format!("{event} to say something with {text:?}");
+        self.alice
+            .watch(&what, |seen| {
+                let shown = seen.shown(room, event)?["body"].as_str()?;
+                shown.contains(text).then_some(())
             })
             .await;
     }

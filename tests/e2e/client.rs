@@ -96,9 +96,10 @@ impl Seen {
 
     fn take(&mut self, answer: &Value) {
         for event in list(&answer["presence"]["events"]) {
-            if let (Some(user), Some(presence)) =
-                (event["sender"].as_str(), event["content"]["presence"].as_str())
-            {
+            if let (Some(user), Some(presence)) = (
+                event["sender"].as_str(),
+                event["content"]["presence"].as_str(),
+            ) {
                 self.presences.insert(user.to_owned(), presence.to_owned());
             }
         }
@@ -256,7 +257,8 @@ impl User {
         let answer = request.send().await.expect("the homeserver answers");
         let answer: Value = answer.json().await.expect("JSON");
         let uri = answer["content_uri"].as_str();
-        uri.unwrap_or_else(|| panic!("no upload: {answer}")).to_owned()
+        uri.unwrap_or_else(|| panic!("no upload: {answer}"))
+            .to_owned()
     }
 
     /// Deletes an event.

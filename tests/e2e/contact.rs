@@ -97,9 +97,11 @@ impl Contact {
         what: &str,
         mut look: impl FnMut(&Received) -> Option<T>,
     ) -> T {
-        until(&format!("{what} to reach the contact"), PATIENCE, async || {
-            self.phone.received().iter().find_map(&mut look)
-        })
+        until(
+            &format!("{what} to reach the contact"),
+            PATIENCE,
+            async || self.phone.received().iter().find_map(&mut look),
+        )
         .await
     }
 
@@ -109,9 +111,11 @@ impl Contact {
         what: &str,
         mut look: impl FnMut(&Message) -> Option<T>,
     ) -> T {
-        until(&format!("the contact to see {what}"), PATIENCE, async || {
-            self.shown().iter().find_map(&mut look)
-        })
+        until(
+            &format!("the contact to see {what}"),
+            PATIENCE,
+            async || self.shown().iter().find_map(&mut look),
+        )
         .await
     }
 

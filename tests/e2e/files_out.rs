@@ -35,7 +35,8 @@ impl Chat {
 #[tokio::test(flavor = "multi_thread")]
 async fn files_of_every_kind_reach_the_contact() {
     let world = World::start(Plan {
-        profile: json!({"features": {"media": {"file": {"max_bytes": MB}}}}),
+        profile: json!({"features": {"media": {
+            "file": {"max_bytes": MB, "mime_types": ["*/*"], "captions": true}}}}),
         ..Plan::default()
     })
     .await;
@@ -63,7 +64,10 @@ async fn files_of_every_kind_reach_the_contact() {
         .await;
     let path = image.direct_path.as_deref().unwrap_or_default();
     assert!(path.starts_with("/interop/whatsapp/download/1/"), "{path}");
-    assert_eq!(image.file_sha256.as_deref(), Some(&Sha256::digest(&bytes)[..]));
+    assert_eq!(
+        image.file_sha256.as_deref(),
+        Some(&Sha256::digest(&bytes)[..])
+    );
     assert_eq!(image.media_key.as_ref().map(Vec::len), Some(32));
 
     // A picture without anything said about it: it is looked at.
@@ -80,7 +84,10 @@ async fn files_of_every_kind_reach_the_contact() {
     let more = json!({"body": "a film", "filename": "film.mp4", "info": info});
     chat.sends_file("m.video", "video/mp4", &bytes, more).await;
     let file = chat.delivers(MediaKind::Video, "a film", &bytes).await;
-    assert_eq!((file.width, file.height, file.seconds), (Some(320), Some(240), Some(12)));
+    assert_eq!(
+        (file.width, file.height, file.seconds),
+        (Some(320), Some(240), Some(12))
+    );
     let bytes = noise(MediaKind::Gif, 9_000);
     let more = json!({"body": "cat.mp4", "info": {"w": 32, "h": 24, "fi.mau.gif": true, "fi.mau.loop": true, "fi.mau.autoplay": true}});
     chat.sends_file("m.video", "video/mp4", &bytes, more).await;
@@ -99,8 +106,16 @@ async fn files_of_every_kind_reach_the_contact() {
     chat.sends_file("m.audio", "audio/ogg", &bytes, more).await;
     let file = chat.delivers(MediaKind::Voice, "", &bytes).await;
     assert_eq!(file.seconds, Some(3));
-    assert!(file.mime_type.starts_with("audio/ogg"), "{}", file.mime_type);
-    assert!((32..=64).contains(&file.waveform.len()), "{}", file.waveform.len());
+    assert!(
+        file.mime_type.starts_with("audio/ogg"),
+        "{}",
+        file.mime_type
+    );
+    assert!(
+        (32..=64).contains(&file.waveform.len()),
+        "{}",
+        file.waveform.len()
+    );
     assert!(file.waveform.is_sorted() && file.waveform.last().is_some_and(|loud| *loud > 80));
     assert!(file.waveform.iter().all(|loud| *loud <= 100));
 
@@ -109,7 +124,10 @@ async fn files_of_every_kind_reach_the_contact() {
     let more = json!({"body": "note.m4a", "org.matrix.msc3245.voice": {}});
     chat.sends_file("m.audio", "audio/mp4", &bytes, more).await;
     let is_it = |m: &drawbridge::sandbox::Received| {
-        m.content.file().is_some_and(|file| file.size == 10_000).then(|| m.clone())
+        m.content
+            .file()
+            .is_some_and(|file| file.size == 10_000)
+            .then(|| m.clone())
     };
     let note = chat.contact.gets("the note", is_it).await;
     assert!(matches!(&note.content, Content::File(file) if file.kind == MediaKind::Audio));
@@ -118,20 +136,23 @@ async fn files_of_every_kind_reach_the_contact() {
     let bytes = noise(MediaKind::File, 70_000);
     let name = format!("{MARKED}.pdf");
     let more = json!({"body": "read this", "filename": name});
-    chat.sends_file("m.file", "application/pdf", &bytes, more).await;
+    chat.sends_file("m.file", "application/pdf", &bytes, more)
+        .await;
     let file = chat.delivers(MediaKind::File, "read this", &bytes).await;
     assert_eq!(file.name, Some(name));
     assert_eq!(file.mime_type, "application/pdf");
     let bytes = b"<svg xmlns='http://www.w3.org/2000/svg'/>";
     let more = json!({"body": "drawing.svg"});
-    chat.sends_file("m.image", "image/svg+xml", bytes, more).await;
+    chat.sends_file("m.image", "image/svg+xml", bytes, more)
+        .await;
     let file = chat.delivers(MediaKind::File, "", bytes).await;
     assert_eq!(file.name.as_deref(), Some("drawing.svg"));
 
     // A sticker of a kind the gatekeeper does not take is made into one it takes.
     let bytes = pictures::png(128, 96);
     let uri = chat.alice.upload("image/png", bytes).await;
-    let sticker = json!({"body": "wave", "url": uri, "info": {"mimetype": "image/png", "w": 128, "h": 96}});
+    let sticker =
+        json!({"body": "wave", "url": uri, "info": {"mimetype": "image/png", "w": 128, "h": 96}});
     chat.alice.send(&chat.room, "m.sticker", &sticker).await;
     let (id, file) = chat.contact.gets_file(MediaKind::Sticker, "").await;
     assert_eq!(file.mime_type, "image/webp");
@@ -142,7 +163,11 @@ async fn files_of_every_kind_reach_the_contact() {
     // A file the sender's client encrypted.
     let bytes = pictures::jpeg(50, 40);
     let (ciphertext, mut file) = encrypted(&bytes);
-    file["url"] = json!(chat.alice.upload("application/octet-stream", ciphertext).await);
+    file["url"] = json!(
+        chat.alice
+            .upload("application/octet-stream", ciphertext)
+            .await
+    );
     let image = json!({"msgtype": "m.image", "body": "hidden", "filename": "hidden.jpg", "file": file,
         "info": {"mimetype": "image/jpeg", "size": bytes.len()}});
     chat.send(&image).await;
@@ -174,7 +199,11 @@ async fn refused(chat: &mut Chat) {
 
     // Encrypted with another key than its message says, or not there at all.
     let (ciphertext, mut file) = encrypted(b"something else");
-    file["url"] = json!(chat.alice.upload("application/octet-stream", ciphertext).await);
+    file["url"] = json!(
+        chat.alice
+            .upload("application/octet-stream", ciphertext)
+            .await
+    );
     file["hashes"]["sha256"] = json!(STANDARD_NO_PAD.encode([7; 32]));
     let content = json!({"msgtype": "m.file", "body": "forged.bin", "file": file,
         "info": {"mimetype": "application/octet-stream", "size": 14}});

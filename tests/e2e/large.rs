@@ -44,7 +44,10 @@ fn resident(process: u32) -> u64 {
 impl Memory {
     fn watch(process: u32) -> Self {
         let before = resident(process);
-        let (stop, peak) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
+        let (stop, peak) = (
+            Arc::new(AtomicBool::new(false)),
+            Arc::new(AtomicU64::new(0)),
+        );
         let (stopped, highest) = (stop.clone(), peak.clone());
         std::thread::spawn(move || {
             while !stopped.load(Ordering::Relaxed) {
@@ -58,7 +61,9 @@ impl Memory {
     /// By how much it rose at most.
     fn rise(self) -> u64 {
         self.stop.store(true, Ordering::Relaxed);
-        self.peak.load(Ordering::Relaxed).saturating_sub(self.before)
+        self.peak
+            .load(Ordering::Relaxed)
+            .saturating_sub(self.before)
     }
 }
 
@@ -86,8 +91,13 @@ async fn a_file_of_100_mb_each_way_costs_no_memory() {
         let hash = Sha256::digest(&file);
         let memory = Memory::watch(process);
         let mime_type = "application/octet-stream";
-        chat.sends_file("m.file", mime_type, &file, json!({"body": format!("{size}.bin")}))
-            .await;
+        chat.sends_file(
+            "m.file",
+            mime_type,
+            &file,
+            json!({"body": format!("{size}.bin")}),
+        )
+        .await;
         drop(file);
         let arrived = until("the file to reach the contact", PATIENCE, async || {
             chat.contact.latest_file(size as u64).await
@@ -96,7 +106,10 @@ async fn a_file_of_100_mb_each_way_costs_no_memory() {
         let rise = memory.rise();
         let got = std::fs::read(arrived).expect("the contact's copy");
         assert_eq!(Sha256::digest(&got), hash, "the file is another one");
-        eprintln!("{size} bytes to the gatekeeper: {} kB more memory", rise / 1024);
+        eprintln!(
+            "{size} bytes to the gatekeeper: {} kB more memory",
+            rise / 1024
+        );
         assert!(size < SIZE || rise < MOST, "memory rose by {rise} bytes");
     }
 
@@ -121,9 +134,14 @@ impl Contact {
     /// The newest file of the chat, if it has this size, as the phone keeps it.
     async fn latest_file(&self, size: u64) -> Option<PathBuf> {
         let shown = self.shown();
-        let message = shown.iter().rfind(|m| !m.outgoing && m.content.file().is_some())?;
+        let message = shown
+            .iter()
+            .rfind(|m| !m.outgoing && m.content.file().is_some())?;
         let file = message.content.file().filter(|file| file.size == size)?;
         assert_eq!(file.kind, MediaKind::File);
-        self.phone.media_file(&self.user, false, &message.id).await.ok()
+        self.phone
+            .media_file(&self.user, false, &message.id)
+            .await
+            .ok()
     }
 }

@@ -29,8 +29,12 @@ async fn what_happens_on_the_other_side_is_told() {
     let call = phone.call(&chat.contact.user, true).await;
     let call = call.expect("the sandbox runs");
     let calls = chat.finds("a call", |e| says(e, "video call")).await;
-    phone.hang_up(&chat.contact.user, &call).expect("the sandbox runs");
-    let missed = chat.finds("a missed call", |e| says(e, "tried to reach you")).await;
+    phone
+        .hang_up(&chat.contact.user, &call)
+        .expect("the sandbox runs");
+    let missed = chat
+        .finds("a missed call", |e| says(e, "tried to reach you"))
+        .await;
     assert_ne!(id_of(&calls), id_of(&missed));
 
     // What cannot be read at once: a notice in its place, which it takes when it comes.
@@ -44,7 +48,10 @@ async fn what_happens_on_the_other_side_is_told() {
     chat.hears("after it").await;
 
     // It is what is answered and deleted.
-    let answer = chat.alice.reply(&chat.room, &placeholder, "to the late one").await;
+    let answer = chat
+        .alice
+        .reply(&chat.room, &placeholder, "to the late one")
+        .await;
     let answered = chat.contact.receives("to the late one").await;
     let quoted = answered.quotes.expect("it quotes").id;
     assert_eq!(quoted.as_str(), chat.contact.wrote(&late).id);
@@ -52,7 +59,8 @@ async fn what_happens_on_the_other_side_is_told() {
     // A new phone: what that means is told, and messages go on.
     chat.contact.reinstall().await;
     chat.contact.say("from a new phone").await;
-    chat.finds("the changed identity", |e| says(e, "security code")).await;
+    chat.finds("the changed identity", |e| says(e, "security code"))
+        .await;
     chat.hears("from a new phone").await;
     chat.say("to the new phone").await;
     chat.contact.receives("to the new phone").await;
@@ -69,7 +77,11 @@ async fn what_happens_on_the_other_side_is_told() {
         .alice
         .hear(&desk, super::world::BOT, |body| body.contains(&text))
         .await;
-    assert!(said["content"]["body"].as_str().is_some_and(|body| body.contains("WhatsApp")));
+    assert!(
+        said["content"]["body"]
+            .as_str()
+            .is_some_and(|body| body.contains("WhatsApp"))
+    );
 
     let events = chat.room().await;
     assert_eq!(event(&events, &answer)["class"], "RoomMessageText");

@@ -37,12 +37,18 @@ impl Contact {
 
     /// Sends a place; its id.
     pub(crate) async fn sends_place(&self, place: Location) -> String {
-        self.phone.send_location(&self.user, place).await.expect(CAN)
+        self.phone
+            .send_location(&self.user, place)
+            .await
+            .expect(CAN)
     }
 
     /// Sends contact cards; their message's id.
     pub(crate) async fn sends_cards(&self, cards: Vec<Card>) -> String {
-        self.phone.send_contacts(&self.user, cards).await.expect(CAN)
+        self.phone
+            .send_contacts(&self.user, cards)
+            .await
+            .expect(CAN)
     }
 
     /// Asks in a poll; its id.

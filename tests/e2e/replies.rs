@@ -1,9 +1,6 @@
 //! What answers what, both ways: messages both sides know, messages one of them never saw, threads, other rooms.
 
-use drawbridge::{
-    domain::{MessageRef, RemoteUserId, StanzaId},
-    sandbox::{Flavour, Received, content::Composed},
-};
+use drawbridge::sandbox::{Flavour, Received, content::Composed};
 use serde_json::{Value, json};
 use waproto::{
     buffa::MessageField,
@@ -13,7 +10,9 @@ use waproto::{
 
 use super::{
     chat::{Chat, event, id_of},
+    client::encode,
     contact::{Contact, proto},
+    management::ghost_of,
     world::{MARKED, Plan, World},
 };
 
@@ -28,122 +27,156 @@ fn answered(event: &Value) -> Option<&str> {
     event["source"]["content"]["m.relates_to"]["m.in_reply_to"]["event_id"].as_str()
 }
 
+/// A message of each to be answered, as each side names it.
+struct Answerable {
+    /// Who the user is there.
+    hers: String,
+    /// Who the contact is there.
+    theirs: String,
+    from_alice: String,
+    from_alice_id: String,
+    from_nora: String,
+    from_nora_id: String,
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn replies_go_both_ways() {
     let world = World::start(Plan::default()).await;
     let mut chat = Chat::open(&world).await;
-    let room = chat.room.clone();
-    let (hers, theirs) = (chat.contact.user.clone(), chat.contact.jid());
-
-    // Something of each for the other to answer.
     let from_alice = chat.say("from alice").await;
-    let at_contact = chat.contact.receives("from alice").await.id;
+    let from_alice_id = chat.contact.receives("from alice").await.id;
     chat.contact.say("from nora").await;
     let from_nora = id_of(&chat.hears("from nora").await);
-    let at_nora = chat.contact.wrote("from nora").id;
-
-    // Matrix to the gatekeeper: to the other's message, to one's own.
-    chat.alice.reply(&room, &from_nora, "to nora").await;
-    let answer = chat.contact.receives("to nora").await;
-    assert_eq!(quoted(&answer), Some((at_nora.clone(), theirs.clone())));
-    assert_eq!(answer.quoted_text.as_deref().unwrap_or("from nora"), "from nora");
-    chat.alice.reply(&room, &from_alice, "to myself").await;
-    let answer = chat.contact.receives("to myself").await;
-    assert_eq!(quoted(&answer), Some((at_contact.clone(), hers.clone())));
-
-    // A thread is a reply: to what was answered in it, else to what it began with.
-    let in_thread = |text: &str, to: &str, is_fallback: bool| {
-        json!({"msgtype": "m.text", "body": text, "m.relates_to": {
-            "rel_type": "m.thread", "event_id": from_nora, "is_falling_back": is_fallback,
-            "m.in_reply_to": {"event_id": to}}})
+    let known = Answerable {
+        hers: chat.contact.user.clone(),
+        theirs: chat.contact.jid(),
+        from_alice,
+        from_alice_id,
+        from_nora,
+        from_nora_id: chat.contact.wrote("from nora").id,
     };
-    chat.send(&in_thread("in the thread", &from_alice, true)).await;
-    let answer = chat.contact.receives("in the thread").await;
-    assert_eq!(quoted(&answer), Some((at_nora.clone(), theirs.clone())));
-    chat.send(&in_thread("answered in the thread", &from_alice, false)).await;
-    let answer = chat.contact.receives("answered in the thread").await;
-    assert_eq!(quoted(&answer), Some((at_contact.clone(), hers.clone())));
+    answers_reach_the_gatekeeper(&mut chat, &known).await;
+    threads_reach_the_gatekeeper_as_answers(&mut chat, &known).await;
+    an_answer_to_what_was_not_carried_quotes_it(&world, &mut chat).await;
+    an_answer_leaks_nothing(&mut chat, &known).await;
+    answers_reach_matrix(&mut chat, &known).await;
+    an_answer_to_the_past_quotes_it(&mut chat, &known).await;
+    an_answer_across_chats_points_nowhere(&world, &mut chat, &known).await;
+}
 
-    // To something the other side never saw: its text goes along.
+async fn answers_reach_the_gatekeeper(chat: &mut Chat, known: &Answerable) {
+    let room = chat.room.clone();
+    chat.alice.reply(&room, &known.from_nora, "to nora").await;
+    let answer = chat.contact.receives("to nora").await;
+    let to_nora = (known.from_nora_id.clone(), known.theirs.clone());
+    assert_eq!(quoted(&answer), Some(to_nora));
+    chat.alice
+        .reply(&room, &known.from_alice, "to myself")
+        .await;
+    let answer = chat.contact.receives("to myself").await;
+    let to_alice = (known.from_alice_id.clone(), known.hers.clone());
+    assert_eq!(quoted(&answer), Some(to_alice));
+}
+
+/// To what was answered in the thread, else to what it began with.
+async fn threads_reach_the_gatekeeper_as_answers(chat: &mut Chat, known: &Answerable) {
+    let in_thread = |text: &str, is_fallback: bool| {
+        json!({"msgtype": "m.text", "body": text, "m.relates_to": {
+            "rel_type": "m.thread", "event_id": known.from_nora, "is_falling_back": is_fallback,
+            "m.in_reply_to": {"event_id": known.from_alice}}})
+    };
+    chat.send(&in_thread("in the thread", true)).await;
+    let answer = chat.contact.receives("in the thread").await;
+    let to_nora = (known.from_nora_id.clone(), known.theirs.clone());
+    assert_eq!(quoted(&answer), Some(to_nora));
+    chat.send(&in_thread("answered in the thread", false)).await;
+    let answer = chat.contact.receives("answered in the thread").await;
+    let to_alice = (known.from_alice_id.clone(), known.hers.clone());
+    assert_eq!(quoted(&answer), Some(to_alice));
+}
+
+async fn an_answer_to_what_was_not_carried_quotes_it(world: &World, chat: &mut Chat) {
+    let room = chat.room.clone();
     let mut bob = world.user("bob").await;
-    let invitation = json!({"user_id": bob.mxid});
-    let path = format!("v3/rooms/{}/invite", super::client::encode(&room));
-    chat.alice.post(&path, &invitation).await;
+    let path = format!("v3/rooms/{}/invite", encode(&room));
+    chat.alice.post(&path, &json!({"user_id": bob.mxid})).await;
     bob.join(&room).await;
     let from_bob = bob.say(&room, &format!("bob's {MARKED}")).await;
     chat.is_told("only their messages are carried").await;
     chat.alice.reply(&room, &from_bob, "to bob").await;
     let answer = chat
         .contact
-        .gets("the answer to bob", |m| {
-            m.text.ends_with("to bob").then(|| m.clone())
-        })
+        .receives(&format!("> bob: bob's {MARKED}\nto bob"))
         .await;
     assert_eq!(answer.quotes, None);
-    assert_eq!(answer.text, format!("> bob: bob's {MARKED}\nto bob"));
+}
 
-    // To something of another room: nothing of it leaks.
+/// Nothing of another room, and nothing that a client claims somebody said.
+async fn an_answer_leaks_nothing(chat: &mut Chat, known: &Answerable) {
     let elsewhere = chat.alice.create_room(json!({})).await;
     let secret = chat.alice.say(&elsewhere, "a secret of another room").await;
+    let room = chat.room.clone();
     chat.alice.reply(&room, &secret, "to elsewhere").await;
     let answer = chat.contact.receives("to elsewhere").await;
     assert_eq!(answer.quotes, None);
     let bytes = String::from_utf8_lossy(&answer.plaintext).into_owned();
     assert!(!bytes.contains("secret") && !bytes.contains(&secret));
 
-    // A client's fallback says whatever the client likes: the quote is what was carried.
     let forged = json!({"msgtype": "m.text", "body": "> <@x:y> forged\n\nwith a fallback",
         "format": "org.matrix.custom.html",
         "formatted_body": "<mx-reply><blockquote>forged</blockquote></mx-reply>with a fallback",
-        "m.relates_to": {"m.in_reply_to": {"event_id": from_nora}}});
+        "m.relates_to": {"m.in_reply_to": {"event_id": known.from_nora}}});
     chat.send(&forged).await;
     let answer = chat.contact.receives("with a fallback").await;
-    assert_eq!(quoted(&answer), Some((at_nora.clone(), theirs.clone())));
+    let to_nora = (known.from_nora_id.clone(), known.theirs.clone());
+    assert_eq!(quoted(&answer), Some(to_nora));
     assert!(!String::from_utf8_lossy(&answer.plaintext).contains("forged"));
+}
 
-    // The gatekeeper to Matrix: to the other's message, to one's own.
+async fn answers_reach_matrix(chat: &mut Chat, known: &Answerable) {
     chat.contact.reply("from alice", "nora to alice").await;
     let to_alice = id_of(&chat.hears("nora to alice").await);
-    let text = Composed::text("nora to herself").answering(&at_nora, &theirs);
+    let text = Composed::text("nora to herself").answering(&known.from_nora_id, &known.theirs);
     chat.contact.sends(text).await;
     let to_herself = id_of(&chat.hears("nora to herself").await);
-
-    // To something this side never saw: what it said goes along.
-    chat.contact
-        .sends_raw(&answering("GONE0", &theirs, "what was before", "nora to the past"))
-        .await;
-    let to_the_past = chat
-        .finds("the answer to the past", |e| {
-            let body = e["content"]["body"].as_str();
-            body.is_some_and(|body| body.ends_with("nora to the past"))
-        })
-        .await;
-
-    // To something of another chat: it is not pointed at there.
-    let other = Contact::of(&world, &chat.alice, Flavour::WhatsApp).await;
-    let whom = format!("whatsapp {}", other.number());
-    let other_room = chat.desk.start_chat(&mut chat.alice, &whom).await;
-    let text = Composed {
-        quotes: Some(MessageRef {
-            id: StanzaId::parse(at_contact).expect("an id"),
-            sender: Some(RemoteUserId::parse(hers).expect("an address")),
-        }),
-        ..Composed::text("across chats")
-    };
-    other.sends(text).await;
-    let is_across = |body: &str| body.contains("across chats");
-    let other_ghost = super::management::ghost_of(&chat.alice, &other_room).await;
-    let across = chat.alice.hear(&other_room, &other_ghost, is_across).await;
-
     let events = chat.room().await;
-    assert_eq!(answered(event(&events, &to_alice)), Some(from_alice.as_str()));
-    assert_eq!(answered(event(&events, &to_herself)), Some(from_nora.as_str()));
-    let to_the_past = event(&events, &id_of(&to_the_past));
-    assert_eq!(answered(to_the_past), None);
-    let body = to_the_past["body"].as_str().expect("a text");
-    assert!(body.starts_with("> ") && body.contains("what was before"), "{body}");
-    let events = chat.alice.read_room(&other_room).await;
-    assert_eq!(answered(event(&events, &id_of(&across))), None);
+    for (answer, to) in [
+        (to_alice, &known.from_alice),
+        (to_herself, &known.from_nora),
+    ] {
+        assert_eq!(answered(event(&events, &answer)), Some(to.as_str()));
+    }
+}
+
+/// To something this side never saw: what it said goes along.
+async fn an_answer_to_the_past_quotes_it(chat: &mut Chat, known: &Answerable) {
+    let answer = answering("GONE0", &known.theirs, "what was before", "to the past");
+    chat.contact.sends_raw(&answer).await;
+    let shown = chat.hears("> what was before\nto the past").await;
+    let events = chat.room().await;
+    let shown = event(&events, &id_of(&shown));
+    assert_eq!(answered(shown), None);
+    assert_eq!(
+        shown["formatted_body"],
+        "<blockquote>what was before</blockquote>to the past"
+    );
+}
+
+async fn an_answer_across_chats_points_nowhere(world: &World, chat: &mut Chat, known: &Answerable) {
+    let other = Contact::of(world, &chat.alice, Flavour::WhatsApp).await;
+    let whom = format!("whatsapp {}", other.number());
+    let room = chat.desk.start_chat(&mut chat.alice, &whom).await;
+    let text = Composed::text("across chats").answering(&known.from_alice_id, &known.hers);
+    other.sends(text).await;
+    let ghost = ghost_of(&chat.alice, &room).await;
+    let shown = chat
+        .alice
+        .hear(&room, &ghost, |body| body.contains("across chats"))
+        .await;
+    let events = chat.alice.read_room(&room).await;
+    let shown = event(&events, &id_of(&shown));
+    assert_eq!(answered(shown), None);
+    assert!(!shown.to_string().contains("from alice"));
 }
 
 /// A text that answers a message this phone has not.

@@ -56,7 +56,11 @@ async fn receipts_go_both_ways_and_can_be_kept_back() {
     chat.alice.read(&room, &theirs[1]).await;
     chat.contact.has_status("two", Status::Read).await;
     chat.contact.has_status("one", Status::Read).await;
-    let private = format!("v3/rooms/{}/receipt/m.read.private/{}", encode(&room), encode(&theirs[2]));
+    let private = format!(
+        "v3/rooms/{}/receipt/m.read.private/{}",
+        encode(&room),
+        encode(&theirs[2])
+    );
     chat.alice.post(&private, &json!({})).await;
     chat.say("after the private receipt").await;
     chat.contact.receives("after the private receipt").await;
@@ -111,6 +115,10 @@ async fn typing_and_presence_go_both_ways() {
     chat.contact.sees_typing(Typing::Composing).await;
     chat.alice_types(false).await;
     chat.contact.sees_typing(Typing::Paused).await;
+    // Who says nothing more has stopped.
+    chat.alice_types_for(1_000).await;
+    chat.contact.sees_typing(Typing::Composing).await;
+    chat.contact.sees_typing(Typing::Paused).await;
     chat.alice_is("online").await;
     chat.contact.sees_present(true).await;
     chat.alice_is("unavailable").await;
@@ -124,7 +132,10 @@ async fn typing_and_presence_go_both_ways() {
         chat.shows_typing(false).await;
     }
     for present in [true, false] {
-        chat.contact.phone.presence(present).expect("the sandbox runs");
+        chat.contact
+            .phone
+            .presence(present)
+            .expect("the sandbox runs");
         let ghost = chat.ghost.clone();
         let what = format!("the contact's presence to be {present}");
         chat.alice
@@ -154,16 +165,25 @@ async fn typing_and_presence_go_both_ways() {
 
 impl Chat {
     async fn alice_types(&self, typing: bool) {
+        self.alice_types_for(if typing { 30_000 } else { 0 }).await;
+    }
+
+    /// The user writes, and says so for as many milliseconds; none to have stopped.
+    async fn alice_types_for(&self, timeout: u32) {
         let (room, user) = (encode(&self.room), encode(&self.alice.mxid));
         let path = format!("v3/rooms/{room}/typing/{user}");
-        let content = json!({"typing": typing, "timeout": 30_000});
-        self.alice.demand(reqwest::Method::PUT, &path, Some(&content)).await;
+        let content = json!({"typing": timeout > 0, "timeout": timeout});
+        self.alice
+            .demand(reqwest::Method::PUT, &path, Some(&content))
+            .await;
     }
 
     async fn alice_is(&self, presence: &str) {
         let path = format!("v3/presence/{}/status", encode(&self.alice.mxid));
         let content: Value = json!({"presence": presence});
-        self.alice.demand(reqwest::Method::PUT, &path, Some(&content)).await;
+        self.alice
+            .demand(reqwest::Method::PUT, &path, Some(&content))
+            .await;
     }
 
     /// Waits until the contact is shown as somebody who writes, or not any more.

@@ -48,7 +48,9 @@ async fn story(engine: Engine) {
     }
     let last = TEXTS.len() - 1;
     contact
-        .gets("the last text", |m| (plain(&m.text) == TEXTS[last]).then_some(()))
+        .gets("the last text", |m| {
+            (plain(&m.text) == TEXTS[last]).then_some(())
+        })
         .await;
     let received = contact.phone.received();
     let received: Vec<String> = received.iter().map(|m| plain(&m.text)).collect();

@@ -15,26 +15,70 @@ use super::{
 
 /// What Matrix clients write as HTML, with its plain text, and the marks it becomes.
 const TO_MARKS: &[(&str, &str, &str)] = &[
-    ("<strong>bold</strong> <em>italic</em> <del>struck</del>", "bold italic struck", "*bold* _italic_ ~struck~"),
-    ("<b><i>both</i></b>, <i>a <b>bold</b> one</i>", "both, a bold one", "*_both_*, _a *bold* one_"),
-    ("run <code>ls *</code> now", "run `ls *` now", "run `ls *` now"),
-    ("<pre><code class=\"language-sh\">a\n  b\n</code></pre>", "a\n  b", "```a\n  b```"),
-    ("<ul><li>one</li><li>two</li></ul>", "- one\n- two", "- one\n- two"),
-    ("<ol><li>one</li><li>two</li></ol>", "1. one\n2. two", "1. one\n2. two"),
-    ("<blockquote>said</blockquote>and answered", "> said\n\nand answered", "> said\nand answered"),
-    ("see <a href=\"https://example.org/a_b_c\">the page</a>", "see the page", "see the page (https://example.org/a_b_c)"),
+    (
+        "<strong>bold</strong> <em>italic</em> <del>struck</del>",
+        "bold italic struck",
+        "*bold* _italic_ ~struck~",
+    ),
+    (
+        "<b><i>both</i></b>, <i>a <b>bold</b> one</i>",
+        "both, a bold one",
+        "*_both_*, _a *bold* one_",
+    ),
+    (
+        "run <code>ls *</code> now",
+        "run `ls *` now",
+        "run `ls *` now",
+    ),
+    (
+        "<pre><code class=\"language-sh\">a\n  b\n</code></pre>",
+        "a\n  b",
+        "```a\n  b```",
+    ),
+    (
+        "<ul><li>one</li><li>two</li></ul>",
+        "- one\n- two",
+        "- one\n- two",
+    ),
+    (
+        "<ol><li>one</li><li>two</li></ol>",
+        "1. one\n2. two",
+        "1. one\n2. two",
+    ),
+    (
+        "<blockquote>said</blockquote>and answered",
+        "> said\n\nand answered",
+        "> said\nand answered",
+    ),
+    (
+        "see <a href=\"https://example.org/a_b_c\">the page</a>",
+        "see the page",
+        "see the page (https://example.org/a_b_c)",
+    ),
     ("un<b>believ</b>able", "unbelievable", "unbelievable"),
     ("a &lt;b&gt; &amp; c<br>d", "a <b> & c\nd", "a <b> & c\nd"),
 ];
 
 /// What contacts write with marks, and the HTML it becomes; none where nothing is formatted.
 const TO_HTML: &[(&str, Option<&str>)] = &[
-    ("*bold* _italic_ ~struck~", Some("<strong>bold</strong> <em>italic</em> <del>struck</del>")),
-    ("*_both_* and `*code*`", Some("<strong><em>both</em></strong> and <code>*code*</code>")),
-    ("```let x = 1 < 2;```", Some("<pre><code>let x = 1 &lt; 2;</code></pre>")),
+    (
+        "*bold* _italic_ ~struck~",
+        Some("<strong>bold</strong> <em>italic</em> <del>struck</del>"),
+    ),
+    (
+        "*_both_* and `*code*`",
+        Some("<strong><em>both</em></strong> and <code>*code*</code>"),
+    ),
+    (
+        "```let x = 1 < 2;```",
+        Some("<pre><code>let x = 1 &lt; 2;</code></pre>"),
+    ),
     ("- one\n- two", Some("<ul><li>one</li><li>two</li></ul>")),
     ("1. one\n2. two", Some("<ol><li>one</li><li>two</li></ol>")),
-    ("> said\nand answered", Some("<blockquote>said</blockquote>and answered")),
+    (
+        "> said\nand answered",
+        Some("<blockquote>said</blockquote>and answered"),
+    ),
     ("2*3*4 snake_case_name * alone ~", None),
     ("*unbalanced", None),
     ("<b>not html</b> & so on", None),
@@ -71,22 +115,32 @@ async fn formatted_text_goes_both_ways() {
         let extended = proto.extended_text_message.text.clone();
         proto.conversation.or(extended)
     };
-    let decrypted: Vec<String> = chat.contact.phone.received().iter().filter_map(said).collect();
+    let decrypted: Vec<String> = chat
+        .contact
+        .phone
+        .received()
+        .iter()
+        .filter_map(said)
+        .collect();
     assert_eq!(decrypted, marks, "as the protobuf has it");
 
     // Plain text that only looks like marks stays plain, and arrives.
     chat.say("2 * 3 and *not bold*").await;
     let plain = chat
         .contact
-        .gets("the plain text", |m| m.text.contains("not bold").then(|| m.text.clone()))
+        .gets("the plain text", |m| {
+            m.text.contains("not bold").then(|| m.text.clone())
+        })
         .await;
     assert_eq!(without_neutralisers(&plain), "2 * 3 and *not bold*");
     assert_ne!(plain, "2 * 3 and *not bold*", "it would be bold");
 
     // An emote, a notice.
-    chat.send(&json!({"msgtype": "m.emote", "body": "waves"})).await;
+    chat.send(&json!({"msgtype": "m.emote", "body": "waves"}))
+        .await;
     chat.contact.receives("_waves_").await;
-    chat.send(&json!({"msgtype": "m.notice", "body": "beep"})).await;
+    chat.send(&json!({"msgtype": "m.notice", "body": "beep"}))
+        .await;
     chat.contact.receives("beep").await;
 
     // The gatekeeper to Matrix.
@@ -113,14 +167,21 @@ async fn mentions_go_both_ways() {
     let (nora, alice) = (chat.contact.jid(), chat.contact.user.clone());
 
     // Matrix to the gatekeeper: somebody, everybody.
-    let pill = format!("<a href=\"https://matrix.to/#/{}\">Nora New</a>", chat.ghost);
+    let pill = format!(
+        "<a href=\"https://matrix.to/#/{}\">Nora New</a>",
+        chat.ghost
+    );
     let content = json!({"msgtype": "m.text", "body": "Nora New: hello", "format": "org.matrix.custom.html",
         "formatted_body": format!("{pill}: hello"), "m.mentions": {"user_ids": [chat.ghost]}});
     chat.send(&content).await;
-    let received = chat.contact.receives(&format!("@{}: hello", name(&nora))).await;
+    let received = chat
+        .contact
+        .receives(&format!("@{}: hello", name(&nora)))
+        .await;
     let context = proto(&received).extended_text_message.context_info.clone();
-    assert_eq!(context.mentioned_jid, [nora.clone()]);
-    let content = json!({"msgtype": "m.text", "body": "@room listen", "m.mentions": {"room": true}});
+    assert_eq!(context.mentioned_jid, std::slice::from_ref(&nora));
+    let content =
+        json!({"msgtype": "m.text", "body": "@room listen", "m.mentions": {"room": true}});
     chat.send(&content).await;
     let received = chat.contact.receives("@room listen").await;
     assert!(received.mentions_everybody);
@@ -131,7 +192,9 @@ async fn mentions_go_both_ways() {
     chat.contact.sends(message).await;
     let both = chat
         .finds("a mention", |e| {
-            e["content"]["body"].as_str().is_some_and(|body| body.ends_with(" met"))
+            e["content"]["body"]
+                .as_str()
+                .is_some_and(|body| body.ends_with(" met"))
         })
         .await;
     let everybody = Composed {
@@ -155,10 +218,16 @@ async fn mentions_go_both_ways() {
     assert_eq!(mentioned, expected);
     let html = content["formatted_body"].as_str().expect("pills");
     for who in expected {
-        assert!(html.contains(&format!("https://matrix.to/#/{who}")), "{html}");
+        assert!(
+            html.contains(&format!("https://matrix.to/#/{who}")),
+            "{html}"
+        );
     }
     let body = content["body"].as_str().expect("a text");
-    assert!(body.contains("Nora New") && body.contains("alice"), "{body}");
+    assert!(
+        body.contains("Nora New") && body.contains("alice"),
+        "{body}"
+    );
     let content = &event(&events, &everybody)["source"]["content"];
     assert_eq!(content["m.mentions"]["room"], true);
 }
@@ -184,15 +253,24 @@ async fn long_odd_and_old_texts_are_carried_or_explained() {
     }
     chat.say("bell\u{7} escape\u{1b}[1m null\u{0}\r\nend").await;
     chat.contact.receives("bell escape[1m null\nend").await;
-    chat.contact.say("bell\u{7} escape\u{1b}[1m null\u{0}\r\nend").await;
+    chat.contact
+        .say("bell\u{7} escape\u{1b}[1m null\u{0}\r\nend")
+        .await;
     let cleaned = id_of(&chat.hears("bell escape[1m null\nend").await);
 
     // The time of a message is its sender's.
-    let at = chat.contact.wrote("bell\u{7} escape\u{1b}[1m null\u{0}\r\nend").at;
+    let at = chat
+        .contact
+        .wrote("bell\u{7} escape\u{1b}[1m null\u{0}\r\nend")
+        .at;
     let events = chat.room().await;
     let shown_at = event(&events, &cleaned)["source"]["origin_server_ts"].as_i64();
     assert_eq!(shown_at.map(|at| at / 1000), Some(at / 1000));
-    assert_eq!(shown_at.map(|at| at % 1000), Some(0), "the wire tells seconds");
+    assert_eq!(
+        shown_at.map(|at| at % 1000),
+        Some(0),
+        "the wire tells seconds"
+    );
 
     // Longer than the gatekeeper takes: in pieces, in order, nothing lost.
     let words: Vec<String> = (0..100).map(|n| format!("word{n}")).collect();
@@ -210,7 +288,10 @@ async fn long_odd_and_old_texts_are_carried_or_explained() {
     assert_eq!(joined, long);
 
     // Longer than an event takes.
-    let long = (0..6000).map(|n| format!("wort{n}")).collect::<Vec<_>>().join(" ");
+    let long = (0..6000)
+        .map(|n| format!("wort{n}"))
+        .collect::<Vec<_>>()
+        .join(" ");
     let before = chat.alice.bodies(&chat.room, &chat.ghost).await.len();
     chat.contact.say(&long).await;
     chat.alice
@@ -225,12 +306,20 @@ async fn long_odd_and_old_texts_are_carried_or_explained() {
         (born.elapsed() > Duration::from_secs(4)).then_some(())
     })
     .await;
-    chat.edit(&old, &json!({"msgtype": "m.text", "body": "too late"})).await;
+    chat.edit(&old, &json!({"msgtype": "m.text", "body": "too late"}))
+        .await;
     let edited = chat.contact.receives("(edited) too late").await;
-    assert_eq!(edited.quotes.map(|quote| quote.id.as_str().to_owned()), Some(old_id.clone()));
+    assert_eq!(
+        edited.quotes.map(|quote| quote.id.as_str().to_owned()),
+        Some(old_id.clone())
+    );
     assert!(!chat.contact.shows(&old_id).edited);
     chat.redact(&old).await;
     let told = chat.is_told("Not deleted at WhatsApp").await;
-    assert!(told["content"]["body"].as_str().is_some_and(|body| body.contains("1 second")));
+    assert!(
+        told["content"]["body"]
+            .as_str()
+            .is_some_and(|body| body.contains("1 second"))
+    );
     assert!(!chat.contact.shows(&old_id).revoked);
 }

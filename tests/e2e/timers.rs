@@ -25,7 +25,10 @@ async fn timers_are_kept_on_both_sides() {
     let whom = chat.contact.number();
     let refused = format!("chat-settings {whom} timer 1h");
     let answer = chat.desk.command(&mut chat.alice, &refused).await;
-    assert!(answer.contains("3 seconds") && answer.contains("1 day"), "{answer}");
+    assert!(
+        answer.contains("3 seconds") && answer.contains("1 day"),
+        "{answer}"
+    );
     let set = format!("chat-settings {whom} timer 3s");
     chat.desk.command(&mut chat.alice, &set).await;
     chat.contact
@@ -46,21 +49,36 @@ async fn timers_are_kept_on_both_sides() {
 
     // Set at the gatekeeper: the room is told, and what is said from then on says so.
     let phone = chat.contact.phone.clone();
-    phone.set_timer(&chat.contact.user, 86_400).await.expect("the sandbox runs");
+    phone
+        .set_timer(&chat.contact.user, 86_400)
+        .await
+        .expect("the sandbox runs");
     chat.finds("the timer", |e| {
         let body = e["content"]["body"].as_str();
         body.is_some_and(|body| body.contains("1 day"))
     })
     .await;
     chat.say("for a day").await;
-    assert_eq!(chat.contact.receives("for a day").await.expires_after, Some(86_400));
+    assert_eq!(
+        chat.contact.receives("for a day").await.expires_after,
+        Some(86_400)
+    );
 
     // And no more.
-    phone.set_timer(&chat.contact.user, 0).await.expect("the sandbox runs");
+    phone
+        .set_timer(&chat.contact.user, 0)
+        .await
+        .expect("the sandbox runs");
     chat.contact.say("for good").await;
     let theirs = id_of(&chat.hears("for good").await);
     chat.say("for good as well").await;
-    assert_eq!(chat.contact.receives("for good as well").await.expires_after, None);
+    assert_eq!(
+        chat.contact
+            .receives("for good as well")
+            .await
+            .expires_after,
+        None
+    );
 
     let events = chat.room().await;
     assert_eq!(event(&events, &hers)["class"], "RedactedEvent");

@@ -14,12 +14,13 @@ const ALLOWED: u64 = 64 * 1024;
 const FILE: &str = "DRAWBRIDGE_TEST_PICTURE";
 
 fn peak() -> u64 {
-    let status = fs::read_to_string("/proc/self/status").unwrap();
+    let status = fs::read_to_string("/proc/self/status").expect("Linux");
     let line = status
         .lines()
-        .find(|line| line.starts_with("VmHWM:"))
-        .unwrap();
-    line.split_whitespace().nth(1).unwrap().parse().unwrap()
+        .find_map(|line| line.strip_prefix("VmHWM:"))
+        .expect("Linux tells the peak");
+    let number = line.trim().trim_end_matches(" kB");
+    number.parse().expect("a number of kB")
 }
 
 /// The process of [`read_alone`]; by itself it has nothing to do.
@@ -38,10 +39,10 @@ fn reads_the_file_it_is_told() {
 
 /// Reads a file in a process of its own: whether its header and its picture could be read. Panics if that took too much memory.
 fn read_alone(name: &str, bytes: &[u8]) -> (bool, bool) {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("picture");
-    fs::write(&path, bytes).unwrap();
-    let output = Command::new(std::env::current_exe().unwrap())
+    fs::write(&path, bytes).expect("a file");
+    let output = Command::new(std::env::current_exe().expect("a program"))
         .args([
             "--exact",
             "imaging::bombs::reads_the_file_it_is_told",
@@ -49,14 +50,14 @@ fn read_alone(name: &str, bytes: &[u8]) -> (bool, bool) {
         ])
         .env(FILE, &path)
         .output()
-        .unwrap();
+        .expect("the program runs");
     let said = String::from_utf8_lossy(&output.stdout);
     let result = said
         .lines()
         .find_map(|line| line.strip_prefix("result "))
         .unwrap_or_else(|| panic!("{name}: {said}{}", String::from_utf8_lossy(&output.stderr)));
     let words: Vec<&str> = result.split(' ').collect();
-    let risen: u64 = words[0].parse().unwrap();
+    let risen: u64 = words[0].parse().expect("a number of kB");
     assert!(risen < ALLOWED, "{name}: {risen} kB more");
     (words[1] == "true", words[2] == "true")
 }
@@ -78,7 +79,7 @@ fn jpeg(frame: u8, width: u16, height: u16) -> Vec<u8> {
     let at = sample
         .windows(2)
         .position(|pair| pair == [0xff, 0xc0])
-        .unwrap();
+        .expect("a frame");
     let mut bytes = sample;
     bytes[at + 1] = frame;
     bytes[at + 5..at + 7].copy_from_slice(&height.to_be_bytes());

@@ -15,19 +15,19 @@ fn gif(frames: usize) -> Vec<u8> {
         let mut encoder = GifEncoder::new(&mut bytes);
         for _ in 0..frames {
             let frame = Frame::new(halves(30, 20).into_rgba8());
-            encoder.encode_frame(frame).unwrap();
+            encoder.encode_frame(frame).expect("memory");
         }
     }
     bytes
 }
 
-fn seen(mime_type: &'static str, width: u32, height: u32, animated: bool) -> Option<Look> {
-    Some(Look {
+fn seen(mime_type: &'static str, width: u32, height: u32, animated: bool) -> Look {
+    Look {
         mime_type,
         width,
         height,
         animated,
-    })
+    }
 }
 
 #[test]
@@ -40,24 +40,30 @@ fn every_format_is_told_by_its_content() {
         (ImageFormat::Gif, "image/gif"),
     ] {
         let bytes = encoded(&picture, format);
-        assert_eq!(look(&bytes), seen(mime_type, 30, 20, false));
+        assert_eq!(look(&bytes), Some(seen(mime_type, 30, 20, false)));
     }
-    assert_eq!(look(&sample(LOSSY)), seen("image/webp", 24, 16, false));
+    assert_eq!(
+        look(&sample(LOSSY)),
+        Some(seen("image/webp", 24, 16, false))
+    );
     assert_eq!(
         look(&sample(LOSSY_ALPHA)),
-        seen("image/webp", 24, 16, false)
+        Some(seen("image/webp", 24, 16, false))
     );
     assert_eq!(
         look(&sample(PROGRESSIVE)),
-        seen("image/jpeg", 24, 16, false)
+        Some(seen("image/jpeg", 24, 16, false))
     );
 }
 
 #[test]
 fn what_moves_is_told_from_what_does_not() {
-    assert_eq!(look(&gif(1)), seen("image/gif", 30, 20, false));
-    assert_eq!(look(&gif(2)), seen("image/gif", 30, 20, true));
-    assert_eq!(look(&sample(ANIMATED)), seen("image/webp", 24, 16, true));
+    assert_eq!(look(&gif(1)), Some(seen("image/gif", 30, 20, false)));
+    assert_eq!(look(&gif(2)), Some(seen("image/gif", 30, 20, true)));
+    assert_eq!(
+        look(&sample(ANIMATED)),
+        Some(seen("image/webp", 24, 16, true))
+    );
     let control = (b"acTL", vec![0, 0, 0, 2, 0, 0, 0, 0]);
     let pixels = (b"IDAT", zeroes(20 * 31));
     let end = (b"IEND", Vec::new());
@@ -67,10 +73,10 @@ fn what_moves_is_told_from_what_does_not() {
         pixels.clone(),
         end.clone(),
     ]);
-    assert_eq!(look(&moving), seen("image/png", 30, 20, true));
+    assert_eq!(look(&moving), Some(seen("image/png", 30, 20, true)));
     // Behind the pixels it does not count.
     let still = png(&[ihdr(30, 20, 0), pixels, control, end]);
-    assert_eq!(look(&still), seen("image/png", 30, 20, false));
+    assert_eq!(look(&still), Some(seen("image/png", 30, 20, false)));
 }
 
 #[test]
@@ -81,7 +87,7 @@ fn width_and_height_are_those_that_are_shown() {
         let (width, height) = if sideways { (20, 30) } else { (30, 20) };
         assert_eq!(
             look(&turned(&picture, orientation)),
-            seen("image/jpeg", width, height, false),
+            Some(seen("image/jpeg", width, height, false)),
             "{orientation}"
         );
     }
@@ -103,7 +109,7 @@ fn the_beginning_of_a_file_is_enough() {
     }
     // The extended header of a file whose pictures have not come yet.
     let begun = webp(&[vp8x(0x02, 40, 50)]);
-    assert_eq!(look(&begun), seen("image/webp", 40, 50, true));
+    assert_eq!(look(&begun), Some(seen("image/webp", 40, 50, true)));
 }
 
 #[test]
@@ -130,7 +136,7 @@ fn what_is_no_picture_of_ours_is_not_looked_at() {
     );
     assert_eq!(look(&webp(&[vp8x(0, 16_385, 1)])), None);
     let longest = png(&[ihdr(16_384, 1, 0), (b"IDAT", zeroes(9))]);
-    assert_eq!(look(&longest), seen("image/png", 16_384, 1, false));
+    assert_eq!(look(&longest), Some(seen("image/png", 16_384, 1, false)));
 }
 
 #[test]

@@ -16,7 +16,7 @@ pub(crate) const ANIMATED: &str = "UklGRs4AAABXRUJQVlA4WAoAAAACAAAAFwAADwAAQU5JT
 pub(crate) const PROGRESSIVE: &str = "/9j/4AAQSkZJRgABAQAAAQABAAD/2wBDACgcHiMeGSgjISMtKygwPGRBPDc3PHtYXUlkkYCZlo+AjIqgtObDoKrarYqMyP/L2u71////m8H////6/+b9//j/2wBDASstLTw1PHZBQXb4pYyl+Pj4+Pj4+Pj4+Pj4+Pj4+Pj4+Pj4+Pj4+Pj4+Pj4+Pj4+Pj4+Pj4+Pj4+Pj4+Pj4+Pj/wgARCAAQABgDASIAAhEBAxEB/8QAFgABAQEAAAAAAAAAAAAAAAAAAwAC/8QAFgEBAQEAAAAAAAAAAAAAAAAAAgED/9oADAMBAAIQAxAAAAENLqkp47f/xAAVEAEBAAAAAAAAAAAAAAAAAAAAEf/aAAgBAQABBQKIiIj/xAAWEQEBAQAAAAAAAAAAAAAAAAACAAH/2gAIAQMBAT8BKsV//8QAFREBAQAAAAAAAAAAAAAAAAAAABL/2gAIAQIBAT8BpT//xAAUEAEAAAAAAAAAAAAAAAAAAAAg/9oACAEBAAY/Al//xAAVEAEBAAAAAAAAAAAAAAAAAAAAAf/aAAgBAQABPyGEIQhD/9oADAMBAAIAAwAAABAL3//EABURAQEAAAAAAAAAAAAAAAAAAAAh/9oACAEDAQE/EDF//8QAFREBAQAAAAAAAAAAAAAAAAAAAAH/2gAIAQIBAT8QpT//xAAWEAEBAQAAAAAAAAAAAAAAAABhABD/2gAIAQEAAT8QxRhhx//Z";
 
 pub(crate) fn sample(text: &str) -> Vec<u8> {
-    STANDARD.decode(text).unwrap()
+    STANDARD.decode(text).expect("base64")
 }
 
 /// Left half red, right half blue.
@@ -52,12 +52,14 @@ pub(crate) fn encoded(image: &DynamicImage, format: ImageFormat) -> Vec<u8> {
         ImageFormat::Jpeg => image.to_rgb8().write_to(&mut bytes, format),
         _ => image.write_to(&mut bytes, format),
     }
-    .unwrap();
+    .expect("it can be encoded");
     bytes.into_inner()
 }
 
 pub(crate) fn decoded(bytes: &[u8]) -> RgbaImage {
-    image::load_from_memory(bytes).unwrap().into_rgba8()
+    image::load_from_memory(bytes)
+        .expect("a picture")
+        .into_rgba8()
 }
 
 /// A JPEG with an Exif segment that says how it is to be turned (1 to 8).
@@ -66,7 +68,11 @@ pub(crate) fn turned(image: &DynamicImage, orientation: u8) -> Vec<u8> {
     let mut exif = b"Exif\0\0MM\0\x2a\0\0\0\x08\0\x01".to_vec();
     exif.extend([1, 0x12, 0, 3, 0, 0, 0, 1, 0, orientation, 0, 0, 0, 0, 0, 0]);
     let mut bytes = vec![0xff, 0xd8, 0xff, 0xe1];
-    bytes.extend(u16::try_from(exif.len() + 2).unwrap().to_be_bytes());
+    bytes.extend(
+        u16::try_from(exif.len() + 2)
+            .expect("a short segment")
+            .to_be_bytes(),
+    );
     bytes.extend(exif);
     bytes.extend(&jpeg[2..]);
     bytes
@@ -76,7 +82,11 @@ pub(crate) fn turned(image: &DynamicImage, orientation: u8) -> Vec<u8> {
 pub(crate) fn png(chunks: &[(&[u8; 4], Vec<u8>)]) -> Vec<u8> {
     let mut bytes = b"\x89PNG\r\n\x1a\n".to_vec();
     for (kind, data) in chunks {
-        bytes.extend(u32::try_from(data.len()).unwrap().to_be_bytes());
+        bytes.extend(
+            u32::try_from(data.len())
+                .expect("a short chunk")
+                .to_be_bytes(),
+        );
         let mut crc = Crc::new();
         crc.update(*kind);
         crc.update(data);
@@ -101,10 +111,10 @@ pub(crate) fn zeroes(count: usize) -> Vec<u8> {
     let mut left = count;
     while left > 0 {
         let now = left.min(block.len());
-        encoder.write_all(&block[..now]).unwrap();
+        encoder.write_all(&block[..now]).expect("memory");
         left -= now;
     }
-    encoder.finish().unwrap()
+    encoder.finish().expect("memory")
 }
 
 /// A WebP out of its chunks.
@@ -112,12 +122,20 @@ pub(crate) fn webp(chunks: &[(&[u8; 4], Vec<u8>)]) -> Vec<u8> {
     let mut body = b"WEBP".to_vec();
     for (kind, data) in chunks {
         body.extend(*kind);
-        body.extend(u32::try_from(data.len()).unwrap().to_le_bytes());
+        body.extend(
+            u32::try_from(data.len())
+                .expect("a short chunk")
+                .to_le_bytes(),
+        );
         body.extend(data);
         body.resize(body.len().next_multiple_of(2), 0);
     }
     let mut bytes = b"RIFF".to_vec();
-    bytes.extend(u32::try_from(body.len()).unwrap().to_le_bytes());
+    bytes.extend(
+        u32::try_from(body.len())
+            .expect("a short file")
+            .to_le_bytes(),
+    );
     bytes.extend(body);
     bytes
 }

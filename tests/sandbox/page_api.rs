@@ -205,6 +205,57 @@ async fn places_cards_polls_timers_and_calls_are_sent() {
 }
 
 #[tokio::test]
+async fn texts_mention_people_and_have_previews_of_their_links() {
+    let mut talk = Talk::start().await;
+    let text = json!({"text": "@1 see https://example.org/a", "mentions": [talk.login], "everybody": true,
+        "preview": {"url": "https://example.org/a", "title": "A page"}});
+    assert_eq!(talk.post("messages", text).await, StatusCode::OK);
+    let (_, got) = talk.hear().await;
+    let said = &got.extended_text_message;
+    assert_eq!(said.context_info.mentioned_jid, [talk.login.clone()]);
+    assert_eq!(said.matched_text.as_deref(), Some("https://example.org/a"));
+    assert_eq!(said.title.as_deref(), Some("A page"));
+    let shown = talk.shown().await;
+    assert_eq!(shown[0]["everybody"], true);
+    assert_eq!(shown[0]["content"]["preview"]["title"], "A page");
+    for bad in [
+        json!({"text": "hello", "mentions": ["nobody\n"]}),
+        json!({"text": "hello", "mentions": vec![talk.login.clone(); 65]}),
+        json!({"text": "hello", "preview": {"url": "https://example.org/b", "title": "Elsewhere"}}),
+        json!({"text": "", "mentions": [talk.login]}),
+    ] {
+        assert_eq!(talk.post("messages", bad).await, StatusCode::BAD_REQUEST);
+    }
+    let event = json!({"name": "A party"});
+    assert_eq!(talk.post("event", event).await, StatusCode::OK);
+    let (_, got) = talk.hear().await;
+    assert_eq!(got.event_message.name.as_deref(), Some("A party"));
+    assert_eq!(talk.contact.sent().len(), 2);
+}
+
+#[tokio::test]
+async fn a_person_is_there_or_away() {
+    let mut talk = Talk::start().await;
+    talk.say("U1", "hello").await;
+    let path = format!(
+        "http://{}/api/contacts/{}/present",
+        talk.stage.sandbox.http_address(),
+        talk.jid
+    );
+    for (present, kind) in [(false, "unavailable"), (true, "available")] {
+        let request = talk
+            .stage
+            .http
+            .post(&path)
+            .json(&json!({"present": present}));
+        let answer = request.send().await.unwrap();
+        assert_eq!(answer.status(), StatusCode::NO_CONTENT);
+        let told = talk.client.next_of("presence").await;
+        assert_eq!(told.attr("type").as_deref(), Some(kind));
+    }
+}
+
+#[tokio::test]
 async fn the_page_shows_who_writes_and_says_so_itself() {
     let mut talk = Talk::start().await;
     talk.say("U1", "hello").await;

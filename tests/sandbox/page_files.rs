@@ -219,6 +219,11 @@ async fn a_file_that_cannot_be_had_is_said_so() {
     assert!(why["error"].as_str().unwrap().contains("404"));
 }
 
+/// What a name ends with, behind its last dot.
+fn ending(name: &str) -> Option<&str> {
+    name.rsplit_once('.').map(|(_, ending)| ending)
+}
+
 #[tokio::test]
 async fn the_page_is_made_of_its_own_parts_and_reads_no_text_as_html() {
     let talk = Talk::start().await;
@@ -240,7 +245,7 @@ async fn the_page_is_made_of_its_own_parts_and_reads_no_text_as_html() {
     while let Some(text) = waiting.pop() {
         for quoted in text
             .split('"')
-            .filter(|part| part.ends_with(".js") || part.ends_with(".css"))
+            .filter(|part| matches!(ending(part), Some("js" | "css")))
         {
             let name = quoted.rsplit('/').next().unwrap().to_owned();
             if parts.contains(&name) {
@@ -249,7 +254,7 @@ async fn the_page_is_made_of_its_own_parts_and_reads_no_text_as_html() {
             let part = get(&format!("/page/{name}")).await;
             assert_eq!(part.status(), StatusCode::OK, "{name}");
             let kind = part.headers()["content-type"].to_str().unwrap().to_owned();
-            let is_script = name.ends_with(".js");
+            let is_script = ending(&name) == Some("js");
             let expected = if is_script {
                 "text/javascript"
             } else {

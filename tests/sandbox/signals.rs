@@ -197,6 +197,12 @@ async fn a_call_is_offered_and_missed_and_waits_for_who_is_away() {
         .until("the user is away", || !sandbox.is_connected(&login))
         .await;
     talk.contact.hang_up(&login, &call).unwrap();
+    let chat = talk.user.login.clone();
+    let told = |contact: &drawbridge::sandbox::ContactHandle| {
+        let told = contact.messages(&chat).pop()?;
+        matches!(told.content, Content::Call { missed: true, .. }).then_some(())
+    };
+    talk.contact.wait_for(told, DEADLINE).await.unwrap();
     talk.stage
         .until("the end of the call waits", || {
             talk.stage.sandbox.waiting(&login) == 1

@@ -14,6 +14,8 @@ use drawbridge::{
     sandbox::{ContactHandle, Flavour, Integrator, Sandbox, SandboxOptions},
 };
 
+use serde_json::json;
+
 use super::{
     bridge_process::{BridgeProcess, BridgeSetup, free_address},
     homeserver::{Homeserver, SERVER, World},
@@ -348,12 +350,26 @@ impl Stage {
         }
     }
 
-    /// Ends the stage; its files are kept if `keep`.
+    /// Ends the stage; its files are kept if `keep`, with what either side shows.
     pub(crate) async fn finish(mut self, keep: bool) {
+        if keep {
+            self.write_chats();
+            self.dir.keep();
+        }
         self.homeserver.stop();
         self.sandbox.shutdown().await;
-        if keep {
-            self.dir.keep();
+    }
+
+    /// Writes each chat's room and the contact's log into a file.
+    fn write_chats(&self) {
+        for (index, chat) in self.chats.iter().enumerate() {
+            let world = self.homeserver.world();
+            let room = chat.room().and_then(|room| world.rooms.get(&room));
+            let events = room.map(|room| &room.events);
+            let log = chat.contact().log();
+            let file = self.dir.0.path().join(format!("chat-{index}.json"));
+            let json = json!({ "room": events, "phone": log }).to_string();
+            std::fs::write(file, json).unwrap();
         }
     }
 }

@@ -262,10 +262,14 @@ fn other_hashes_than_were_announced_are_named() {
 
 #[test]
 fn a_wrong_end_is_seen_by_the_padding() {
-    let (whole, sealed) = seal(MediaKind::File, &[0x20; 40], &[usize::MAX]);
     // The second block alone decrypts to bytes of the file, which are no padding.
-    let opened = open(MediaKind::File, &whole[..32], &sealed.sha256, &[usize::MAX]);
-    assert_eq!(opened, Err(MediaFault::Padding));
+    for end in [[7, 0], [7, 2], [7, 17], [16, 16], [255, 255]] {
+        let mut file = [7; 40];
+        file[30..32].copy_from_slice(&end);
+        let (whole, sealed) = seal(MediaKind::File, &file, &[usize::MAX]);
+        let opened = open(MediaKind::File, &whole[..32], &sealed.sha256, &[usize::MAX]);
+        assert_eq!(opened, Err(MediaFault::Padding), "{end:?}");
+    }
 }
 
 #[test]

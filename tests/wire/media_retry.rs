@@ -1,9 +1,14 @@
 //! Asking for a file to be put on the server again, and the answer.
 
+use aes_gcm::{
+    Aes256Gcm, Key, KeyInit, Nonce,
+    aead::{Aead, Payload},
+};
 use drawbridge::{
     domain::{MediaKey, MessageRef, RemoteUserId, StanzaId},
     network::interop::wire::{self, Jid, Node, media_retry},
 };
+use hmac::{Hmac, Mac};
 
 const NONCE: [u8; 12] = [4; 12];
 
@@ -103,32 +108,62 @@ fn an_answer_by_somebody_without_the_key_or_about_another_message_is_none() {
     }
 }
 
-#[test]
-fn the_stanzas_are_encrypted_as_the_scheme_says() {
-    use aes_gcm::{
-        Aes256Gcm, Key, KeyInit, Nonce,
-        aead::{Aead, Payload},
-    };
-    use hmac::{Hmac, Mac};
+/// What the scheme makes of a plaintext for message `3EB0`, HKDF as two steps of HMAC.
+fn encrypted(plaintext: &[u8]) -> Vec<u8> {
     let hmac = |key: &[u8], message: &[u8]| {
         let mac = <Hmac<sha2::Sha256> as Mac>::new_from_slice(key).unwrap();
         mac.chain_update(message).finalize().into_bytes()
     };
     let extracted = hmac(&[0; 32], &key().0);
     let derived = hmac(&extracted, b"WhatsApp Media Retry Notification\x01");
-    let expected = Aes256Gcm::new(Key::<Aes256Gcm>::from_slice(&derived))
-        .encrypt(
-            Nonce::from_slice(&NONCE),
-            Payload {
-                msg: b"\x0a\x043EB0",
-                aad: b"3EB0",
-            },
-        )
-        .unwrap();
+    let payload = Payload {
+        msg: plaintext,
+        aad: b"3EB0",
+    };
+    Aes256Gcm::new(Key::<Aes256Gcm>::from_slice(&derived))
+        .encrypt(Nonce::from_slice(&NONCE), payload)
+        .unwrap()
+}
+
+#[test]
+fn the_stanzas_are_encrypted_as_the_scheme_says() {
     let contact = "4915155550009@s.whatsapp.net";
     let request = media_retry::request(&key(), &message(Some(contact)), &chat(contact), NONCE);
-    let encrypt = request.find("encrypt").unwrap();
-    let part = |tag| encrypt.find(tag).unwrap().content_bytes().unwrap();
-    assert_eq!(part("enc_p"), expected);
-    assert_eq!(part("enc_iv"), NONCE);
+    let part = |node: &Node, tag| {
+        let part = node.find("encrypt").unwrap().find(tag).unwrap();
+        part.content_bytes().unwrap().to_vec()
+    };
+    assert_eq!(part(&request, "enc_p"), encrypted(b"\x0a\x043EB0"));
+    assert_eq!(part(&request, "enc_iv"), NONCE);
+    let answer = media_retry::answer(&key(), &id(), Some("/v"), NONCE);
+    let expected = encrypted(b"\x0a\x043EB0\x12\x02/v\x18\x01");
+    assert_eq!(part(&answer, "enc_p"), expected);
+}
+
+#[test]
+fn what_is_inside_must_be_about_the_same_message() {
+    let stanza = |tag: &'static str, kind: &str, plaintext: &[u8]| {
+        let encrypt = Node::new("encrypt")
+            .child(Node::new("enc_p").bytes(encrypted(plaintext)))
+            .child(Node::new("enc_iv").bytes(NONCE));
+        Node::new(tag)
+            .with("type", kind)
+            .with("id", "3EB0")
+            .child(encrypt)
+    };
+    let request = |inside: &[u8]| {
+        media_retry::read_request(&stanza("receipt", "server-error", inside), &key())
+    };
+    assert_eq!(request(b"\x0a\x043EB0"), Some(id()));
+    assert_eq!(request(b"\x0a\x043EB1"), None);
+    assert_eq!(request(b""), None);
+    let answer = |inside: &[u8]| {
+        media_retry::read_answer(&stanza("notification", "mediaretry", inside), &key())
+    };
+    let path = Some(Some("/v".to_owned()));
+    assert_eq!(answer(b"\x0a\x043EB0\x12\x02/v\x18\x01"), path);
+    assert_eq!(answer(b"\x0a\x043EB1\x12\x02/v\x18\x01"), None);
+    // A path counts only with a success, and a success only with a path.
+    assert_eq!(answer(b"\x0a\x043EB0\x12\x02/v\x18\x00"), Some(None));
+    assert_eq!(answer(b"\x0a\x043EB0\x18\x01"), Some(None));
 }

@@ -12,19 +12,40 @@ use crate::{
     bridge::{
         changes::Change,
         context::{Bridge, BridgeError, PortalRoute, event_id, lock},
+        ghosts::made_up_name,
         outgoing::blocking,
     },
     domain::{EncryptedVote, IncomingContent, IncomingMessage, MessageRef, Poll, RemoteUserId},
     imaging,
     store::{MessageLink, PollRow, RemoteMessageRow},
-    translate::{Appearance, MatrixContext, mentioned},
+    translate::{Appearance, MatrixContext, MediaAtMatrix, mentioned},
 };
+
+/// How many mentioned users of a message are shown as such.
+const MOST_MENTIONS: usize = 50;
 
 /// What was looked up for a message, and what follows from it.
 pub(super) struct About {
     pub(super) context: MatrixContext,
     pub(super) changes: Vec<Change>,
     pub(super) keep: bool,
+}
+
+/// Whether what is shown is the message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Form {
+    Whole,
+    /// A notice in the place of a file that was asked for again.
+    Placeholder,
+}
+
+impl About {
+    pub(super) fn form(&self) -> Form {
+        match self.context.media {
+            Some(MediaAtMatrix::AskedAgain) => Form::Placeholder,
+            _ => Form::Whole,
+        }
+    }
 }
 
 impl Bridge {
@@ -120,7 +141,16 @@ impl Bridge {
         event_id: &OwnedEventId,
     ) -> Result<Option<serde_json::Value>, BridgeError> {
         match self.bot().event(place.room_id, event_id).await {
-            Ok(event) => Ok(event.map(|mut event| event["content"].take())),
+            Ok(event) => Ok(event.map(|mut event| {
+                // Homeservers give the latest edit along with the event.
+                let edit = &mut event["unsigned"]["m.relations"]["m.replace"];
+                let latest = edit["content"]["m.new_content"].take();
+                if latest.is_object() {
+                    latest
+                } else {
+                    event["content"].take()
+                }
+            })),
             Err(error) if error.is_transient() => Err(error.into()),
             Err(_) => Ok(None),
         }
@@ -247,15 +277,41 @@ impl Bridge {
         route: &PortalRoute,
         users: &[RemoteUserId],
     ) -> Result<BTreeMap<RemoteUserId, Appearance>, BridgeError> {
-        let mut people = BTreeMap::new();
+        let mut seen: Vec<&RemoteUserId> = Vec::new();
         for user in users {
-            // Who is mentioned has a ghost from then on.
-            self.ghost(&route.portal.key.gatekeeper, user, None).await?;
-            let appearance = Appearance {
-                mxid: self.naming.mxid(&route.portal.key.gatekeeper, user),
-                name: self.ghost_name(route, user),
-            };
-            people.insert(user.clone(), appearance);
+            if seen.len() < MOST_MENTIONS && !seen.contains(&user) {
+                seen.push(user);
+            }
+        }
+        let users: Vec<RemoteUserId> = seen.into_iter().cloned().collect();
+        if users.is_empty() {
+            return Ok(BTreeMap::new());
+        }
+        let (gatekeeper, of) = (route.portal.key.gatekeeper.clone(), users.clone());
+        let at = gatekeeper.clone();
+        // Nobody gets an account for being mentioned.
+        let rows = self
+            .db
+            .read(move |txn| {
+                let (at, of) = (at.clone(), of.clone());
+                Box::pin(async move {
+                    let mut rows = Vec::new();
+                    for user in &of {
+                        rows.push(txn.ghost(&at, user).await?);
+                    }
+                    Ok(rows)
+                })
+            })
+            .await?;
+        let mut people = BTreeMap::new();
+        for (user, row) in users.into_iter().zip(rows) {
+            let mxid = self.naming.mxid(&gatekeeper, &user);
+            if mxid.as_str().len() > 255 {
+                continue;
+            }
+            let name = row.and_then(|row| row.name);
+            let name = name.unwrap_or_else(|| made_up_name(&user));
+            people.insert(user, Appearance { mxid, name });
         }
         Ok(people)
     }

@@ -24,9 +24,6 @@ use crate::{
 const LOOKED_AT: u64 = 2 * 1024 * 1024;
 /// The longest side of a small picture that is made here.
 const THUMBNAIL: u32 = 400;
-/// For how long a file that cannot be had now is tried again while the chat's later messages wait.
-const PATIENCE_MS: i64 = 5 * 60 * 1000;
-
 /// A file as a message has it.
 pub(super) struct Received<'a> {
     pub(super) details: &'a MediaDetails,
@@ -80,6 +77,7 @@ impl Bridge {
             .await
         {
             Ok(fetched) => {
+                self.end_trouble(&key);
                 let bytes = || fetched.bytes();
                 let sent = self.upload(&key, received.details, fetched.size, &bytes);
                 match sent.await? {
@@ -97,27 +95,42 @@ impl Bridge {
                     Err(why) => Ok(MediaAtMatrix::Lost(why).into()),
                 }
             }
-            Err(error) => self.not_had(route, row, file, error),
+            Err(error) => self.not_had(route, network, row, file, error).await,
         }
     }
 
     /// A file that cannot be had: tried again, asked for again, or given up.
-    fn not_had(
+    async fn not_had(
         &self,
         route: &PortalRoute,
+        network: &dyn Network,
         row: &RemoteMessageRow,
         file: &RemoteMedia,
         error: MediaError,
     ) -> Result<Obtained, BridgeError> {
         let message = &row.message;
         tracing::info!(message = %message.stanza_id, %error, "a file cannot be had");
-        let waited = self.now().0 - message.received_at.0;
-        if error.is_transient() && waited < PATIENCE_MS {
+        let key = self.upload_key(row, "file");
+        if error.is_transient() && self.is_worth_waiting(&key) {
             return Err(BridgeError::Media(error.to_string()));
         }
+        self.end_trouble(&key);
         let may_come = error.is_transient() || matches!(error, MediaError::Gone);
-        // The second time it was uploaded anew for us and still is not there.
-        if !may_come || row.revision > 0 {
+        let (login, id) = (route.login, network.media_request_id(&message.stanza_id));
+        let asked = self
+            .db
+            .read(move |txn| {
+                let id = id.clone();
+                Box::pin(async move {
+                    match id {
+                        Some(id) => txn.outbox_knows(login, &id).await,
+                        None => Ok(true),
+                    }
+                })
+            })
+            .await?;
+        // It was put on the server anew for us and still is not there.
+        if !may_come || asked {
             return Ok(MediaAtMatrix::Lost(error.to_string()).into());
         }
         Ok(Obtained {
@@ -241,7 +254,12 @@ impl Bridge {
             None => None,
         };
         if place.is_none() {
-            place = self.bot().create_media().await?;
+            place = match self.bot().create_media().await {
+                Ok(place) => place,
+                Err(error) if error.is_transient() => return Err(error.into()),
+                // The upload itself will tell what is wrong.
+                Err(_) => None,
+            };
             if let Some(uri) = &place {
                 self.keep_upload(key, uri, false).await?;
                 fail::fail_point!("upload.after_create");

@@ -17,7 +17,7 @@ use super::{
     workers::Outcome,
 };
 use crate::{
-    domain::{ChatId, LoginId},
+    domain::{ChatId, IncomingContent, IncomingMessage, LoginId},
     matrix::{Intent, MatrixError},
     network::Network,
     store::{Lane, RemoteMessageRow},
@@ -36,6 +36,8 @@ struct Shown {
     revision: i64,
     /// Whether its plaintext is needed once more.
     keep: bool,
+    /// Whether there is a placeholder that nothing came in the place of.
+    replaces_nothing: bool,
     changes: Vec<Change>,
 }
 
@@ -85,9 +87,8 @@ impl Bridge {
                 Box::pin(async move { txn.waiting_messages(login, &of, BATCH).await })
             })
             .await?;
-        let more = self.report_statuses(login, chat).await?;
         if rows.is_empty() {
-            return Ok(more);
+            return Ok(false);
         }
         if !chat.as_str().contains('@') {
             return self.tell_gatekeeper_notices(login, &rows).await;
@@ -112,29 +113,36 @@ impl Bridge {
         let mut shown: Vec<Shown> = Vec::with_capacity(count);
         let mut failure = None;
         for row in &rows {
-            match self.show(&place, row, &shown).await {
+            let incoming = reading(row, &network);
+            let is_file = matches!(
+                incoming.as_ref().map(|message| &message.content),
+                Some(IncomingContent::Media { .. })
+            );
+            if is_file && !shown.is_empty() {
+                // A file takes its time: what is in the room already can be answered meanwhile.
+                let stored = self.store_shown(&place, std::mem::take(&mut shown)).await;
+                if let Err(error) = stored {
+                    self.mark_uncertain(key);
+                    return Err(error);
+                }
+            }
+            match self.show(&place, row, incoming, &shown).await {
                 Ok(one) => shown.push(one),
+                Err(BridgeError::Matrix(error)) if !error.is_transient() => {
+                    shown.push(self.give_up_showing(&place, row, &error).await?);
+                }
                 Err(error) => {
                     failure = Some(error);
                     break;
                 }
             }
         }
-        self.end_counting(&room_id);
-        let resets = |one: &Shown| {
-            let mut changes = one.changes.iter();
-            changes.any(|change| matches!(change, Change::Settings(..)))
-        };
-        let resets_route = shown.iter().any(resets);
-        let stored = self.store_shown(login, &network, shown).await;
-        if resets_route {
-            // Others may have looked at the old settings since they were changed.
-            self.forget_route(Some(&room_id), Some(&key));
+        if rows.iter().any(|row| row.message.notice.is_none()) {
+            self.end_counting(&room_id);
         }
-        // Somebody may already have answered what only now is stored.
-        self.rooms.hurry_one(&room_id);
+        let stored = self.store_shown(&place, shown).await;
         match (failure, stored) {
-            (None, Ok(())) => Ok(more || i64::try_from(count).is_ok_and(|count| count == BATCH)),
+            (None, Ok(())) => Ok(i64::try_from(count).is_ok_and(|count| count == BATCH)),
             (Some(error), stored) => {
                 // The failed send may have arrived all the same.
                 self.mark_uncertain(key);
@@ -234,15 +242,41 @@ impl Bridge {
             .collect())
     }
 
-    async fn store_shown(
+    /// A message that cannot be shown, whatever is tried: the room is told that one came.
+    async fn give_up_showing(
         &self,
-        login: LoginId,
-        network: &Arc<dyn Network>,
-        shown: Vec<Shown>,
-    ) -> Result<(), BridgeError> {
+        place: &Place<'_>,
+        row: &RemoteMessageRow,
+        error: &MatrixError,
+    ) -> Result<Shown, BridgeError> {
+        let message = &row.message.stanza_id;
+        tracing::error!(room = %place.room_id, %message, %error, "a message cannot be shown");
+        let notice = bridge_notice(
+            "A message arrived that this homeserver does not let the bridge show. Open the app on the other side to see it.",
+            None,
+        );
+        let words = ["unshown", place.room_id.as_str(), message.as_str()];
+        let txn_id = self.effect_id(&words);
+        self.notify(place.room_id, &txn_id, &notice).await?;
+        Ok(Shown {
+            seq: row.seq,
+            revision: row.revision,
+            keep: false,
+            replaces_nothing: false,
+            changes: Vec::new(),
+        })
+    }
+
+    async fn store_shown(&self, place: &Place<'_>, shown: Vec<Shown>) -> Result<(), BridgeError> {
         if shown.is_empty() {
             return Ok(());
         }
+        let (login, network) = (place.route.login, place.network);
+        let resets = |one: &Shown| {
+            let mut changes = one.changes.iter();
+            changes.any(|change| matches!(change, Change::Timer(..)))
+        };
+        let resets_route = shown.iter().any(resets);
         let now = self.now();
         let asks = |change: &Change| matches!(change, Change::AskForMedia { .. });
         let queued = shown.iter().any(|one| one.changes.iter().any(asks));
@@ -264,10 +298,26 @@ impl Bridge {
             .await?;
         fail::fail_point!("link.after_commit");
         if queued {
+            fail::fail_point!("ask.after_commit");
             network.flush(login);
         }
+        if resets_route {
+            // Others may have looked at the old settings since they were changed.
+            let chat = (login, place.route.portal.key.chat.clone());
+            self.forget_route(Some(place.room_id), Some(&chat));
+        }
+        // Somebody may already have answered what only now is stored.
+        self.rooms.hurry_one(place.room_id);
         Ok(())
     }
+}
+
+/// What a message says, if it is one that could be decrypted.
+fn reading(row: &RemoteMessageRow, network: &Arc<dyn Network>) -> Option<IncomingMessage> {
+    let message = &row.message;
+    let plaintext = message.plaintext.as_ref()?;
+    let says = message.notice.is_none();
+    says.then(|| network.read_message(plaintext, &message.sender))
 }
 
 /// Whether the sender may not be in the room, as far as the code tells.

@@ -2,14 +2,17 @@
 
 use ruma::OwnedEventId;
 
-use super::{Place, Send, Shown, about::About};
+use super::{
+    Place, Send, Shown,
+    about::{About, Form},
+};
 use crate::{
     bridge::{
         changes::{Change, reaction_in},
-        context::{Bridge, BridgeError, event_id},
+        context::{Bridge, BridgeError},
     },
     domain::{
-        IncomingContent, IncomingMessage, LoginId, MessageContext, MessageRef, StanzaId,
+        IncomingContent, IncomingMessage, LoginId, MessageContext, MessageRef, StanzaId, Timestamp,
         Unbridgeable,
     },
     matrix::Intent,
@@ -20,9 +23,32 @@ use crate::{
     translate::{MatrixEvent, edited_notice, to_matrix},
 };
 
+/// The type of a poll's event.
+const POLL_START: &str = "org.matrix.msc3381.poll.start";
+/// The parts of a message from this one on are its edits.
+const EDITS: i64 = 1000;
+
 /// How an event is about another one.
 fn relation(event: &MatrixEvent) -> Option<&str> {
     event.content["m.relates_to"]["rel_type"].as_str()
+}
+
+/// That an event shows a part of a message.
+fn link_to(
+    place: &Place<'_>,
+    row: &RemoteMessageRow,
+    event_id: &OwnedEventId,
+    part: usize,
+) -> MessageLink {
+    let message = &row.message;
+    MessageLink {
+        portal: place.route.portal.id,
+        event_id: event_id.to_string(),
+        stanza_id: message.stanza_id.clone(),
+        sender: Some(message.sender.clone()),
+        part: i64::try_from(part).unwrap_or(i64::MAX),
+        sent_at: message.sent_at,
+    }
 }
 
 fn bare(content: IncomingContent) -> IncomingMessage {
@@ -33,47 +59,25 @@ fn bare(content: IncomingContent) -> IncomingMessage {
 }
 
 impl Bridge {
-    /// Shows one message; what is to be stored with its end.
+    /// Shows one message, as it was read if it could be; what is to be stored with its end.
     pub(super) async fn show(
         &self,
         place: &Place<'_>,
         row: &RemoteMessageRow,
+        incoming: Option<IncomingMessage>,
         batch: &[Shown],
     ) -> Result<Shown, BridgeError> {
         let mut shown = Shown {
             seq: row.seq,
             revision: row.revision,
             keep: false,
+            replaces_nothing: false,
             changes: Vec::new(),
         };
         let message = &row.message;
-        let incoming = match (&message.notice, &message.plaintext) {
-            (Some(RemoteNotice::Read { ids }), _) => {
-                self.show_read(place.route, place.room_id, row, ids).await?;
-                return Ok(shown);
-            }
-            (Some(RemoteNotice::SendFailed { event_id, reason }), _) => {
-                let why = Unbridgeable {
-                    reason: "refused",
-                    notice: Some(format!("Not sent: {reason}.")),
-                };
-                self.refuse(place.room_id, event_id, &why).await?;
-                return Ok(shown);
-            }
-            (Some(RemoteNotice::MediaGone { id }), _) => {
-                self.show_media_gone(place, row, id, batch).await?;
-                return Ok(shown);
-            }
-            (Some(RemoteNotice::IdentityChanged), _) => bare(IncomingContent::IdentityChanged),
-            (Some(RemoteNotice::Call { video, missed }), _) => bare(IncomingContent::Call {
-                video: *video,
-                missed: *missed,
-            }),
-            (Some(RemoteNotice::Gatekeeper { text }), _) => {
-                bare(IncomingContent::GatekeeperNotice { text: text.clone() })
-            }
-            (None, Some(plaintext)) => place.network.read_message(plaintext, &message.sender),
-            (None, None) => bare(IncomingContent::Undecryptable),
+        let read = self.take_notice(place, row, incoming, batch, &mut shown);
+        let Some(incoming) = read.await? else {
+            return Ok(shown);
         };
         let ghost = self
             .ghost(
@@ -83,7 +87,9 @@ impl Bridge {
             )
             .await?;
         if let IncomingContent::Revoke { target } = &incoming.content {
-            self.show_revoke(place, &ghost, row, target, batch).await?;
+            self.show_revoke(place, &ghost, row, target, batch, &mut shown)
+                .await?;
+            self.remove_placeholder(place, &ghost, row, batch).await?;
             return Ok(shown);
         }
         if let IncomingContent::Reaction { target, emoji } = &incoming.content
@@ -91,10 +97,90 @@ impl Bridge {
                 .makes_way(place, &ghost, row, (target, emoji), batch, &mut shown)
                 .await?
         {
+            self.remove_placeholder(place, &ghost, row, batch).await?;
             return Ok(shown);
         }
-        let about = self.about(place, row, &incoming, batch).await?;
-        let events = to_matrix(&incoming, &about.context);
+        let mut about = self.about(place, row, &incoming, batch).await?;
+        let form = about.form();
+        if about.context.replaces.is_none()
+            && let Some(earlier) = self.earlier_form(place, row, form)
+        {
+            let changes = &mut about.changes;
+            changes.push(Change::Link(link_to(place, row, &earlier, 0)));
+            about.context.replaces = Some(earlier);
+        }
+        self.show_events(place, &ghost, row, &incoming, (about, form), &mut shown)
+            .await?;
+        if shown.replaces_nothing {
+            self.remove_placeholder(place, &ghost, row, batch).await?;
+        }
+        if let IncomingContent::Timer { seconds } = &incoming.content {
+            let timer = (*seconds > 0).then_some(*seconds);
+            shown
+                .changes
+                .push(Change::Timer(place.route.portal.id, timer));
+        }
+        Ok(shown)
+    }
+
+    /// What a row says that is shown as a message. What is none, such as that something was read, is dealt with here.
+    async fn take_notice(
+        &self,
+        place: &Place<'_>,
+        row: &RemoteMessageRow,
+        incoming: Option<IncomingMessage>,
+        batch: &[Shown],
+        shown: &mut Shown,
+    ) -> Result<Option<IncomingMessage>, BridgeError> {
+        let message = &row.message;
+        Ok(Some(match (&message.notice, incoming) {
+            (Some(RemoteNotice::Read { ids }), _) => {
+                self.show_read(place.route, place.room_id, row, ids).await?;
+                return Ok(None);
+            }
+            (Some(RemoteNotice::SendFailed { event_id, reason }), _) => {
+                let why = Unbridgeable {
+                    reason: "refused",
+                    notice: Some(format!("Not sent: {reason}.")),
+                };
+                self.refuse(place.room_id, event_id, &why).await?;
+                return Ok(None);
+            }
+            (Some(RemoteNotice::MediaGone { id }), _) => {
+                self.show_media_gone(place, row, id, batch).await?;
+                shown.changes.push(Change::Forget(
+                    message.login,
+                    message.chat.clone(),
+                    message.sender.clone(),
+                    id.clone(),
+                ));
+                return Ok(None);
+            }
+            (Some(RemoteNotice::IdentityChanged), _) => bare(IncomingContent::IdentityChanged),
+            (Some(RemoteNotice::Call { video, missed }), _) => bare(IncomingContent::Call {
+                video: *video,
+                missed: *missed,
+            }),
+            (Some(RemoteNotice::Gatekeeper { text }), _) => {
+                bare(IncomingContent::GatekeeperNotice { text: text.clone() })
+            }
+            (None, Some(incoming)) => incoming,
+            (None, None) => bare(IncomingContent::Undecryptable),
+        }))
+    }
+
+    /// Sends the events that show a message, and notes what is true then.
+    async fn show_events(
+        &self,
+        place: &Place<'_>,
+        ghost: &Intent,
+        row: &RemoteMessageRow,
+        incoming: &IncomingMessage,
+        (about, form): (About, Form),
+        shown: &mut Shown,
+    ) -> Result<(), BridgeError> {
+        let message = &row.message;
+        let events = to_matrix(incoming, &about.context);
         let About {
             context,
             changes,
@@ -102,33 +188,45 @@ impl Bridge {
         } = about;
         shown.keep = keep;
         shown.changes.extend(changes);
+        let mut replaced = false;
         for (part, event) in events.into_iter().enumerate() {
             let related = relation(&event).map(str::to_owned);
-            let Some(event_id) = self.send_part(place, &ghost, row, part, event).await? else {
+            let subject = event.content["m.relates_to"]["event_id"].as_str();
+            let edits_placeholder = subject.is_some_and(|subject| {
+                let placeholder = context.replaces.as_ref();
+                placeholder.is_some_and(|placeholder| placeholder.as_str() == subject)
+            });
+            replaced |= edits_placeholder;
+            let starts_poll = event.kind == POLL_START;
+            let part_id = self.part_id(place, row, (part, row.revision, form));
+            let Some(event_id) = self.send_part(place, ghost, row, part_id, event).await? else {
                 continue;
             };
-            let replaces_placeholder = context.replaces.is_some() && part == 0;
-            if related.is_none() && !replaces_placeholder {
-                let part = i64::try_from(part).unwrap_or(i64::MAX);
+            let place_of = i64::try_from(part).unwrap_or(i64::MAX);
+            let link = match (&incoming.content, related.as_deref()) {
+                // What the bridge says by itself is no message of the other side's.
+                _ if message.notice.is_some() || edits_placeholder => None,
+                (_, None) => Some((message.stanza_id.clone(), place_of)),
+                // Deleted with its message, and read with it.
+                (IncomingContent::Edit { target, .. }, Some("m.replace")) => {
+                    Some((target.id.clone(), EDITS + place_of))
+                }
+                _ => None,
+            };
+            if let Some((stanza_id, part)) = link {
                 shown.changes.push(Change::Link(MessageLink {
                     portal: place.route.portal.id,
                     event_id: event_id.to_string(),
-                    stanza_id: message.stanza_id.clone(),
+                    stanza_id,
                     sender: Some(message.sender.clone()),
                     part,
                     sent_at: message.sent_at,
                 }));
             }
-            self.note_shown(place, row, &incoming, &event_id, &mut shown);
+            self.note_shown(place, row, incoming, (&event_id, starts_poll), shown);
         }
-        if let IncomingContent::Timer { seconds } = &incoming.content {
-            let mut settings = place.route.portal.settings.clone();
-            settings.expires_after = (*seconds > 0).then_some(*seconds);
-            shown
-                .changes
-                .push(Change::Settings(place.route.portal.id, settings));
-        }
-        Ok(shown)
+        shown.replaces_nothing = context.replaces.is_some() && !replaced;
+        Ok(())
     }
 
     /// What an event that is in the room now makes true.
@@ -137,7 +235,7 @@ impl Bridge {
         place: &Place<'_>,
         row: &RemoteMessageRow,
         incoming: &IncomingMessage,
-        event_id: &OwnedEventId,
+        (event_id, starts_poll): (&OwnedEventId, bool),
         shown: &mut Shown,
     ) {
         let portal = place.route.portal.id;
@@ -151,7 +249,7 @@ impl Bridge {
                     emoji: emoji.clone(),
                 }));
             }
-            IncomingContent::Poll(poll) => {
+            IncomingContent::Poll(poll) if starts_poll => {
                 let options = poll.options.iter().enumerate();
                 let options = options.map(|(place, text)| PollOption {
                     id: place.to_string(),
@@ -180,9 +278,84 @@ impl Bridge {
             shown.changes.push(Change::Expire(ExpiryRow {
                 portal,
                 event_id: event_id.to_string(),
-                at: self.now().plus_millis(i64::from(seconds) * 1000),
+                at: self.sent_at(row).plus_millis(i64::from(seconds) * 1000),
             }));
         }
+    }
+
+    /// The transaction id of one event of a message, in one of its revisions.
+    fn part_id(
+        &self,
+        place: &Place<'_>,
+        row: &RemoteMessageRow,
+        (part, revision, form): (usize, i64, Form),
+    ) -> String {
+        let message = &row.message;
+        let (part, revision) = (part.to_string(), revision.to_string());
+        let mut words = vec![
+            place.room_id.as_str(),
+            message.sender.as_str(),
+            message.stanza_id.as_str(),
+            &part,
+            &revision,
+        ];
+        if form == Form::Placeholder {
+            words.push("placeholder");
+        }
+        self.effect_id(&words)
+    }
+
+    /// What may have been shown in the place of a message by a process that did not live to store it, and is another now: the
+    /// file is there after all, or the message could be decrypted.
+    fn earlier_form(
+        &self,
+        place: &Place<'_>,
+        row: &RemoteMessageRow,
+        form: Form,
+    ) -> Option<OwnedEventId> {
+        let forms = |revision| [(0, revision, Form::Whole), (0, revision, Form::Placeholder)];
+        let mut earlier: Vec<_> = (0..row.revision).flat_map(forms).collect();
+        if form == Form::Whole {
+            earlier.push((0, row.revision, Form::Placeholder));
+        }
+        let ids = earlier.into_iter();
+        let mut ids = ids.map(|earlier| self.part_id(place, row, earlier));
+        ids.find_map(|id| place.sent_before.get(&id).cloned())
+    }
+
+    /// When a message was sent: what waited in the mailbox does not stay the longer for it.
+    fn sent_at(&self, row: &RemoteMessageRow) -> Timestamp {
+        let now = self.now();
+        Some(row.message.sent_at)
+            .filter(|at| at.0 > 0 && *at < now)
+            .unwrap_or(now)
+    }
+
+    /// Takes out the placeholder of a message that turned out to be none that takes its place.
+    async fn remove_placeholder(
+        &self,
+        place: &Place<'_>,
+        ghost: &Intent,
+        row: &RemoteMessageRow,
+        batch: &[Shown],
+    ) -> Result<(), BridgeError> {
+        if row.revision == 0 {
+            return Ok(());
+        }
+        let own = MessageRef {
+            id: row.message.stanza_id.clone(),
+            sender: Some(row.message.sender.clone()),
+        };
+        if let Some(placeholder) = self.shown_event(place.route, &own, batch).await? {
+            self.redact_as(
+                place.room_id,
+                ghost,
+                placeholder.as_str(),
+                "it was no message",
+            )
+            .await?;
+        }
+        Ok(())
     }
 
     /// Sends one event of a message, unless it is there already.
@@ -191,17 +364,9 @@ impl Bridge {
         place: &Place<'_>,
         ghost: &Intent,
         row: &RemoteMessageRow,
-        part: usize,
+        txn_id: String,
         event: MatrixEvent,
     ) -> Result<Option<OwnedEventId>, BridgeError> {
-        let message = &row.message;
-        let txn_id = self.effect_id(&[
-            place.room_id.as_str(),
-            message.sender.as_str(),
-            message.stanza_id.as_str(),
-            &part.to_string(),
-            &row.revision.to_string(),
-        ]);
         if let Some(event_id) = place.sent_before.get(&txn_id) {
             return Ok(Some(event_id.clone()));
         }
@@ -221,17 +386,15 @@ impl Bridge {
     ) -> Result<bool, BridgeError> {
         let (portal, by) = (place.route.portal.id, Some(&row.message.sender));
         let pending = batch.iter().flat_map(|shown| &shown.changes);
-        let pending: Vec<Change> = match reaction_in(pending, target, by) {
-            Some(Some(row)) => vec![Change::React(row)],
-            Some(None) => vec![Change::Unreact(portal, target.clone(), by.cloned())],
-            None => Vec::new(),
-        };
+        let pending = reaction_in(pending, target, by);
+        let pending: Vec<Change> = pending.cloned().into_iter().collect();
         let earlier = self.reaction_of(&pending, portal, target, by).await?;
         if let Some(earlier) = earlier {
             if earlier.emoji == emoji {
                 return Ok(false);
             }
-            self.redact_as(place, ghost, &earlier.event_id).await?;
+            self.redact_as(place.room_id, ghost, &earlier.event_id, "replaced")
+                .await?;
             shown
                 .changes
                 .push(Change::Unreact(portal, target.clone(), by.cloned()));
@@ -247,42 +410,27 @@ impl Bridge {
         row: &RemoteMessageRow,
         target: &MessageRef,
         batch: &[Shown],
+        shown: &mut Shown,
     ) -> Result<(), BridgeError> {
         if target.sender.as_ref() != Some(&row.message.sender) {
             tracing::info!(message = %target.id, "somebody else's message was to be deleted");
             return Ok(());
         }
         let links = self.shown_events(place.route, target, batch).await?;
+        let message = &row.message;
+        shown.changes.push(Change::Forget(
+            message.login,
+            message.chat.clone(),
+            message.sender.clone(),
+            target.id.clone(),
+        ));
         let mut events: Vec<&str> = links.iter().map(|link| link.event_id.as_str()).collect();
         events.dedup();
         for event in events {
-            self.redact_as(place, ghost, event).await?;
+            self.redact_as(place.room_id, ghost, event, "deleted on the other side")
+                .await?;
         }
         Ok(())
-    }
-
-    /// Takes an event of a ghost's out of the room.
-    async fn redact_as(
-        &self,
-        place: &Place<'_>,
-        ghost: &Intent,
-        event: &str,
-    ) -> Result<(), BridgeError> {
-        let Some(about) = event_id(event) else {
-            return Ok(());
-        };
-        let txn_id = self.effect_id(&["redact", event]);
-        let redacted = ghost.redact(place.room_id, &about, &txn_id, None).await;
-        fail::fail_point!("redact.after_send");
-        match redacted {
-            Ok(_) => Ok(()),
-            Err(error) if error.is_transient() => Err(error.into()),
-            Err(error) => {
-                tracing::debug!(room = %place.room_id, event, %error, "a ghost could not take back an event");
-                self.redact_as_bot(place.room_id, event, "deleted on the other side")
-                    .await
-            }
-        }
     }
 
     /// The placeholder of a file says that there is nothing more to wait for.
@@ -314,7 +462,8 @@ impl Bridge {
                 &event_id,
             ),
         };
-        self.send_part(place, &ghost, row, 0, event).await?;
+        let id = self.part_id(place, row, (0, row.revision, Form::Whole));
+        self.send_part(place, &ghost, row, id, event).await?;
         Ok(())
     }
 

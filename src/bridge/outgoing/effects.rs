@@ -5,7 +5,7 @@ use ruma::OwnedRoomId;
 use super::{
     super::{
         changes::Change,
-        context::{Bridge, BridgeError, PortalRoute, event_id},
+        context::{Bridge, BridgeError, PortalRoute},
         rooms::open_room,
     },
     Item, Taken,
@@ -65,26 +65,58 @@ impl Bridge {
                 })]
             }
             OutgoingContent::Timer { seconds } => {
-                let mut settings = portal.portal.settings.clone();
-                settings.expires_after = (*seconds > 0).then_some(*seconds);
-                vec![Change::Settings(number, settings)]
+                vec![Change::Timer(number, (*seconds > 0).then_some(*seconds))]
             }
             _ => Vec::new(),
         })
     }
 
-    /// Has messages of a chat disappear after so many seconds on both sides from now on, or not any more (0). The room is told.
+    /// Has messages of a chat disappear after so many seconds on both sides from now on, or not any more (0), because of an event.
+    /// The room is told once it is certain; whether it could be said to the other side.
     ///
     /// # Errors
-    /// Why it could not be said to the other side.
+    /// Why it could not be done now.
     pub async fn set_timer(
         &self,
         login: LoginId,
         chat: &ChatId,
         seconds: u32,
-    ) -> Result<(), BridgeError> {
+        cause: &str,
+    ) -> Result<bool, BridgeError> {
         let route = self.open_portal(login, chat).await?;
         let room_id = open_room(&route)?;
+        let id = self.stanza_id(cause, 0);
+        let message = Outgoing {
+            chat: chat.clone(),
+            id: id.clone(),
+            content: OutgoingContent::Timer { seconds },
+            context: MessageContext::default(),
+        };
+        let origin = Origin {
+            portal: route.portal.id,
+            event_id: cause.to_owned(),
+            part: -1,
+        };
+        let timer = (seconds > 0).then_some(seconds);
+        let item = Item {
+            // No event of the room's inbox: there is none of this number.
+            seq: 0,
+            event_id: cause.to_owned(),
+            messages: vec![(message, origin)],
+            changes: vec![Change::Timer(route.portal.id, timer)],
+        };
+        self.commit_items(&room_id, vec![item]).await?;
+        self.forget_route(Some(&room_id), Some(&(login, chat.clone())));
+        let queued = self
+            .db
+            .read(move |txn| {
+                let id = id.clone();
+                Box::pin(async move { txn.outbox_knows(login, &id).await })
+            })
+            .await?;
+        if !queued {
+            return Ok(false);
+        }
         let text = match seconds {
             0 => "New messages of this chat stay, on both sides.".to_owned(),
             _ => format!(
@@ -92,60 +124,9 @@ impl Bridge {
                 duration(seconds)
             ),
         };
-        let now = self.now().0.to_string();
-        let txn_id = self.effect_id(&["timer", room_id.as_str(), &now]);
-        let notice = self
-            .notify(&room_id, &txn_id, &bridge_notice(&text, None))
+        let txn_id = self.effect_id(&["timer", cause]);
+        self.notify(&room_id, &txn_id, &bridge_notice(&text, None))
             .await?;
-        let event_id = notice.map_or(txn_id, |event| event.to_string());
-        let mut settings = route.portal.settings.clone();
-        settings.expires_after = (seconds > 0).then_some(seconds);
-        let message = Outgoing {
-            chat: chat.clone(),
-            id: self.stanza_id(&event_id, 0),
-            content: OutgoingContent::Timer { seconds },
-            context: MessageContext::default(),
-        };
-        let origin = Origin {
-            portal: route.portal.id,
-            event_id: event_id.clone(),
-            part: -1,
-        };
-        let item = Item {
-            // No event of the inbox: there is none of this number.
-            seq: 0,
-            event_id,
-            messages: vec![(message, origin)],
-            changes: vec![Change::Settings(route.portal.id, settings)],
-        };
-        self.commit_items(&room_id, vec![item]).await?;
-        self.forget_route(Some(&room_id), Some(&(login, chat.clone())));
-        Ok(())
-    }
-
-    /// Takes an event out of a room as the bot; that it may not is no reason to stop.
-    pub(in crate::bridge) async fn redact_as_bot(
-        &self,
-        room_id: &OwnedRoomId,
-        event: &str,
-        reason: &str,
-    ) -> Result<(), BridgeError> {
-        let Some(event_id) = event_id(event) else {
-            return Ok(());
-        };
-        let txn_id = self.effect_id(&["redact", event]);
-        let redacted = self
-            .bot()
-            .redact(room_id, &event_id, &txn_id, Some(reason))
-            .await;
-        fail::fail_point!("redact.after_send");
-        match redacted {
-            Ok(_) => Ok(()),
-            Err(error) if error.is_transient() => Err(error.into()),
-            Err(error) => {
-                tracing::debug!(room = %room_id, event, %error, "an event could not be taken out of a room");
-                Ok(())
-            }
-        }
+        Ok(true)
     }
 }

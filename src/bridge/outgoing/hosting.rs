@@ -1,10 +1,11 @@
 //! Files on their way to the gatekeeper: read from the homeserver, encrypted and hosted as they come, never whole in memory.
 
 use futures_util::StreamExt as _;
+use tokio::sync::Semaphore;
 
-use super::super::context::{Bridge, BridgeError};
+use super::super::context::{Bridge, BridgeError, lock};
 use crate::{
-    domain::{MatrixMedia, MediaDetails, MediaKind, OutgoingContent, Timestamp, Unbridgeable},
+    domain::{MatrixMedia, MediaDetails, MediaKind, OutgoingContent, Unbridgeable},
     imaging,
     matrix::{ByteStream, DownloadError, attachment},
     network::{MediaError, Network},
@@ -22,8 +23,8 @@ pub(super) struct ToHost {
     pub(super) thumbnail: Option<MatrixMedia>,
     pub(super) caption: Option<String>,
     pub(super) limit: u64,
-    /// When its event came.
-    pub(super) since: Timestamp,
+    /// Its event.
+    pub(super) event_id: String,
 }
 
 /// Why a file is not hosted.
@@ -40,10 +41,14 @@ impl Bridge {
         gatekeeper: &str,
         file: ToHost,
     ) -> Result<Result<OutgoingContent, Unbridgeable>, BridgeError> {
-        let since = file.since;
-        match self.try_host(network, file).await {
+        let event_id = file.event_id.clone();
+        let tried = self.try_host(network, file).await;
+        if !matches!(tried, Err(Trouble::Passing(_))) {
+            self.end_trouble(&event_id);
+        }
+        match tried {
             Ok(content) => Ok(Ok(content)),
-            Err(Trouble::Passing(why)) if self.now().0 - since.0 < PATIENCE_MS => {
+            Err(Trouble::Passing(why)) if self.is_worth_waiting(&event_id) => {
                 Err(BridgeError::Media(why))
             }
             Err(Trouble::Passing(why) | Trouble::Lasting(why)) => Ok(Err(Unbridgeable {
@@ -53,6 +58,24 @@ impl Bridge {
                 )),
             })),
         }
+    }
+
+    /// Whether a file that cannot be carried now is to be tried again; counted from its first failure in this process, so that an
+    /// outage of something else does not use up its time.
+    pub(in crate::bridge) fn is_worth_waiting(&self, file: &str) -> bool {
+        let now = self.now().0;
+        let mut troubled = lock(&self.troubled);
+        let since = *troubled.entry(file.to_owned()).or_insert(now);
+        let worth = now - since < PATIENCE_MS;
+        if !worth {
+            troubled.remove(file);
+        }
+        worth
+    }
+
+    /// A file is carried, or never will be.
+    pub(in crate::bridge) fn end_trouble(&self, file: &str) {
+        lock(&self.troubled).remove(file);
     }
 
     async fn try_host(
@@ -74,7 +97,8 @@ impl Bridge {
             None => None,
         };
         let whole = match details.kind {
-            MediaKind::Image | MediaKind::Sticker => self.small(&source, false).await,
+            MediaKind::Image => self.small(&source, false).await,
+            MediaKind::Sticker => self.small(&source, true).await,
             _ => None,
         };
         if let Some(look) = whole.as_deref().and_then(imaging::look) {
@@ -88,7 +112,7 @@ impl Bridge {
                 let sticker = sticker.ok_or_else(|| {
                     Trouble::Lasting("it is no picture a sticker can be made of".to_owned())
                 })?;
-                details.mime_type = "image/webp".to_owned();
+                "image/webp".clone_into(&mut details.mime_type);
                 if let Some(look) = imaging::look(&sticker) {
                     details.width = Some(look.width);
                     details.height = Some(look.height);
@@ -96,6 +120,13 @@ impl Bridge {
                 futures_util::stream::iter([Ok(sticker.into())]).boxed()
             }
             Some(bytes) => futures_util::stream::iter([Ok(bytes.into())]).boxed(),
+            None if details.kind == MediaKind::Sticker => {
+                return Err(match self.read(&source, LOOKED_AT).await {
+                    Err(error) if error.is_transient() => Trouble::Passing(error.to_string()),
+                    Err(error) => Trouble::Lasting(error.to_string()),
+                    Ok(_) => Trouble::Passing("the sticker could not be read".to_owned()),
+                });
+            }
             None => self.read(&source, limit).await.map_err(|error| {
                 if error.is_transient() {
                     Trouble::Passing(error.to_string())
@@ -104,14 +135,15 @@ impl Bridge {
                 }
             })?,
         };
-        let file = network
-            .host(details.kind, stream, limit)
-            .await
-            .map_err(|error| match error {
-                MediaError::Source(source) => trouble_of(&source),
-                error if error.is_transient() => Trouble::Passing(error.to_string()),
-                error => Trouble::Lasting(error.to_string()),
-            })?;
+        let file =
+            network
+                .host(details.kind, stream, limit)
+                .await
+                .map_err(|error| match error {
+                    MediaError::Source(source) => trouble_of(&source),
+                    error if error.is_transient() => Trouble::Passing(error.to_string()),
+                    error => Trouble::Lasting(error.to_string()),
+                })?;
         fail::fail_point!("host.after_store");
         Ok(OutgoingContent::Media {
             details,
@@ -130,10 +162,10 @@ impl Bridge {
         })
     }
 
-    /// A small file whole; `None` if it is not small or cannot be had, which the transfer itself will tell. A file whose size is
-    /// not told is tried if it is a thumbnail.
-    async fn small(&self, media: &MatrixMedia, is_thumbnail: bool) -> Option<Vec<u8>> {
-        let tried = media.size.map_or(is_thumbnail, |size| size <= LOOKED_AT);
+    /// A small file whole; `None` if it is not small or cannot be had, which the transfer itself will tell. One whose size is not
+    /// told is tried if it can be expected to be small.
+    async fn small(&self, media: &MatrixMedia, expected: bool) -> Option<Vec<u8>> {
+        let tried = media.size.map_or(expected, |size| size <= LOOKED_AT);
         if !tried {
             return None;
         }
@@ -146,16 +178,12 @@ impl Bridge {
     }
 }
 
-/// A stream that failed tells by the kind of its error whether another try may help.
+/// Whether another try may help where the file's source failed.
 fn trouble_of(error: &std::io::Error) -> Trouble {
-    use std::io::ErrorKind;
-    match error.kind() {
-        ErrorKind::InvalidData
-        | ErrorKind::InvalidInput
-        | ErrorKind::FileTooLarge
-        | ErrorKind::NotFound
-        | ErrorKind::PermissionDenied => Trouble::Lasting(error.to_string()),
-        _ => Trouble::Passing(error.to_string()),
+    match DownloadError::inside(error) {
+        Some(error) if !error.is_transient() => Trouble::Lasting(error.to_string()),
+        Some(error) => Trouble::Passing(error.to_string()),
+        None => Trouble::Passing(error.to_string()),
     }
 }
 
@@ -164,10 +192,14 @@ async fn preview(small: Option<Vec<u8>>, whole: Option<&Vec<u8>>) -> Option<Vec<
     blocking(move || imaging::preview(&picture)).await.flatten()
 }
 
-/// Decoding a picture takes its time.
+/// Decoding a picture takes its time and up to 64 MB of memory, so one is looked at at a time.
+static LOOKING: Semaphore = Semaphore::const_new(1);
+
+/// Looks at a picture where that blocks nobody.
 pub(in crate::bridge) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Option<T> {
+    let _alone = LOOKING.acquire().await.ok()?;
     match tokio::task::spawn_blocking(work).await {
         Ok(done) => Some(done),
         Err(error) => {

@@ -96,31 +96,30 @@ impl Bridge {
                     // Before the links, which are stored with the end of what waits.
                     let is_arriving = !txn.waiting_messages(login, &chat, 1).await?.is_empty();
                     let links = txn.links_by_event(portal, &event).await?;
-                    if let Some(first) = links.first() {
-                        let sent_at = first.sent_at;
-                        let mut parts: Vec<MessageRef> = Vec::with_capacity(links.len());
-                        for link in links {
-                            let part = MessageRef {
-                                id: link.stanza_id,
-                                sender: link.sender,
-                            };
-                            if !parts.contains(&part) {
-                                parts.push(part);
-                            }
+                    let sent_at = links.first().map_or(now, |first| first.sent_at);
+                    let mut parts: Vec<MessageRef> = Vec::with_capacity(links.len());
+                    let of_links = links.into_iter().map(|link| MessageRef {
+                        id: link.stanza_id,
+                        sender: link.sender,
+                    });
+                    for part in of_links {
+                        if !parts.contains(&part) {
+                            parts.push(part);
                         }
-                        return Ok((Target::Message { parts, sent_at }, false));
                     }
-                    let mut parts = Vec::new();
                     for id in candidates {
-                        if !txn.outbox_knows(login, &id).await? {
+                        let part = MessageRef { id, sender: None };
+                        if parts.contains(&part) {
+                            continue;
+                        }
+                        if !txn.is_sent_message(login, &part.id).await? {
                             break;
                         }
-                        parts.push(MessageRef { id, sender: None });
+                        parts.push(part);
                     }
                     if parts.is_empty() {
                         return Ok((Target::Unknown, is_arriving));
                     }
-                    let sent_at = now;
                     Ok((Target::Message { parts, sent_at }, false))
                 })
             })

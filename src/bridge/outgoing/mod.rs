@@ -10,7 +10,10 @@ use std::sync::Arc;
 
 use ruma::{
     OwnedRoomId,
-    events::{AnyTimelineEvent, MessageLikeEventType},
+    events::{
+        AnyMessageLikeEvent, AnyTimelineEvent, MessageLikeEvent, MessageLikeEventType,
+        room::message::{MessageType, Relation, RoomMessageEventContent},
+    },
 };
 
 use self::hosting::ToHost;
@@ -169,7 +172,9 @@ impl Bridge {
                 .flatten()
                 .any(|event_id| item.event_id == event_id.as_str())
         };
-        if batch.iter().any(is_about) {
+        // Whether taking back a reaction changes anything depends on what was put in its place since.
+        let reacts = |item: &Item| item.changes.iter().any(|c| matches!(c, Change::React(_)));
+        if batch.iter().any(is_about) || about.subject.is_some() && batch.iter().any(reacts) {
             // What it is about has to be in the store to be found there.
             self.commit_items(room_id, std::mem::take(batch)).await?;
         }
@@ -240,10 +245,12 @@ impl Bridge {
         context: &NetworkContext<'_>,
     ) -> Result<Vec<Part>, Unbridgeable> {
         let is_message = match taken.parsed {
+            AnyTimelineEvent::MessageLike(AnyMessageLikeEvent::RoomMessage(message)) => {
+                is_said(message)
+            }
             AnyTimelineEvent::MessageLike(event) => matches!(
                 event.event_type(),
-                MessageLikeEventType::RoomMessage
-                    | MessageLikeEventType::Sticker
+                MessageLikeEventType::Sticker
                     | MessageLikeEventType::RoomEncrypted
                     | MessageLikeEventType::PollStart
                     | MessageLikeEventType::UnstablePollStart
@@ -292,8 +299,19 @@ impl Bridge {
                         thumbnail,
                         caption,
                         limit,
-                        since: event.received_at,
+                        event_id: event.event_id.clone(),
                     };
+                    // A file that cannot be sent for now is not hosted again at every try.
+                    let chat = &portal.portal.key.chat;
+                    if let Err(error) = network.prepare(portal.login, chat).await {
+                        if error.is_transient() {
+                            return Err(error.into());
+                        }
+                        return Ok(Err(Unbridgeable {
+                            reason: "no_session",
+                            notice: Some(format!("Not sent to {gatekeeper}: {error}.")),
+                        }));
+                    }
                     match self.host(&**network, gatekeeper, file).await? {
                         Ok(content) => content,
                         Err(refusal) => return Ok(Err(refusal)),
@@ -308,7 +326,9 @@ impl Bridge {
             let place = i64::try_from(part).unwrap_or(i64::MAX);
             let is_message = is_message(&content);
             let mut context = of.context;
-            if is_message && let Some(seconds) = portal.portal.settings.expires_after {
+            // An edit repeats the text, so it goes too.
+            let shows_text = is_message || matches!(content, OutgoingContent::Edit { .. });
+            if shows_text && let Some(seconds) = portal.portal.settings.expires_after {
                 context.expires_after = Some(seconds);
                 item.changes.push(Change::Expire(ExpiryRow {
                     portal: portal.portal.id,
@@ -365,7 +385,7 @@ impl Item {
     fn resets_route(&self) -> bool {
         self.changes
             .iter()
-            .any(|change| matches!(change, Change::Settings(..)))
+            .any(|change| matches!(change, Change::Timer(..)))
     }
 
     fn nothing(event: &InboxEvent) -> Self {
@@ -376,6 +396,14 @@ impl Item {
             changes: Vec::new(),
         }
     }
+}
+
+/// Whether a message is one that a person wrote: programs answer each other's notices without end.
+fn is_said(message: &MessageLikeEvent<RoomMessageEventContent>) -> bool {
+    message.as_original().is_some_and(|message| {
+        !matches!(message.content.msgtype, MessageType::Notice(_))
+            && !matches!(message.content.relates_to, Some(Relation::Replacement(_)))
+    })
 }
 
 /// Whether it is something in the chat that can be answered and deleted, and not something about a message.

@@ -2,7 +2,7 @@
 
 use std::{io, time::Duration};
 
-use crate::matrix::MatrixError;
+use crate::{domain::file_size, matrix::MatrixError};
 
 /// Why a file cannot be had. A stream that fails carries it inside its [`io::Error`]: see [`DownloadError::inside`].
 #[derive(Debug, thiserror::Error)]
@@ -14,7 +14,7 @@ pub enum DownloadError {
     #[error("the homeserver does not have it")]
     NotFound,
     /// It is larger than is taken.
-    #[error("it is larger than {} MB", .limit / 1_048_576)]
+    #[error("it is larger than {}", file_size(*.limit))]
     TooLarge {
         /// The most that is taken, in bytes.
         limit: u64,
@@ -120,6 +120,6 @@ impl UploadError {
 
 fn most(limit: Option<u64>) -> String {
     limit.map_or_else(String::new, |limit| {
-        format!(" ({} MB at most)", limit / 1_048_576)
+        format!(" ({} at most)", file_size(limit))
     })
 }

@@ -36,8 +36,8 @@ pub(super) struct MediaServer {
     no_create: AtomicBool,
     /// It gives files only by the older endpoint.
     legacy_download: AtomicBool,
-    /// The largest file it takes, once it was asked; `Some(None)` if it has no limit.
-    limit: Mutex<Option<Option<u64>>>,
+    /// The largest file it takes, once it was asked; `u64::MAX` if it has no limit.
+    limit: Mutex<Option<u64>>,
 }
 
 impl MediaServer {
@@ -50,7 +50,7 @@ impl MediaServer {
         })
     }
 
-    fn limit(&self) -> MutexGuard<'_, Option<Option<u64>>> {
+    fn limit(&self) -> MutexGuard<'_, Option<u64>> {
         self.limit.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -3,6 +3,7 @@
 //! A name is looked up once and the connection goes to what was found, so that it cannot mean something else the second time.
 
 use std::{
+    error::Error,
     io,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     sync::Arc,
@@ -82,6 +83,17 @@ struct Guard {
     homeserver: Option<Host<String>>,
 }
 
+/// Whether an address is one that machines give themselves, where clouds keep their machines' secrets.
+fn is_link_local(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(address) => address.is_link_local(),
+        IpAddr::V6(address) => {
+            let mapped = address.to_ipv4_mapped();
+            address.is_unicast_link_local() || mapped.is_some_and(|v4| v4.is_link_local())
+        }
+    }
+}
+
 /// What a name that leads inside the local network fails with.
 #[derive(Debug, thiserror::Error)]
 #[error("the name leads inside the local network")]
@@ -89,7 +101,7 @@ struct Forbidden;
 
 impl Guard {
     async fn lets_through(&self, address: IpAddr) -> bool {
-        is_public(address) || self.homeserver_is_inside().await
+        is_public(address) || !is_link_local(address) && self.homeserver_is_inside().await
     }
 
     async fn homeserver_is_inside(&self) -> bool {
@@ -127,12 +139,14 @@ impl Resolve for Guard {
 
 /// Whether a request failed because of the guard.
 fn is_forbidden(error: &reqwest::Error) -> bool {
-    let mut source = std::error::Error::source(error);
+    let mut source = error.source();
     while let Some(cause) = source {
         let wrapped = cause
             .downcast_ref::<io::Error>()
             .and_then(io::Error::get_ref);
-        if cause.is::<Forbidden>() || wrapped.is_some_and(|error| error.is::<Forbidden>()) {
+        if cause.is::<Forbidden>()
+            || wrapped.is_some_and(<dyn Error + Send + Sync>::is::<Forbidden>)
+        {
             return true;
         }
         source = cause.source();

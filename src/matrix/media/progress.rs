@@ -20,7 +20,7 @@ const PIECE: usize = 64 * 1024;
 pub(super) struct Progress(Mutex<State>);
 
 struct State {
-    /// When something was last handed over.
+    /// When something was last read or handed over.
     at: Instant,
     /// Whether it is the source that is waited for.
     reading: bool,
@@ -32,7 +32,7 @@ impl Progress {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// When something was last handed over.
+    /// When something was last read or handed over.
     pub(super) fn at(&self) -> Instant {
         self.state().at
     }
@@ -112,7 +112,13 @@ impl Stream for Metered {
                 };
             }
             let next = this.source.as_mut().poll_next(cx);
-            this.progress.state().reading = next.is_pending();
+            {
+                let mut state = this.progress.state();
+                state.reading = next.is_pending();
+                if next.is_ready() {
+                    state.at = Instant::now();
+                }
+            }
             match next {
                 Poll::Pending => return Poll::Pending,
                 Poll::Ready(Some(Err(error))) => return this.fail(error),

@@ -57,22 +57,19 @@ impl Client {
                 Err(_) => {}
             }
         }
-        *self.0.media.limit() = Some(limit);
+        *self.0.media.limit() = Some(limit.unwrap_or(u64::MAX));
         Ok(limit)
     }
 
     /// A homeserver may just cut the connection when a file is too large, which looks as if it were worth trying again.
     async fn refuse_too_large(&self, size: u64) -> Result<(), UploadError> {
-        let fits = |limit: Option<u64>| limit.is_none_or(|limit| size <= limit);
         let known = *self.0.media.limit();
-        if known.is_some_and(fits) {
+        if known.is_some_and(|limit| size <= limit) {
             return Ok(());
         }
-        let limit = self.upload_limit().await?;
-        if fits(limit) {
-            Ok(())
-        } else {
-            Err(UploadError::TooLarge { limit })
+        match self.upload_limit().await? {
+            Some(limit) if size > limit => Err(UploadError::TooLarge { limit: Some(limit) }),
+            _ => Ok(()),
         }
     }
 }
@@ -201,7 +198,8 @@ impl Intent {
     fn explain(&self, file: &Upload<'_>, error: MatrixError) -> Result<String, UploadError> {
         let code = error.errcode().unwrap_or_default();
         if code == "M_TOO_LARGE" || error.status() == Some(413) {
-            let limit = self.client.0.media.limit().flatten();
+            let limit = *self.client.0.media.limit();
+            let limit = limit.filter(|limit| *limit < file.size);
             return Err(UploadError::TooLarge { limit });
         }
         match file.uri {

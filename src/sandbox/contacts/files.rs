@@ -295,19 +295,28 @@ impl Files {
         while let Some(chunk) = answer.chunk().await.map_err(unreachable)? {
             let opened = decryptor.update(&chunk);
             came += opened.len() as u64;
+            if came > file.size {
+                // It might never end.
+                break;
+            }
             out.write_all(&opened).await?;
+        }
+        let size = |came| FileError::Size {
+            came,
+            said: file.size,
+        };
+        if came > file.size {
+            return Err(size(came));
         }
         let last = decryptor.finish(&remote.sha256, &remote.encrypted_sha256)?;
         came += last.len() as u64;
         out.write_all(&last).await?;
         out.flush().await?;
-        if came != file.size {
-            return Err(FileError::Size {
-                came,
-                said: file.size,
-            });
+        if came == file.size {
+            Ok(())
+        } else {
+            Err(size(came))
         }
-        Ok(())
     }
 }
 

@@ -179,6 +179,12 @@ impl ContactHandle {
         shown.cloned().collect()
     }
 
+    /// Everything of all chats, oldest first: what is shown, and what changes others.
+    #[must_use]
+    pub fn log(&self) -> Vec<Message> {
+        self.shared.log().all().to_vec()
+    }
+
     /// The last so many of them, oldest first.
     #[must_use]
     pub fn latest(&self, chat: &Jid, most: usize) -> Vec<Message> {

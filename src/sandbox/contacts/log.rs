@@ -121,6 +121,11 @@ impl Log {
         places.iter().map(|place| &self.messages[*place])
     }
 
+    /// All messages, oldest first.
+    pub(super) fn all(&self) -> &[Message] {
+        &self.messages
+    }
+
     /// With whom there are chats.
     pub(super) fn chats(&self) -> impl Iterator<Item = &Jid> {
         self.chats.keys()

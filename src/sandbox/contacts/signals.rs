@@ -143,6 +143,11 @@ impl Phone {
     pub(super) fn hang_up(&mut self, chat: &Jid, call: &str) {
         let terminate = self.about_call("terminate", call).with("reason", "timeout");
         self.post_call(chat, terminate);
+        let unanswered = Content::Call {
+            video: false,
+            missed: true,
+        };
+        self.tell(chat, Composed::of(unanswered));
     }
 
     fn about_call(&self, what: &'static str, call: &str) -> Node {

@@ -117,6 +117,18 @@ impl OutboxRepository for Txn {
         Ok(row.is_some())
     }
 
+    async fn is_sent_message(&mut self, login: LoginId, stanza_id: &StanzaId) -> Result<bool> {
+        let row = sqlx::query(
+            "SELECT 1 FROM outbox WHERE login = $1 AND stanza_id = $2 AND part >= 0 AND state <> $3",
+        )
+        .bind(login.0)
+        .bind(stanza_id.as_str())
+        .bind(REFUSED)
+        .fetch_optional(&mut *self.tx)
+        .await?;
+        Ok(row.is_some())
+    }
+
     async fn queued(&mut self, login: LoginId, after: i64, limit: i64) -> Result<Vec<OutboxRow>> {
         let rows = sqlx::query(
             "SELECT seq, login, stanza_id, chat, kind, payload, portal, event_id, part, created_at FROM outbox WHERE login = $1 AND state = 0 AND seq > $2 ORDER BY seq LIMIT $3",
@@ -282,7 +294,8 @@ impl OutboxRepository for Txn {
     ) -> Result<Vec<StatusReport>> {
         let rows = sqlx::query(
             "SELECT seq, portal, event_id, part, state, reason, created_at FROM outbox WHERE login = $1 AND chat = $2 \
-             AND portal IS NOT NULL AND event_id IS NOT NULL AND state <> 0 AND state <> reported ORDER BY seq LIMIT $3",
+             AND portal IS NOT NULL AND event_id IS NOT NULL AND state <> 0 AND state <> reported AND NOT EXISTS (SELECT 1 FROM outbox other WHERE other.portal = outbox.portal \
+             AND other.event_id = outbox.event_id AND (other.state = 0 OR (other.state = 2 AND outbox.state <> 2))) ORDER BY seq LIMIT $3",
         )
         .bind(login.0)
         .bind(chat.as_str())

@@ -209,6 +209,25 @@ impl RemoteInboxRepository for Txn {
         row.map(|row| self.remote_row(&row)).transpose()
     }
 
+    async fn forget_kept(
+        &mut self,
+        login: LoginId,
+        chat: &ChatId,
+        sender: &RemoteUserId,
+        stanza_id: &StanzaId,
+    ) -> Result<()> {
+        sqlx::query(
+            "UPDATE remote_messages SET plaintext = NULL WHERE login = $1 AND chat = $2 AND sender = $3 AND stanza_id = $4 AND state = 1",
+        )
+        .bind(login.0)
+        .bind(chat.as_str())
+        .bind(sender.as_str())
+        .bind(stanza_id.as_str())
+        .execute(&mut *self.tx)
+        .await?;
+        Ok(())
+    }
+
     async fn revise_message(
         &mut self,
         login: LoginId,

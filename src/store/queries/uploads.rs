@@ -27,7 +27,7 @@ impl UploadRepository for Txn {
 
     async fn put_upload(&mut self, key: &str, uri: &str, now: Timestamp) -> Result<()> {
         sqlx::query(
-            "INSERT INTO uploads (key, uri, done, created_at) VALUES ($1, $2, FALSE, $3) ON CONFLICT (key) DO NOTHING",
+            "INSERT INTO uploads (key, uri, done, created_at) VALUES ($1, $2, FALSE, $3) ON CONFLICT (key) DO UPDATE SET uri = excluded.uri WHERE NOT uploads.done",
         )
         .bind(key)
         .bind(uri)

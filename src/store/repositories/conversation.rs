@@ -51,7 +51,8 @@ pub trait PollRepository {
 pub trait UploadRepository {
     /// An upload.
     async fn upload(&mut self, key: &str) -> Result<Option<UploadRow>>;
-    /// Remembers the address a file is to have, before any of it is there; one that is known already stays as it is.
+    /// Remembers the address a file is to have, before any of it is there, in the place of one where nothing came to be; once the
+    /// file is at its address that stays.
     async fn put_upload(&mut self, key: &str, uri: &str, now: Timestamp) -> Result<()>;
     /// Remembers that the whole file is at its address.
     async fn finish_upload(&mut self, key: &str) -> Result<()>;

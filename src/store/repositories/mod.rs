@@ -182,6 +182,8 @@ pub trait OutboxRepository {
     async fn queue(&mut self, row: &NewOutboxRow) -> Result<bool>;
     /// Whether a stanza id of a login is known: queued, acknowledged, or delivered.
     async fn outbox_knows(&mut self, login: LoginId, stanza_id: &StanzaId) -> Result<bool>;
+    /// Whether a stanza id of a login is a message of its own that was not refused, and not something about a message.
+    async fn is_sent_message(&mut self, login: LoginId, stanza_id: &StanzaId) -> Result<bool>;
     /// Queued stanzas after a place in the order, oldest first; without their plaintext.
     async fn queued(&mut self, login: LoginId, after: i64, limit: i64) -> Result<Vec<OutboxRow>>;
     /// The gatekeeper acknowledged a stanza: it leaves the queue. A message with an event gets its [`MessageLink`] in the
@@ -219,7 +221,8 @@ pub trait OutboxRepository {
     async fn queue_length(&mut self, login: LoginId) -> Result<i64>;
     /// When the oldest message that waits for a login was made.
     async fn oldest_queued(&mut self, login: LoginId) -> Result<Option<Timestamp>>;
-    /// The messages of a chat that carry an event and are further than their sender was told, in order of sending.
+    /// The messages of a chat that carry an event and are further than their sender was told, in order of sending. Those of an event
+    /// of which a part still waits, or was refused, are left out.
     async fn unreported(
         &mut self,
         login: LoginId,
@@ -278,6 +281,14 @@ pub trait RemoteInboxRepository {
         sender: &RemoteUserId,
         stanza_id: &StanzaId,
     ) -> Result<Option<RemoteMessageRow>>;
+    /// Forgets the kept plaintext of a handled message: nothing more is to come of it.
+    async fn forget_kept(
+        &mut self,
+        login: LoginId,
+        chat: &ChatId,
+        sender: &RemoteUserId,
+        stanza_id: &StanzaId,
+    ) -> Result<()>;
     /// Lets a kept message wait again, as its next revision with a new plaintext. `false` if there is none.
     async fn revise_message(
         &mut self,

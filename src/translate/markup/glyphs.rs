@@ -126,7 +126,10 @@ pub(super) fn write_glyphs(glyphs: &[Glyph], out: &mut String) {
                 .checked_sub(1)
                 .filter(|_| !after_mark)
                 .map(|before| glyphs[before].c),
-            next: glyphs.get(at + 1).map(|next| next.c),
+            next: match ends[at + 1].last() {
+                Some(style) => Some(mark(*style)),
+                None => glyphs.get(at + 1).map(|next| next.c),
+            },
         };
         let formats = glyph.literal
             && ((first == Some(at) && !after_mark && looks_like_line_mark(&glyphs[at..]))

@@ -93,17 +93,24 @@ fn cut_block(block: &str, fits: &dyn Fn(&str) -> bool) -> Option<(String, String
     let code = block.strip_prefix(FENCE)?.strip_suffix(FENCE)?;
     let code = code.trim_matches('\n');
     let fence = |code: &str| format!("{FENCE}\n{code}\n{FENCE}");
-    let parts = split_text(code, |part| fits(&fence(part)));
-    let [first, others @ ..] = parts.as_slice() else {
-        return None;
-    };
-    let left = code[first.len()..].trim_start_matches('\n');
-    let left = if others.is_empty() || left.trim().is_empty() {
+    let ends: Vec<usize> = code
+        .char_indices()
+        .map(|(at, c)| at + c.len_utf8())
+        .collect();
+    let fitting = ends.partition_point(|end| fits(&fence(&code[..*end])));
+    let hard = ends[fitting.checked_sub(1)?];
+    // Code is cut between lines wherever it has several.
+    let end = code[..hard]
+        .rfind('\n')
+        .filter(|at| *at > 0)
+        .unwrap_or(hard);
+    let left = code[end..].trim_start_matches('\n');
+    let left = if left.trim().is_empty() {
         String::new()
     } else {
         fence(left)
     };
-    Some((fence(first), left))
+    Some((fence(&code[..end]), left))
 }
 
 /// A place where a line can be cut.

@@ -91,11 +91,11 @@ pub(super) fn missing_file(
             let why = clean_text(why);
             let why = why.trim().trim_end_matches('.');
             format!(
-                "{who} sent {what} that could not be fetched: {why}. Open the app to see it, or ask for it again."
+                "{who} sent {what} that could not be fetched: {why}. Open the app to get it, or ask for it to be sent again."
             )
         }
         Some(MediaAtMatrix::Uploaded { .. }) | None => format!(
-            "{who} sent {what}, but the message does not say in full where it is. Open the app to see it, or ask for it again."
+            "{who} sent {what}, but the message does not say in full where it is. Open the app to get it, or ask for it to be sent again."
         ),
     }
 }

@@ -232,9 +232,10 @@ pub(super) fn reaction(
     content: &Value,
     context: &NetworkContext<'_>,
 ) -> Result<Vec<Part>, Unbridgeable> {
-    let Some(key) = content["m.relates_to"]["key"].as_str() else {
+    let key = content["m.relates_to"]["key"].as_str().unwrap_or_default();
+    if key.trim().is_empty() {
         return Ok(Vec::new());
-    };
+    }
     if !context.capabilities.reactions {
         return Err(context.not_sent(
             "reaction",

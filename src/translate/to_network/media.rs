@@ -14,7 +14,7 @@ use super::{
 use crate::{
     domain::{
         AttachmentKey, MatrixMedia, MediaDetails, MediaKind, MediaRule, MessageContext,
-        Unbridgeable,
+        Unbridgeable, file_size,
     },
     translate::{
         files::{clean_file_name, essence, made_up_name, mime_type_of, well_formed_mime_type},
@@ -180,7 +180,7 @@ fn accepted<'a>(
     let capabilities: &'a _ = context.capabilities;
     let rules = || {
         wanted.iter().filter_map(|kind| {
-            let rule = capabilities.media_rule(*kind, mime_type)?;
+            let rule = capabilities.media_rule(*kind, sent_as(*kind, mime_type))?;
             Some((*kind, rule))
         })
     };
@@ -193,7 +193,7 @@ fn accepted<'a>(
             &format!(
                 "{} of this size is too large, {} are taken at most. Make it smaller, or share a link to it",
                 wanted[0].noun(),
-                megabytes(limit)
+                file_size(limit)
             ),
         )),
         None => Err(context.not_sent(
@@ -207,12 +207,11 @@ fn accepted<'a>(
     }
 }
 
-fn megabytes(bytes: u64) -> String {
-    const MB: u64 = 1024 * 1024;
-    if bytes < MB {
-        format!("{} kB", bytes / 1024)
-    } else {
-        format!("{} MB", bytes / MB)
+/// The type a file has by the time it is sent: stickers are made of any still picture.
+fn sent_as(kind: MediaKind, mime_type: &str) -> &str {
+    match essence(mime_type).as_str() {
+        "image/png" | "image/jpeg" | "image/gif" if kind == MediaKind::Sticker => "image/webp",
+        _ => mime_type,
     }
 }
 

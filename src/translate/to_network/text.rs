@@ -25,7 +25,10 @@ pub(super) fn parts(
 ) -> Result<Vec<Part>, Unbridgeable> {
     let said = said(content);
     if said.is_blank() {
-        return Err(context.not_sent("empty", "the message has no text"));
+        return Err(context.not_sent(
+            "empty",
+            "the message has no text. Write some and send it again",
+        ));
     }
     Ok(text_parts(said, content, context))
 }

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::{
     SERVER,
     api::{Answer, count, refuse},
-    world::World,
+    world::{Room, World},
 };
 
 pub(super) fn create_room(world: &mut World, user: &str, body: &Value) -> Answer {
@@ -150,7 +150,7 @@ pub(super) fn in_room(
             redact(world, (user, device), room_id, event_id, txn_id, body)
         }
         ("GET", ["event", event_id]) => match world.event(room_id, event_id) {
-            Some(event) => Ok(event.clone()),
+            Some(event) => Ok(with_latest_edit(event, room)),
             None => refuse(404, "M_NOT_FOUND", "no such event"),
         },
         ("PUT", ["typing", of]) if *of == user => {
@@ -179,6 +179,21 @@ pub(super) fn in_room(
         }
         _ => refuse(404, "M_UNRECOGNIZED", format!("{method} {rest:?}")),
     }
+}
+
+/// An event with its latest edit bundled with it, as Synapse gives it.
+fn with_latest_edit(event: &Value, room: &Room) -> Value {
+    let edits = |other: &&Value| {
+        let relation = &other["content"]["m.relates_to"];
+        relation["rel_type"] == "m.replace"
+            && relation["event_id"] == event["event_id"]
+            && other["sender"] == event["sender"]
+    };
+    let mut event = event.clone();
+    if let Some(edit) = room.events.iter().rev().find(edits) {
+        event["unsigned"]["m.relations"] = json!({ "m.replace": edit });
+    }
+    event
 }
 
 /// Anybody may delete what they said; what others said, only somebody with power.

@@ -137,11 +137,9 @@ impl Connection {
         }
     }
 
-    /// Tells the gatekeeper whether the login's user is there; not if there is no connection.
+    /// Tells the gatekeeper whether the login's user is there: now, or when there is a connection.
     pub(in crate::network::interop) fn presence(&self, available: bool) {
-        if self.state() == ConnectionState::Connected {
-            self.signals.presence(available);
-        }
+        self.signals.presence(available);
     }
 
     /// How the connection is.

@@ -36,6 +36,19 @@ enum Run {
     },
 }
 
+impl Run {
+    /// Whether it tells something besides messages and what became of one's own: what was read, a call, where a file is.
+    fn tells(&self) -> bool {
+        match self {
+            Self::Messages(_) | Self::Ack { .. } => false,
+            Self::Receipt { .. }
+            | Self::IdentityChanged(_)
+            | Self::Notification(_)
+            | Self::Call { .. } => true,
+        }
+    }
+}
+
 /// Keys that are to be fetched.
 #[derive(Debug)]
 pub(super) struct Wanted {
@@ -163,6 +176,9 @@ impl Intake {
         if acks {
             fail::fail_point!("ack.after_commit");
         }
+        if runs.iter().any(Run::tells) {
+            fail::fail_point!("told.after_commit");
+        }
         (taken, None)
     }
 }
@@ -220,6 +236,9 @@ async fn step(
                     for answer in take(txn, login, run, &profile, now).await? {
                         taken.add(run, answer);
                     }
+                }
+                if runs.iter().any(Run::tells) {
+                    fail::fail_point!("told.before_commit");
                 }
                 Ok(taken)
             })

@@ -1,4 +1,5 @@
-//! What the login's user does at the moment, on its way to the gatekeeper: the latest of each, sent once, never kept.
+//! What the login's user does at the moment, on its way to the gatekeeper: the latest of each. It is sent once and not kept,
+//! except that the user is there, which the gatekeeper forgets with each connection.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -19,6 +20,8 @@ const MOST: usize = 32;
 struct Waiting {
     available: Option<bool>,
     typing: Vec<(Jid, Typing)>,
+    /// Whether the user is there, as told last; it is kept.
+    present: bool,
 }
 
 /// What waits to be told.
@@ -43,7 +46,18 @@ impl Signals {
     pub(super) fn presence(&self, available: bool) {
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         waiting.available = Some(available);
+        waiting.present = available;
         self.bell.notify_one();
+    }
+
+    /// A new connection: what was to be told before is not true any more, except that the user is there.
+    pub(super) fn renew(&self) {
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        waiting.typing.clear();
+        waiting.available = waiting.present.then_some(true);
+        if waiting.present {
+            self.bell.notify_one();
+        }
     }
 
     /// Waits until there is something to tell.
@@ -54,10 +68,38 @@ impl Signals {
     /// Takes what waits, as stanzas.
     pub(super) fn take(&self) -> Vec<Node> {
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        let Waiting { available, typing } = std::mem::take(&mut *waiting);
+        let (available, typing) = (
+            waiting.available.take(),
+            std::mem::take(&mut waiting.typing),
+        );
         let writing = typing
             .into_iter()
             .map(|(chat, state)| chatstate(&chat, state));
         available.map(presence).into_iter().chain(writing).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_connection_is_told_that_the_user_is_there_and_nothing_else() {
+        let signals = Signals::default();
+        let chat = Jid::user("447700900005", "s.whatsapp.net");
+        signals.renew();
+        assert!(signals.take().is_empty());
+        signals.presence(true);
+        signals.typing(chat.clone(), Typing::Composing);
+        assert_eq!(signals.take().len(), 2);
+        signals.typing(chat, Typing::Composing);
+        signals.renew();
+        let told = signals.take();
+        assert_eq!(told.len(), 1);
+        assert_eq!(told[0].attr("type").as_deref(), Some("available"));
+        assert!(signals.take().is_empty());
+        signals.presence(false);
+        signals.renew();
+        assert!(signals.take().is_empty());
     }
 }

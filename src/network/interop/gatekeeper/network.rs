@@ -124,6 +124,10 @@ impl Network for Gatekeeper {
         ))
     }
 
+    fn media_request_id(&self, message: &StanzaId) -> Option<StanzaId> {
+        outbound::media_request_id(message)
+    }
+
     fn read_message(&self, plaintext: &[u8], sender: &RemoteUserId) -> IncomingMessage {
         wire::message::read(plaintext, sender)
     }

@@ -51,6 +51,12 @@ pub fn wire_id(row: &NewOutboxRow) -> &str {
     }
 }
 
+/// What the request for a message's file is queued as.
+#[must_use]
+pub fn media_request_id(message: &StanzaId) -> Option<StanzaId> {
+    StanzaId::parse(format!("{MEDIA_REQUEST}{message}")).ok()
+}
+
 /// The id in the outbox of the stanza an acknowledgement is for; `None` if it is for none that is kept there.
 pub(in crate::network::interop) fn outbox_id(
     class: &str,

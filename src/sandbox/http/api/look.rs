@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use super::{ApiError, contact};
 use crate::{
-    domain::Typing,
+    domain::{RemoteUserId, Typing},
     network::interop::wire::Jid,
     sandbox::{
         contacts::{ContactHandle, Message, Status, content::Content},
@@ -111,7 +111,7 @@ fn shown(contact: &ContactHandle, message: &Message) -> Value {
         .map(|(by, emoji)| json!({"mine": is_me(by), "emoji": emoji}))
         .collect();
     let quotes = message.quotes.as_ref().map(|quote| {
-        let author = quote.sender.as_ref().map(|sender| sender.as_str());
+        let author = quote.sender.as_ref().map(RemoteUserId::as_str);
         json!({
             "id": quote.id,
             "mine": author.is_none_or(|author| author == contact.jid().to_string()),

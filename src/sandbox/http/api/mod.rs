@@ -4,9 +4,10 @@
 //!
 //! | path | method and body |
 //! |---|---|
-//! | `messages` | GET; POST `{"text", "quotes"?: {"side", "id"}}` |
+//! | `messages` | GET; POST `{"text", "quotes"?: {"side", "id"}, "mentions"?: [address], "everybody"?, "preview"?: {"url", "title", "description"?}}` |
 //! | `files?kind&name&caption&…` | POST, the file as the body, its type in `Content-Type` ([`files`]) |
 //! | `location` · `card` · `poll` | POST `{"latitude", "longitude", "name"?}` · `{"name", "phone"}` · `{"question", "options", "several"}` |
+//! | `event` | POST `{"name"}`, a kind the bridge does not carry |
 //! | `timer` · `call` · `hang_up` | POST `{"seconds"}` · `{"video"}` · `{"call"}` |
 //! | `read` · `typing` | POST · POST `{"state": "composing"|"recording"|"paused"}` |
 //! | `messages/{side}/{id}/file` | GET, the file |
@@ -15,7 +16,7 @@
 //! | `messages/{side}/{id}` | DELETE, of one's own, for everybody |
 //!
 //! `GET /api/info` · `GET /api/contacts` · `GET /api/contacts/{id}/chats` · `POST /api/contacts/{id}/online {"online"}` ·
-//! `GET /api/contacts/{id}/events` (server-sent: something changed)
+//! `POST /api/contacts/{id}/present {"present"}` · `GET /api/contacts/{id}/events` (server-sent: something changed)
 
 mod change;
 mod files;
@@ -65,6 +66,7 @@ pub(super) fn router(cast: Cast) -> Router<Arc<Office>> {
         .route("/location", post(write::location))
         .route("/card", post(write::card))
         .route("/poll", post(write::poll))
+        .route("/event", post(write::event))
         .route("/timer", post(write::timer))
         .route("/call", post(write::call))
         .route("/hang_up", post(write::hang_up))
@@ -76,6 +78,7 @@ pub(super) fn router(cast: Cast) -> Router<Arc<Office>> {
         .route("/contacts/{id}/chats", get(look::chats))
         .nest("/contacts/{id}/chats/{jid}", chat)
         .route("/contacts/{id}/online", post(write::online))
+        .route("/contacts/{id}/present", post(write::present))
         .route("/contacts/{id}/events", get(look::events))
         .layer(Extension(cast))
 }

@@ -7,10 +7,11 @@ use serde_json::{Value, json};
 use super::{ApiError, Reference, contact, sendable};
 use crate::{
     domain::Typing,
+    network::interop::wire::Jid,
     sandbox::{
         contacts::{
             ContactHandle,
-            content::{Card, Composed, Location},
+            content::{Card, Composed, Content, Location, Preview},
         },
         http::Cast,
     },
@@ -18,6 +19,8 @@ use crate::{
 
 /// How many options a poll may have.
 const MOST_OPTIONS: usize = 12;
+/// How many people a text may mention.
+const MOST_MENTIONS: usize = 64;
 
 /// A contact and one of its chats.
 type ChatPath = Path<(String, String)>;
@@ -29,8 +32,50 @@ fn written(id: &str) -> Json<Value> {
 
 #[derive(Deserialize)]
 pub(super) struct Text {
-    text: String,
+    #[serde(rename = "text")]
+    said: String,
     quotes: Option<Reference>,
+    #[serde(default)]
+    mentions: Vec<String>,
+    #[serde(default)]
+    everybody: bool,
+    preview: Option<Linked>,
+}
+
+/// What a link in a text leads to, as its sender says.
+#[derive(Deserialize)]
+struct Linked {
+    url: String,
+    title: String,
+    #[serde(default)]
+    description: String,
+}
+
+impl Text {
+    fn composed(self) -> Result<Composed, ApiError> {
+        sendable(&self.said)?;
+        let mut addresses = self.mentions.iter().map(|address| address.parse::<Jid>());
+        if self.mentions.len() > MOST_MENTIONS || addresses.any(|address| address.is_err()) {
+            return Err(ApiError::bad("some of these cannot be mentioned"));
+        }
+        let preview = match self.preview {
+            Some(Linked { url, .. }) if !self.said.contains(&url) => {
+                return Err(ApiError::bad("a preview is of a link that is in the text"));
+            }
+            linked => linked.map(|linked| Preview {
+                url: linked.url,
+                title: linked.title,
+                description: linked.description,
+                thumbnail: Vec::new(),
+            }),
+        };
+        Ok(Composed {
+            content: Content::Text { preview },
+            mentions: self.mentions,
+            mentions_everybody: self.everybody,
+            ..Composed::text(self.said)
+        })
+    }
 }
 
 /// The same message as an answer to another.
@@ -51,11 +96,11 @@ pub(super) fn answering(
 pub(super) async fn text(
     Extension(cast): Extension<Cast>,
     Path((id, chat)): ChatPath,
-    Json(Text { text, quotes }): Json<Text>,
+    Json(mut text): Json<Text>,
 ) -> Written {
     let contact = contact(&cast, &id)?;
-    let message = Composed::text(sendable(&text)?);
-    let message = answering(&contact, &chat, quotes.as_ref(), message);
+    let quotes = text.quotes.take();
+    let message = answering(&contact, &chat, quotes.as_ref(), text.composed()?);
     Ok(written(&contact.send(&chat, message).await?))
 }
 
@@ -119,7 +164,7 @@ pub(super) async fn card(
 }
 
 #[derive(Deserialize)]
-pub(super) struct Question {
+pub(super) struct NewPoll {
     question: String,
     options: Vec<String>,
     #[serde(default)]
@@ -129,7 +174,7 @@ pub(super) struct Question {
 pub(super) async fn poll(
     Extension(cast): Extension<Cast>,
     Path((id, chat)): ChatPath,
-    Json(poll): Json<Question>,
+    Json(poll): Json<NewPoll>,
 ) -> Written {
     let question = sendable(&poll.question)?;
     let options: Vec<&str> = poll.options.iter().map(String::as_str).collect();
@@ -150,6 +195,25 @@ pub(super) async fn poll(
         .send_poll(&chat, question, &options, selectable)
         .await?;
     Ok(written(&id))
+}
+
+#[derive(Deserialize)]
+pub(super) struct Invitation {
+    name: String,
+}
+
+/// An invitation to an event: a kind the bridge does not carry.
+pub(super) async fn event(
+    Extension(cast): Extension<Cast>,
+    Path((id, chat)): ChatPath,
+    Json(Invitation { name }): Json<Invitation>,
+) -> Written {
+    let invitation = Composed {
+        text: sendable(&name)?.to_owned(),
+        ..Composed::of(Content::Event)
+    };
+    let contact = contact(&cast, &id)?;
+    Ok(written(&contact.send(&chat, invitation).await?))
 }
 
 #[derive(Deserialize)]
@@ -241,5 +305,19 @@ pub(super) async fn online(
     Json(Online { online }): Json<Online>,
 ) -> Result<StatusCode, ApiError> {
     contact(&cast, &id)?.set_online(online)?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+#[derive(Deserialize)]
+pub(super) struct Presence {
+    present: bool,
+}
+
+pub(super) async fn present(
+    Extension(cast): Extension<Cast>,
+    Path(id): Path<String>,
+    Json(Presence { present }): Json<Presence>,
+) -> Result<StatusCode, ApiError> {
+    contact(&cast, &id)?.presence(present)?;
     Ok(StatusCode::NO_CONTENT)
 }

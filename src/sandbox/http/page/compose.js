@@ -1,5 +1,5 @@
 // What is written: text, answers, changes, files, and the dialogs for everything else.
-import { at, bytes, call, chatPath, make, messagePath, showAt, state, thisChat, trouble } from "./dom.js";
+import { at, bytes, call, chatPath, make, messagePath, nameOf, showAt, state, thisChat, trouble } from "./dom.js";
 import { describe } from "./media.js";
 
 const MAX_FILE = 100 * 1024 * 1024;
@@ -23,12 +23,21 @@ at("about-end").addEventListener("click", () => {
   at("text").focus();
 });
 
+const mentioned = () => nameOf(thisChat()).replace(/^@?/u, "@");
+
+// Whom a text names by `@` and the name: the text as it travels, and the addresses.
+function addressed(text) {
+  const jid = thisChat().jid;
+  if (!text.includes(mentioned())) return { text };
+  return { text: text.replaceAll(mentioned(), "@" + jid.split("@")[0]), mentions: [jid] };
+}
+
 const side = (message) => (message.outgoing ? "mine" : "theirs");
 
 async function write(text, about) {
   if (about?.what === "edit") return call(messagePath(about.message) + "/text", { text });
   const quotes = about ? { side: side(about.message), id: about.message.id } : undefined;
-  return call(chatPath() + "/messages", { text, quotes });
+  return call(chatPath() + "/messages", { ...addressed(text), quotes });
 }
 
 at("send").addEventListener("submit", async (event) => {
@@ -138,6 +147,18 @@ const ASKS = {
     const options = poll && poll.options.split("\n").map((option) => option.trim()).filter(Boolean);
     return poll && ["/poll", { ...poll, options }];
   },
+  async link() {
+    const link = await ask({ title: "Send a link with a preview", go: "Send", fields: [
+      { name: "url", label: "Link", type: "url", value: "https://example.org/", required: true },
+      { name: "title", label: "Title", required: true },
+      { name: "description", label: "Description" },
+    ] });
+    return link && ["/messages", { text: link.url, preview: link }];
+  },
+  async event() {
+    const event = await ask({ title: "Send an invitation to an event", go: "Send", fields: [{ name: "name", label: "Name", required: true }] });
+    return event && ["/event", event];
+  },
   async timer() {
     const options = [["0", "Off"], ["86400", "After 24 hours"], ["604800", "After 7 days"], ["7776000", "After 90 days"]];
     const now = String(thisChat().timer || 0);
@@ -145,6 +166,13 @@ const ASKS = {
     return timer && ["/timer", { seconds: Number(timer.seconds) }];
   },
 };
+
+at("mention").addEventListener("click", () => {
+  at("kinds").hidePopover();
+  const before = at("text").value;
+  at("text").value = before + (before && !/\s$/u.test(before) ? " " : "") + mentioned() + " ";
+  at("text").focus();
+});
 
 at("attach").addEventListener("click", () => showAt(at("kinds"), at("attach")));
 at("kinds").addEventListener("click", async (event) => {

@@ -15,7 +15,7 @@ export function summary(message) {
     poll: () => "Poll: " + message.text,
     event: () => "Event: " + message.text,
     timer: () => (content.seconds ? "Messages disappear after " + span(content.seconds) : "Messages do not disappear any more"),
-    call: () => (content.missed ? "Missed call" : content.video ? "Video call" : "Call"),
+    call: () => (content.missed ? "A call nobody answered" : content.video ? "Video call" : "Call"),
     other: () => "A kind of message this phone does not know: " + content.name,
   }[content.type];
   return about ? about() : message.text;

@@ -39,7 +39,7 @@ function piece(kind, match, names, depth) {
   if (kind === "code") return make("code", "", match[1]);
   if (kind === "mention") {
     const name = names.get(match[0].slice(1));
-    return name === undefined ? match[0] : make("span", "mention", "@" + name);
+    return name === undefined ? match[0] : make("span", "mention", name.startsWith("@") ? name : "@" + name);
   }
   const element = make(TAGS[match[1]]);
   inline(match[2], names, element, depth + 1);
@@ -84,6 +84,7 @@ function blocks(text, names, into) {
 // `mentions` are addresses with names; a text names each by `@` and the part before the server.
 export function formatted(text, mentions = []) {
   const into = make("div", "text");
+  into.dir = "auto";
   if (text.length > MOST_MARKED) {
     into.textContent = text;
     return into;
@@ -97,4 +98,4 @@ export function formatted(text, mentions = []) {
 }
 
 // The text without marks, for one line.
-export const plain = (text) => text.replace(/```|(?<![\p{L}\p{N}])[*_~](?=\S)|(?<=\S)[*_~](?![\p{L}\p{N}])/gu, "").replace(/\s+/gu, " ");
+export const plain = (text) => text.replace(/```|`(?=[^`\n]+`)|(?<=`[^`\n]+)`|(?<![\p{L}\p{N}])[*_~](?=\S)|(?<=\S)[*_~](?![\p{L}\p{N}])/gu, "").replace(/\s+/gu, " ");

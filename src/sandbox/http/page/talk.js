@@ -35,6 +35,7 @@ function quote({ id, mine, text }) {
   });
   const original = state.messages.find((message) => message.id === id && message.outgoing === mine);
   element.append(make("strong", "", mine ? "You" : nameOf(thisChat())), make("span", "", plain(original ? summary(original) : text || "A message")));
+  element.lastChild.dir = "auto";
   return element;
 }
 

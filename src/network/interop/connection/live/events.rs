@@ -28,8 +28,7 @@ impl Live<'_> {
             match event {
                 Event::LoggedIn => {
                     self.task.logged_in = true;
-                    // What was to be told before is not true any more.
-                    self.task.signals.take();
+                    self.task.signals.renew();
                     self.task.tell(ConnectionState::Connected);
                     self.begin_chores(Chore::at_login()).await?;
                 }

@@ -1,0 +1,58 @@
+//! Events taken out of rooms: as whoever sent them, as the bot where that may not.
+
+use ruma::OwnedRoomId;
+
+use super::context::{Bridge, BridgeError, event_id};
+use crate::matrix::Intent;
+
+impl Bridge {
+    /// Takes an event of a ghost's out of a room.
+    pub(super) async fn redact_as(
+        &self,
+        room_id: &OwnedRoomId,
+        ghost: &Intent,
+        event: &str,
+        reason: &str,
+    ) -> Result<(), BridgeError> {
+        let Some(about) = event_id(event) else {
+            return Ok(());
+        };
+        let txn_id = self.effect_id(&["redact", event]);
+        let redacted = ghost.redact(room_id, &about, &txn_id, Some(reason)).await;
+        fail::fail_point!("redact.after_send");
+        match redacted {
+            Ok(_) => Ok(()),
+            Err(error) if error.is_transient() => Err(error.into()),
+            Err(error) => {
+                tracing::debug!(room = %room_id, event, %error, "a ghost could not take back an event");
+                self.redact_as_bot(room_id, event, reason).await
+            }
+        }
+    }
+
+    /// Takes an event out of a room as the bot; that it may not is no reason to stop.
+    pub(super) async fn redact_as_bot(
+        &self,
+        room_id: &OwnedRoomId,
+        event: &str,
+        reason: &str,
+    ) -> Result<(), BridgeError> {
+        let Some(event_id) = event_id(event) else {
+            return Ok(());
+        };
+        let txn_id = self.effect_id(&["redact", event]);
+        let redacted = self
+            .bot()
+            .redact(room_id, &event_id, &txn_id, Some(reason))
+            .await;
+        fail::fail_point!("redact.after_send");
+        match redacted {
+            Ok(_) => Ok(()),
+            Err(error) if error.is_transient() => Err(error.into()),
+            Err(error) => {
+                tracing::debug!(room = %room_id, event, %error, "an event could not be taken out of a room");
+                Ok(())
+            }
+        }
+    }
+}
