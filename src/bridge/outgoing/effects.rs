@@ -11,7 +11,9 @@ use super::{
     Item, Taken,
 };
 use crate::{
-    domain::{ChatId, LoginId, MessageContext, MessageRef, Outgoing, OutgoingContent, StanzaId, duration},
+    domain::{
+        ChatId, LoginId, MessageContext, MessageRef, Outgoing, OutgoingContent, StanzaId, duration,
+    },
     network::Origin,
     store::{PollOption, PollRow, ReactionRow},
     translate::{bridge_notice, poll_options},

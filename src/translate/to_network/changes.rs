@@ -9,7 +9,8 @@ use super::{
 use crate::{
     domain::{
         MediaKind, MessageContext, MessageRef, OutgoingContent, Quote, StanzaId, Timestamp,
-        Unbridgeable, duration},
+        Unbridgeable, duration,
+    },
     translate::{clean_text, event::RoomEvent, markup::Formatted},
 };
 
