@@ -188,6 +188,17 @@ impl Bridge {
         } = about;
         shown.keep = keep;
         shown.changes.extend(changes);
+        if let (IncomingContent::Edit { target, .. }, Some(_)) =
+            (&incoming.content, &context.target)
+        {
+            // What a long text had before in events behind the first comes anew.
+            let links = self.shown_events(place.route, target, &[]).await?;
+            let rest = links.iter().filter(|link| (1..EDITS).contains(&link.part));
+            for link in rest {
+                self.redact_as(place.room_id, ghost, &link.event_id, "edited")
+                    .await?;
+            }
+        }
         let mut replaced = false;
         for (part, event) in events.into_iter().enumerate() {
             let related = relation(&event).map(str::to_owned);
@@ -206,6 +217,10 @@ impl Bridge {
             let link = match (&incoming.content, related.as_deref()) {
                 // What the bridge says by itself is no message of the other side's.
                 _ if message.notice.is_some() || edits_placeholder => None,
+                // The rest of a long edited text.
+                (IncomingContent::Edit { target, .. }, None) if context.target.is_some() => {
+                    Some((target.id.clone(), place_of))
+                }
                 (_, None) => Some((message.stanza_id.clone(), place_of)),
                 // Deleted with its message, and read with it.
                 (IncomingContent::Edit { target, .. }, Some("m.replace")) => {

@@ -109,13 +109,18 @@ pub(super) fn first_block(text: &str) -> Option<Block> {
             from = inner_end;
             continue;
         }
-        let before = text[..start].rsplit('\n').next().unwrap_or_default();
-        let behind = text[end..].split('\n').next().unwrap_or_default();
-        if code.contains('\n') || (before.trim().is_empty() && behind.trim().is_empty()) {
+        if code.contains('\n') || stands_alone(text, start, end) {
             return Some(Block { start, end });
         }
         from = end;
     }
+}
+
+/// Whether there is nothing but white space beside a part of a text on its lines. Looks no further than to the first letter.
+fn stands_alone(text: &str, start: usize, end: usize) -> bool {
+    let is_edge = |c: &char| *c == '\n' || !c.is_whitespace();
+    let is_free = |edge: Option<char>| edge.is_none_or(|c| c == '\n');
+    is_free(text[..start].chars().rev().find(is_edge)) && is_free(text[end..].chars().find(is_edge))
 }
 
 /// Reads a text.

@@ -148,7 +148,9 @@ pub fn edited_notice(body: &str, edits: &EventId) -> Value {
 /// whom the edit mentions and the edited event did not.
 fn replacing(content: Value, edits: &EventId, mentions: &Value) -> Value {
     let mut around = content.clone();
-    if let Some(body) = content["body"].as_str() {
+    // A file's name is no caption, so it is not changed into one.
+    let is_name = content["filename"].is_string() && content["filename"] == content["body"];
+    if let Some(body) = content["body"].as_str().filter(|_| !is_name) {
         around["body"] = json!(format!("* {body}"));
     }
     if let Some(html) = content["formatted_body"].as_str() {

@@ -135,12 +135,16 @@ pub(super) fn with_quote(text: &str, incoming: &IncomingMessage, about: &MatrixC
     let Some(quoted) = quote.and_then(|quote| quote.text.as_deref()) else {
         return text.to_owned();
     };
-    let quoted = shortened(clean_text(quoted).trim(), MAX_QUOTE);
+    // A code block's beginning in it would take in what follows.
+    let quoted = clean_text(quoted).replace("```", "`");
+    let quoted = shortened(quoted.trim(), MAX_QUOTE);
     if quoted.is_empty() {
         return text.to_owned();
     }
     let lines: Vec<String> = quoted.lines().map(|line| format!("> {line}")).collect();
-    format!("{}\n{text}", lines.join("\n"))
+    // An answer that quotes by itself stays apart.
+    let gap = if text.starts_with("> ") { "\n" } else { "" };
+    format!("{}\n{gap}{text}", lines.join("\n"))
 }
 
 /// What a link leads to (`com.beeper.linkpreviews`, MSC4095).

@@ -95,8 +95,11 @@ fn edited_caption(
 ) -> Result<Vec<Part>, Unbridgeable> {
     let (kind, is_under_file) = media::kind_of(new, context)?;
     let caption = media::caption(new);
-    let place = usize::from(!is_under_file);
-    let id = editable(now, context).and_then(|ids| ids.into_iter().nth(place));
+    let id = editable(now, context).and_then(|ids| match is_under_file {
+        true => ids.into_iter().next(),
+        // Behind the file; before it there may be a quote.
+        false => ids.into_iter().skip(1).next_back(),
+    });
     let caption_of = is_under_file.then_some(kind);
     match (id, caption) {
         (Some(id), Some(caption)) => {
@@ -272,7 +275,8 @@ fn reaction_text(key: &str, content: &Value) -> Option<String> {
             .map(|name| format!(":{}:", name.trim_matches(':')))
             .filter(|name| name.len() > 2)?
     } else {
-        key.to_owned()
+        // The other side writes emoji without this selector.
+        key.replace('\u{fe0f}', "")
     };
     let text = clean_text(&text);
     let text: String = text.split_whitespace().collect::<Vec<_>>().join(" ");

@@ -158,7 +158,11 @@ pub(super) fn pieces(
         .map(|piece| {
             let in_piece = mentions.iter().filter(|user| {
                 let name = user.as_str().split('@').next().unwrap_or_default();
-                piece.contains(&format!("@{name}"))
+                let longer = |after: &str| after.starts_with(|c: char| c.is_ascii_alphanumeric());
+                piece
+                    .split(&format!("@{name}"))
+                    .skip(1)
+                    .any(|after| !longer(after))
             });
             let in_piece = in_piece.cloned().collect();
             (piece, in_piece)
