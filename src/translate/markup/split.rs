@@ -232,7 +232,7 @@ mod tests {
             split("*one two _three four_ five*", 16),
             ["*one two _thre_*", "*_e four_ five*"]
         );
-        assert_eq!(split("> *aaaa bbbb*", 10), ["> *aaaa*", "> *bbbb*"]);
+        assert_eq!(split("> *aaaa bbbb*", 9), ["> *aaaa*", "> *bbbb*"]);
         assert_eq!(split("`aaaa bbbb`", 7), ["`aaaa`", "`bbbb`"]);
     }
 
