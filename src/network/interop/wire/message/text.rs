@@ -52,7 +52,7 @@ pub(super) fn build(
 }
 
 pub(super) fn read(message: &mut Message, sender: &RemoteUserId) -> Option<IncomingMessage> {
-    if let Some(body) = message.conversation.take().filter(|body| !body.is_empty()) {
+    if let Some(body) = message.conversation.take() {
         return Some(IncomingMessage {
             content: IncomingContent::Text {
                 body,
