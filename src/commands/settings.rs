@@ -5,9 +5,8 @@ use ruma::{RoomId, UserId};
 use super::chats::whom;
 use crate::{
     bridge::Bridge,
-    domain::{ChatId, LoginId},
+    domain::{ChatId, LoginId, duration},
     store::{PortalRow, PortalSettings},
-    translate::duration,
 };
 
 const USAGE: &str = "Say which chat, what, and how: `chat-settings +49 155 5550001 receipts off`. What: `receipts`, `typing` and `presence`, each `on`, `off` or `default`; `timer`, such as `1d`, or `off`. Without them the chat's settings are shown.";

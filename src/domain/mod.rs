@@ -3,11 +3,13 @@
 //! Nothing here does IO, reads a clock or draws a random number.
 
 mod capabilities;
+mod duration;
 mod event;
 mod ids;
 mod media;
 
 pub use capabilities::{Capabilities, MediaRule};
+pub use duration::duration;
 pub use event::{
     ContactCard, EncryptedVote, IncomingContent, IncomingMessage, LinkPreview, Location,
     MessageContext, MessageRef, Outgoing, OutgoingContent, Poll, Quote, Typing, Unbridgeable,

@@ -4,7 +4,6 @@
 //! [`Unbridgeable`](crate::domain::Unbridgeable) with the sentence its sender is told. What a translation needs to know of the
 //! other side is looked up before by what [`targets`] and [`mentioned`] name, and given in a context.
 
-mod duration;
 mod event;
 mod files;
 mod markup;
@@ -13,7 +12,6 @@ mod text;
 mod to_matrix;
 mod to_network;
 
-pub use duration::duration;
 pub use event::{AsRoomEvent, RoomEvent};
 pub use status::{MessageStatus, STATUS_EVENT, status_event};
 pub use text::{clean_name, clean_text, split_text};

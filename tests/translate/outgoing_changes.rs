@@ -76,10 +76,11 @@ fn edits() {
     insta::assert_json_snapshot!(cases);
 }
 
+const DAYS: i64 = 24 * 60 * 60;
+
 #[test]
 fn deletions() {
     let gone = event("m.room.redaction", &json!({ "redacts": "$gone" }));
-    const DAYS: i64 = 24 * 60 * 60;
     let mut lasting = There::about(&[own("OWN1")], 60);
     lasting.capabilities.delete_seconds = 0;
     let reaction = There::with(|there| there.target = Target::Reaction(theirs("3EB0AA")));

@@ -1,12 +1,19 @@
 //! Files of Matrix users.
 
-use drawbridge::{domain::MediaKind, translate::PartContent};
+use drawbridge::{
+    domain::MediaKind,
+    translate::{PartContent, RoomEvent},
+};
 use serde_json::{Value, json};
 
 use super::world::{There, event, message, there};
 
 /// A file of some type, with further fields in its content.
-fn file(msgtype: &str, name: &str, info: Value, more: Value) -> drawbridge::translate::RoomEvent {
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "called with what `json!` makes"
+)]
+fn file(msgtype: &str, name: &str, info: Value, more: Value) -> RoomEvent {
     let mut content =
         json!({ "msgtype": msgtype, "body": name, "url": "mxc://example.org/file", "info": info });
     let fields = content.as_object_mut().unwrap();

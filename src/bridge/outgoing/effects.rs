@@ -11,10 +11,12 @@ use super::{
     Item, Taken,
 };
 use crate::{
-    domain::{ChatId, LoginId, MessageContext, MessageRef, Outgoing, OutgoingContent, StanzaId},
+    domain::{
+        ChatId, LoginId, MessageContext, MessageRef, Outgoing, OutgoingContent, StanzaId, duration,
+    },
     network::Origin,
     store::{PollOption, PollRow, ReactionRow},
-    translate::{bridge_notice, duration, poll_options},
+    translate::{bridge_notice, poll_options},
 };
 
 impl Bridge {

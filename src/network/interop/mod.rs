@@ -2,7 +2,8 @@
 //!
 //! [`Gatekeeper`] is the way in: it makes and ends logins and keeps one connection a login. Below it, [`session`] says what is
 //! said on the chat channel and [`wire`] how it is written; [`inbound`], [`outbound`] and [`prekeys`] join both to the store.
-//! What one gatekeeper has of its own is in its [`profile`].
+//! Files go beside that channel, over HTTP: `media` carries them, [`partner`] serves those that are hosted here. What one
+//! gatekeeper has of its own is in its [`profile`].
 
 mod address_book;
 mod bundle;

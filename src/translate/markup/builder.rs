@@ -408,11 +408,9 @@ fn address(href: &str) -> Option<String> {
     let href = href.split_whitespace().collect::<Vec<_>>().join("%20");
     // A mark at its end would not be taken for a part of it.
     let address = href.trim_end_matches(is_mark);
-    let end: String = href[address.len()..]
-        .chars()
-        .map(|mark| format!("%{:02X}", u32::from(mark)))
-        .collect();
-    Some(format!("{address}{end}"))
+    let marks = href[address.len()..].chars();
+    let encoded = marks.map(|mark| format!("%{:02X}", u32::from(mark)));
+    Some(std::iter::once(address.to_owned()).chain(encoded).collect())
 }
 
 /// Whether a link's words are its address.

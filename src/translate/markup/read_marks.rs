@@ -286,17 +286,14 @@ impl Reader<'_> {
                 }
                 Kind::Mark(c) => read.plain.push(c),
                 Kind::Atom(what) => {
-                    match &what {
-                        What::Mention(who) => {
-                            read.plain.push_str(&at_name(who));
-                            if !read.mentions.contains(&who.mxid) {
-                                read.mentions.push(who.mxid.clone());
-                            }
+                    if let What::Mention(who) = &what {
+                        read.plain.push_str(&at_name(who));
+                        if !read.mentions.contains(&who.mxid) {
+                            read.mentions.push(who.mxid.clone());
                         }
-                        _ => {
-                            let typed: String = text[piece.start..piece.end].iter().collect();
-                            read.plain.push_str(&without_neutralisers(&typed));
-                        }
+                    } else {
+                        let typed: String = text[piece.start..piece.end].iter().collect();
+                        read.plain.push_str(&without_neutralisers(&typed));
                     }
                     runs.push(Run { style, what });
                 }

@@ -224,8 +224,13 @@ mod tests {
     #[test]
     fn a_mark_is_closed_and_opened_again() {
         assert_eq!(
+            split("*one two _three four_ five*", 20),
+            ["*one two _three_*", "*_four_ five*"]
+        );
+        // There is no blank near the end of the first piece.
+        assert_eq!(
             split("*one two _three four_ five*", 16),
-            ["*one two*", "*_three four_*", "*five*"]
+            ["*one two _thre_*", "*_e four_ five*"]
         );
         assert_eq!(split("> *aaaa bbbb*", 10), ["> *aaaa*", "> *bbbb*"]);
         assert_eq!(split("`aaaa bbbb`", 7), ["`aaaa`", "`bbbb`"]);

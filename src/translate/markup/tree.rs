@@ -183,19 +183,20 @@ impl Formatted {
 
     /// The same text with a few words in front of its first line; on a line of their own if that line is not plain text.
     pub(in super::super) fn led_by(mut self, words: &str) -> Self {
-        match self.lines.first_mut() {
-            Some(Line {
-                within,
-                content: Content::Text(runs),
-            }) if within.is_empty() => runs.insert(0, Run::text(words)),
-            _ => self.lines.insert(
-                0,
-                Line {
-                    within: Vec::new(),
-                    content: Content::Text(vec![Run::text(words.trim_end())]),
-                },
-            ),
+        if let Some(Line {
+            within,
+            content: Content::Text(runs),
+        }) = self.lines.first_mut()
+            && within.is_empty()
+        {
+            runs.insert(0, Run::text(words));
+            return self;
         }
+        let line = Line {
+            within: Vec::new(),
+            content: Content::Text(vec![Run::text(words.trim_end())]),
+        };
+        self.lines.insert(0, line);
         self
     }
 
@@ -220,22 +221,21 @@ fn mentions_in(line: &str, mentioned: &[OwnedUserId]) -> Vec<Run> {
                     .is_some_and(|behind| !behind.starts_with(|c: char| c.is_alphanumeric()))
             })
             .max_by_key(|user| user.as_str().len());
-        match found {
-            Some(user) => {
-                runs.push(Run {
-                    style: Style::PLAIN,
-                    what: What::Mention(Appearance {
-                        mxid: user.clone(),
-                        name: user.to_string(),
-                    }),
-                });
-                rest = &from[user.as_str().len()..];
-            }
-            None => {
-                push_text(&mut runs, Style::PLAIN, "@");
-                rest = &from[1..];
-            }
-        }
+        let len = if let Some(user) = found {
+            let who = Appearance {
+                mxid: user.clone(),
+                name: user.to_string(),
+            };
+            runs.push(Run {
+                style: Style::PLAIN,
+                what: What::Mention(who),
+            });
+            user.as_str().len()
+        } else {
+            push_text(&mut runs, Style::PLAIN, "@");
+            1
+        };
+        rest = &from[len..];
     }
     push_text(&mut runs, Style::PLAIN, rest);
     runs

@@ -114,7 +114,8 @@ impl Writer {
                     number: Some(start),
                     ..
                 } => {
-                    self.html.push_str(&format!("<ol start=\"{start}\"><li>"));
+                    let start = start.to_string();
+                    self.html.extend(["<ol start=\"", &start, "\"><li>"]);
                 }
             }
             self.open.push(*next);
@@ -144,21 +145,20 @@ impl Writer {
             self.close_styles(&mut open, stays);
             for style in Style::ALL {
                 if run.style.has(style) && !open.contains(&style) {
-                    self.html.push_str(&format!("<{}>", tag(style)));
+                    self.html.extend(["<", tag(style), ">"]);
                     open.push(style);
                 }
             }
             match &run.what {
                 What::Text(text) | What::Url(text) => self.html.push_str(&escape(text)),
                 What::Code(code) => {
-                    let code = escape(code);
-                    self.html.push_str(&format!("<code>{code}</code>"));
+                    self.html.extend(["<code>", &escape(code), "</code>"]);
                 }
                 What::Mention(who) => {
                     let link = escape(&who.mxid.matrix_to_uri().to_string());
                     let name = escape(&at_name(who));
                     self.html
-                        .push_str(&format!("<a href=\"{link}\">{name}</a>"));
+                        .extend(["<a href=\"", &link, "\">", &name, "</a>"]);
                 }
             }
         }
@@ -168,7 +168,7 @@ impl Writer {
     fn close_styles(&mut self, open: &mut Vec<Style>, keep: usize) {
         while open.len() > keep {
             if let Some(style) = open.pop() {
-                self.html.push_str(&format!("</{}>", tag(style)));
+                self.html.extend(["</", tag(style), ">"]);
             }
         }
     }

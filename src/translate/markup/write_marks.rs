@@ -80,25 +80,26 @@ impl Writer<'_> {
         let stands_apart = |c: char| c == CODE || c == '\n';
         let out = &mut self.marked.text;
         if code.starts_with(stands_apart) || code.ends_with(stands_apart) {
-            out.push_str(&format!("{FENCE}\n{code}\n{FENCE}"));
+            out.extend([FENCE, "\n", &code, "\n", FENCE]);
         } else {
-            out.push_str(&format!("{FENCE}{code}{FENCE}"));
+            out.extend([FENCE, &code, FENCE]);
         }
     }
 
     fn text(&mut self, line: &Line, runs: &[Run]) {
+        let out = &mut self.marked.text;
         for (depth, within) in line.within.iter().enumerate() {
             let is_new = self.before.get(depth) != Some(within);
             let has_item_within = line.within[depth + 1..]
                 .iter()
                 .any(|inner| matches!(inner, Within::Item { .. }));
             match within {
-                Within::Quote(_) => self.marked.text.push_str("> "),
+                Within::Quote(_) => out.push_str("> "),
                 Within::Item { number, .. } if is_new && !has_item_within => match number {
-                    Some(number) => self.marked.text.push_str(&format!("{number}. ")),
-                    None => self.marked.text.push_str("- "),
+                    Some(number) => out.extend([&number.to_string(), ". "]),
+                    None => out.push_str("- "),
                 },
-                Within::Item { .. } => self.marked.text.push_str("  "),
+                Within::Item { .. } => out.push_str("  "),
             }
         }
         let glyphs = self.glyphs(runs);

@@ -27,7 +27,7 @@ pub(super) fn location(location: &Location, about: &MatrixContext) -> Vec<Matrix
     }
     let mut uri = format!("geo:{lat},{lon}");
     if let Some(metres) = location.accuracy {
-        uri.push_str(&format!(";u={metres}"));
+        uri = format!("{uri};u={metres}");
     }
     let texts = [&location.name, &location.address];
     let mut lines: Vec<String> = texts
@@ -73,15 +73,14 @@ pub(super) fn location(location: &Location, about: &MatrixContext) -> Vec<Matrix
 
 /// Contact cards: each one's name and what it says, line by line.
 pub(super) fn contacts(contacts: &[ContactCard], about: &MatrixContext) -> Vec<MatrixEvent> {
-    let cards: Vec<String> = contacts.iter().take(MAX_LINES).map(card).collect();
-    let mut text = cards.join("\n\n");
+    let mut cards: Vec<String> = contacts.iter().take(MAX_LINES).map(card).collect();
     if contacts.len() > MAX_LINES {
         let more = contacts.len() - MAX_LINES;
-        text.push_str(&format!(
-            "\n\n(and {more} more contacts: open the app to see them)"
+        cards.push(format!(
+            "(and {more} more contacts: open the app to see them)"
         ));
     }
-    about.related(text::literal(&text))
+    about.related(text::literal(&cards.join("\n\n")))
 }
 
 fn card(contact: &ContactCard) -> String {
@@ -95,15 +94,13 @@ fn card(contact: &ContactCard) -> String {
             lines.extend(property.shown());
         }
     }
-    if name.is_empty() {
-        name = "somebody without a name".to_owned();
-    }
-    let mut text = format!("Contact: {name}");
-    for line in lines {
-        text.push('\n');
-        text.push_str(&line);
-    }
-    text
+    let name = if name.is_empty() {
+        "somebody without a name"
+    } else {
+        &name
+    };
+    lines.insert(0, format!("Contact: {name}"));
+    lines.join("\n")
 }
 
 /// A line of a vCard (RFC 6350), its value as text.

@@ -4,8 +4,8 @@ use serde_json::json;
 
 use super::{MatrixContext, MatrixEvent, MediaAtMatrix, bridge_notice};
 use crate::{
-    domain::{IncomingContent, MediaKind},
-    translate::{clean_name, clean_text, duration, text::shortened},
+    domain::{IncomingContent, MediaKind, duration},
+    translate::{clean_name, clean_text, text::shortened},
 };
 
 /// The longest text a gatekeeper itself says, in characters.

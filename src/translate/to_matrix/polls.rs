@@ -17,12 +17,10 @@ const MAX_TEXT: usize = 400;
 pub(super) fn start(poll: &Poll, about: &MatrixContext) -> Vec<MatrixEvent> {
     let question = one_line(&poll.question);
     let options: Vec<String> = poll.options.iter().take(100).map(|o| one_line(o)).collect();
-    let lines: String = options
-        .iter()
-        .zip(1..)
-        .map(|(option, number)| format!("\n{number}. {option}"))
-        .collect();
-    let fallback = format!("{question}{lines}");
+    let numbered = options.iter().zip(1..);
+    let lines = numbered.map(|(option, number)| format!("{number}. {option}"));
+    let lines: Vec<String> = std::iter::once(question.clone()).chain(lines).collect();
+    let fallback = lines.join("\n");
     if options.is_empty() || options.len() > MAX_ANSWERS {
         let body = format!("Poll: {fallback}\n(Open the app to vote.)");
         return about.related(literal(&body));

@@ -9,9 +9,9 @@ use super::{
 use crate::{
     domain::{
         MediaKind, MessageContext, MessageRef, OutgoingContent, Quote, StanzaId, Timestamp,
-        Unbridgeable,
+        Unbridgeable, duration,
     },
-    translate::{clean_text, duration, event::RoomEvent, markup::Formatted},
+    translate::{clean_text, event::RoomEvent, markup::Formatted},
 };
 
 /// The longest reaction, in characters: the longest emoji has 10, and a word is no reaction.

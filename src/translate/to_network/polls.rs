@@ -45,7 +45,7 @@ fn read(content: &Value) -> Option<Read> {
         let id = answer["m.id"].as_str().or_else(|| answer["id"].as_str())?;
         let text = said(answer)?;
         let twin = |text: &str| options.iter().any(|(_, other)| other == text);
-        let distinct = (1..)
+        let distinct = (1..=MAX_OPTIONS)
             .map(|nth| match nth {
                 1 => text.clone(),
                 nth => format!("{text} ({nth})"),
@@ -85,13 +85,10 @@ pub(super) fn start(
         ));
     };
     if !(2..=context.capabilities.poll_options).contains(&poll.options.len()) {
-        let lines = poll
-            .options
-            .iter()
-            .zip(1..)
-            .map(|((_, text), number)| format!("\n{number}) {text}"));
-        let text = format!("{}{}", poll.question, lines.collect::<String>());
-        let poll = markup::from_plain(&text, &[]).led_by("📊 ");
+        let numbered = poll.options.iter().zip(1..);
+        let lines = numbered.map(|((_, text), number)| format!("{number}) {text}"));
+        let lines: Vec<String> = std::iter::once(poll.question).chain(lines).collect();
+        let poll = markup::from_plain(&lines.join("\n"), &[]).led_by("📊 ");
         return Ok(text_parts(poll, content, context));
     }
     let quote = foreign_quote(context).map(|quote| plain_parts(&quote, context));

@@ -2,8 +2,8 @@
 
 use super::{NetworkContext, Part};
 use crate::{
-    domain::{OutgoingContent, Unbridgeable},
-    translate::{duration, event::RoomEvent},
+    domain::{OutgoingContent, Unbridgeable, duration},
+    translate::event::RoomEvent,
 };
 
 /// The parts of a state event: the timer of disappearing messages; a live location is refused.

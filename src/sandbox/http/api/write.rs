@@ -31,9 +31,8 @@ fn written(id: &str) -> Json<Value> {
 }
 
 #[derive(Deserialize)]
-pub(super) struct Text {
-    #[serde(rename = "text")]
-    said: String,
+pub(super) struct Saying {
+    text: String,
     quotes: Option<Reference>,
     #[serde(default)]
     mentions: Vec<String>,
@@ -51,15 +50,15 @@ struct Linked {
     description: String,
 }
 
-impl Text {
+impl Saying {
     fn composed(self) -> Result<Composed, ApiError> {
-        sendable(&self.said)?;
+        sendable(&self.text)?;
         let mut addresses = self.mentions.iter().map(|address| address.parse::<Jid>());
         if self.mentions.len() > MOST_MENTIONS || addresses.any(|address| address.is_err()) {
             return Err(ApiError::bad("some of these cannot be mentioned"));
         }
         let preview = match self.preview {
-            Some(Linked { url, .. }) if !self.said.contains(&url) => {
+            Some(Linked { url, .. }) if !self.text.contains(&url) => {
                 return Err(ApiError::bad("a preview is of a link that is in the text"));
             }
             linked => linked.map(|linked| Preview {
@@ -73,7 +72,7 @@ impl Text {
             content: Content::Text { preview },
             mentions: self.mentions,
             mentions_everybody: self.everybody,
-            ..Composed::text(self.said)
+            ..Composed::text(self.text)
         })
     }
 }
@@ -96,11 +95,11 @@ pub(super) fn answering(
 pub(super) async fn text(
     Extension(cast): Extension<Cast>,
     Path((id, chat)): ChatPath,
-    Json(mut text): Json<Text>,
+    Json(mut said): Json<Saying>,
 ) -> Written {
     let contact = contact(&cast, &id)?;
-    let quotes = text.quotes.take();
-    let message = answering(&contact, &chat, quotes.as_ref(), text.composed()?);
+    let quotes = said.quotes.take();
+    let message = answering(&contact, &chat, quotes.as_ref(), said.composed()?);
     Ok(written(&contact.send(&chat, message).await?))
 }
 
@@ -164,7 +163,7 @@ pub(super) async fn card(
 }
 
 #[derive(Deserialize)]
-pub(super) struct NewPoll {
+pub(super) struct Asked {
     question: String,
     options: Vec<String>,
     #[serde(default)]
@@ -174,7 +173,7 @@ pub(super) struct NewPoll {
 pub(super) async fn poll(
     Extension(cast): Extension<Cast>,
     Path((id, chat)): ChatPath,
-    Json(poll): Json<NewPoll>,
+    Json(poll): Json<Asked>,
 ) -> Written {
     let question = sendable(&poll.question)?;
     let options: Vec<&str> = poll.options.iter().map(String::as_str).collect();
