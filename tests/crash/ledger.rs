@@ -81,8 +81,8 @@ pub(crate) struct Written {
 #[derive(Debug, Clone)]
 pub(crate) struct Reaction {
     pub(crate) emoji: &'static str,
-    /// Its event, if it is the Matrix user's.
-    pub(crate) event_id: Option<String>,
+    /// The Matrix user's events for it: more than one while the bridge is to take back the older ones.
+    pub(crate) events: Vec<String>,
 }
 
 impl Written {

@@ -233,7 +233,13 @@ impl Case<'_> {
         let mut deleted = 0;
         for (number, written) in written.iter().enumerate() {
             let is_there = times.contains_key(&number);
-            deleted += usize::from(written.is_deleted);
+            if written.is_deleted {
+                // In a room the events that edited it are deleted with it.
+                deleted += match way {
+                    Way::Out => 1,
+                    Way::In => 1 + written.edits,
+                };
+            }
             if !written.is_deleted && !is_there {
                 verdict.lost += 1;
                 verdict.complaints.push(format!(
@@ -251,7 +257,7 @@ impl Case<'_> {
         }
         if self.side(way).deleted > deleted {
             verdict.complain(format!(
-                "{} {}: {} messages are deleted and {deleted} should be",
+                "{} {}: {} events are deleted and {deleted} should be at most",
                 way.word(),
                 self.chat,
                 self.side(way).deleted

@@ -13,6 +13,9 @@ use super::{
 /// How long the bridge has for each message of the traffic.
 const PAUSE: Duration = Duration::from_millis(30);
 
+/// The most messages under way, so that what leads to a point is soon carried.
+const IN_FLIGHT: usize = 60;
+
 /// What leads to a point, besides texts and some of everything.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Leading {
@@ -91,7 +94,9 @@ pub(crate) async fn every_point(engine: Engine, seed: u64) -> Verdict {
                 "the bridge never came to the crash point {point}: see {}",
                 stage.log()
             );
-            lead(&stage, &mut traffic, *leading).await;
+            if !traffic.has_more_under_way(&stage, IN_FLIGHT) {
+                lead(&stage, &mut traffic, *leading).await;
+            }
         }
         kills += 1;
         bridge = stage.spawn(None);

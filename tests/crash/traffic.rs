@@ -98,12 +98,17 @@ impl Traffic {
 
     /// Whether so much is under way that nothing more is sent.
     pub(crate) fn is_full(&mut self, stage: &Stage) -> bool {
+        self.has_more_under_way(stage, IN_FLIGHT)
+    }
+
+    /// Whether more than so many messages are under way.
+    pub(crate) fn has_more_under_way(&mut self, stage: &Stage, most: usize) -> bool {
         let standing: usize = self.chats.iter().map(ChatLedger::standing).sum();
         // Deletions take from both sides of the comparison, and the bound need not be exact.
-        if standing > self.arrived + IN_FLIGHT {
+        if standing > self.arrived + most {
             self.arrived = arrived(stage);
         }
-        standing > self.arrived + IN_FLIGHT
+        standing > self.arrived + most
     }
 
     /// Does something, or waits a moment.
@@ -303,18 +308,16 @@ impl Traffic {
             _ => EMOJI[emoji],
         };
         let taken_back = before.is_some() && how == 0;
-        let mut event_id = None;
+        let mut events = before.map(|before| before.events).unwrap_or_default();
         match way {
             Way::Out => {
                 let user = User::of(stage, chat)?;
                 // Some clients take the old reaction back, some leave that to others.
-                if let Some(event_id) = before.and_then(|before| before.event_id)
-                    && how < 2
-                {
-                    user.redact(&event_id);
+                if how < 2 {
+                    events.drain(..).for_each(|event_id| user.redact(&event_id));
                 }
                 if !taken_back {
-                    event_id = Some(user.react(id, emoji));
+                    events.push(user.react(id, emoji));
                 }
             }
             Way::In => {
@@ -323,7 +326,7 @@ impl Traffic {
             }
         }
         if !taken_back {
-            reactions.insert(way, Reaction { emoji, event_id });
+            reactions.insert(way, Reaction { emoji, events });
         }
         Some("reaction")
     }

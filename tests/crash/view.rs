@@ -245,7 +245,10 @@ pub(crate) fn phone(chat: &Chat) -> Side {
             continue;
         }
         if message.notice {
-            side.troubles.push(message.text);
+            // The phone notes the calls that its owner gave up.
+            if !matches!(message.content, Content::Call { .. }) {
+                side.troubles.push(message.text);
+            }
             continue;
         }
         if message.revoked {

@@ -234,35 +234,35 @@ impl Bridge {
             .and_then(|id| event_id(&id)))
     }
 
-    /// The events that show a message in this portal.
+    /// The events that show a message in this portal, its edits behind it: of the store and of this batch.
     pub(super) async fn shown_events(
         &self,
         route: &PortalRoute,
         message: &MessageRef,
         batch: &[Shown],
     ) -> Result<Vec<MessageLink>, BridgeError> {
-        let of_batch = batch.iter().flat_map(|shown| &shown.changes);
-        let of_batch = of_batch.filter_map(|change| match change {
-            Change::Link(link) if link.stanza_id == message.id && link.sender == message.sender => {
-                Some(link.clone())
-            }
-            _ => None,
-        });
-        let links: Vec<MessageLink> = of_batch.collect();
-        if !links.is_empty() {
-            return Ok(links);
-        }
-        let (portal, message) = (route.portal.id, message.clone());
-        Ok(self
+        let (portal, of) = (route.portal.id, message.clone());
+        let mut links = self
             .db
             .read(move |txn| {
-                let message = message.clone();
+                let of = of.clone();
                 Box::pin(async move {
-                    txn.links_by_stanza(portal, message.sender.as_ref(), &message.id)
+                    txn.links_by_stanza(portal, of.sender.as_ref(), &of.id)
                         .await
                 })
             })
-            .await?)
+            .await?;
+        for change in batch.iter().flat_map(|shown| &shown.changes) {
+            if let Change::Link(link) = change
+                && link.stanza_id == message.id
+                && link.sender == message.sender
+                && links.iter().all(|known| known.event_id != link.event_id)
+            {
+                links.push(link.clone());
+            }
+        }
+        links.sort_by_key(|link| link.part);
+        Ok(links)
     }
 
     /// What a contact's ghost is called.

@@ -57,7 +57,9 @@ pub(super) fn events(
         content["org.matrix.msc3245.voice"] = json!({});
     }
     if matches!(details.kind, MediaKind::Voice | MediaKind::Audio) {
-        content["org.matrix.msc1767.audio"] = audio(details);
+        if let Some(audio) = audio(details) {
+            content["org.matrix.msc1767.audio"] = audio;
+        }
     }
     let mut contents = vec![content];
     if !said.is_empty() {
@@ -164,19 +166,19 @@ fn info(
     info
 }
 
-/// What is known of a sound (MSC3246); the other side's waveform counts to 100, Matrix's to 1024.
-fn audio(details: &MediaDetails) -> Value {
-    let mut audio = json!({});
-    if let Some(duration) = details.duration_ms {
-        audio["duration"] = json!(duration.min(MAX_NUMBER));
-    }
+/// What is known of a sound (MSC3246), if anything is; the other side's waveform counts to 100, Matrix's to 1024. Clients read
+/// none of it without a duration.
+fn audio(details: &MediaDetails) -> Option<Value> {
     let waveform = details.waveform.as_deref().unwrap_or_default();
-    if details.kind == MediaKind::Voice && !waveform.is_empty() {
+    let is_drawn = details.kind == MediaKind::Voice && !waveform.is_empty();
+    let duration = details.duration_ms.or_else(|| is_drawn.then_some(0))?;
+    let mut audio = json!({ "duration": duration.min(MAX_NUMBER) });
+    if is_drawn {
         let values = waveform.iter().take(MAX_WAVEFORM);
         let values: Vec<u32> = values
             .map(|value| u32::from(*value).min(100) * 1024 / 100)
             .collect();
         audio["waveform"] = json!(values);
     }
-    audio
+    Some(audio)
 }
