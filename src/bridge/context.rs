@@ -10,6 +10,7 @@ use std::{
 
 use async_trait::async_trait;
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use futures_util::future::BoxFuture;
 use ruma::{OwnedEventId, OwnedRoomId, OwnedUserId, UserId};
 use sha2::{Digest, Sha256};
 use tokio_util::sync::CancellationToken;
@@ -18,7 +19,7 @@ use super::{
     refusals::LastRefusal,
     settings::Settings,
     signals::Signals,
-    workers::{Outcome, Workers},
+    workers::{Job, Outcome, Workers},
 };
 use crate::{
     clock::Clock,
@@ -189,36 +190,12 @@ impl Bridge {
                     parts.cancel.clone(),
                 )
             };
-            let chats = {
-                let this = this.clone();
-                Workers::new(
-                    Arc::new(move |(login, chat)| {
-                        let this = this.clone();
-                        Box::pin(async move {
-                            match this.upgrade() {
-                                Some(bridge) => bridge.carry_in(login, &chat).await,
-                                None => Outcome::Done,
-                            }
-                        })
-                    }),
-                    parts.cancel.clone(),
-                )
-            };
-            let statuses = {
-                let this = this.clone();
-                Workers::new(
-                    Arc::new(move |(login, chat)| {
-                        let this = this.clone();
-                        Box::pin(async move {
-                            match this.upgrade() {
-                                Some(bridge) => bridge.carry_statuses(login, &chat).await,
-                                None => Outcome::Done,
-                            }
-                        })
-                    }),
-                    parts.cancel.clone(),
-                )
-            };
+            let chats = chat_workers(this, &parts.cancel, |bridge, login, chat| {
+                Box::pin(async move { bridge.carry_in(login, &chat).await })
+            });
+            let statuses = chat_workers(this, &parts.cancel, |bridge, login, chat| {
+                Box::pin(async move { bridge.carry_statuses(login, &chat).await })
+            });
             Self {
                 db: parts.db,
                 client: parts.client,
@@ -429,6 +406,20 @@ impl Bridge {
         }
         StanzaId::parse(id).expect("hexadecimal digits are allowed in a stanza id")
     }
+}
+
+/// Workers that do something for a chat while there is a bridge.
+fn chat_workers(
+    this: &Weak<Bridge>,
+    cancel: &CancellationToken,
+    job: fn(Arc<Bridge>, LoginId, ChatId) -> BoxFuture<'static, Outcome>,
+) -> Workers<(LoginId, ChatId)> {
+    let this = this.clone();
+    let job: Job<(LoginId, ChatId)> = Arc::new(move |(login, chat)| match this.upgrade() {
+        Some(bridge) => job(bridge, login, chat),
+        None => Box::pin(std::future::ready(Outcome::Done)),
+    });
+    Workers::new(job, cancel.clone())
 }
 
 /// A portal row with its login, both as this module needs them.

@@ -56,10 +56,10 @@ pub(super) fn events(
     if details.kind == MediaKind::Voice {
         content["org.matrix.msc3245.voice"] = json!({});
     }
-    if matches!(details.kind, MediaKind::Voice | MediaKind::Audio) {
-        if let Some(audio) = audio(details) {
-            content["org.matrix.msc1767.audio"] = audio;
-        }
+    if matches!(details.kind, MediaKind::Voice | MediaKind::Audio)
+        && let Some(audio) = audio(details)
+    {
+        content["org.matrix.msc1767.audio"] = audio;
     }
     let mut contents = vec![content];
     if !said.is_empty() {

@@ -95,10 +95,14 @@ fn edited_caption(
 ) -> Result<Vec<Part>, Unbridgeable> {
     let (kind, is_under_file) = media::kind_of(new, context)?;
     let caption = media::caption(new);
-    let id = editable(now, context).and_then(|ids| match is_under_file {
-        true => ids.into_iter().next(),
-        // Behind the file; before it there may be a quote.
-        false => ids.into_iter().skip(1).next_back(),
+    let id = editable(now, context).and_then(|ids| {
+        let mut ids = ids.into_iter();
+        if is_under_file {
+            ids.next()
+        } else {
+            // Behind the file; before it there may be a quote.
+            ids.skip(1).next_back()
+        }
     });
     let caption_of = is_under_file.then_some(kind);
     match (id, caption) {
