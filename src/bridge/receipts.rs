@@ -6,7 +6,10 @@ use ruma::{OwnedEventId, OwnedRoomId, OwnedUserId};
 use serde_json::Value;
 use tokio::sync::mpsc::Receiver;
 
-use super::context::{Bridge, BridgeError, PortalRoute, Route, event_id};
+use super::{
+    context::{Bridge, BridgeError, PortalRoute, Route, event_id},
+    incoming::EDITS,
+};
 use crate::{
     domain::StanzaId,
     store::{Lane, MessageLink, RemoteMessageRow},
@@ -84,8 +87,9 @@ impl Bridge {
             .step(Lane::login(login), move |txn| {
                 let (event, chat, network) = (event.clone(), chat.clone(), sender.clone());
                 Box::pin(async move {
-                    let unread = txn.unread_up_to(portal, &event).await?;
-                    let unread = if is_told { unread } else { Vec::new() };
+                    let mut unread = txn.unread_up_to(portal, &event).await?;
+                    // An edit is read with its message.
+                    unread.retain(|link| is_told && link.part < EDITS);
                     for (sender, ids) in by_sender(&unread) {
                         for ids in ids.chunks(MOST_IDS) {
                             network

@@ -10,6 +10,7 @@ use std::{collections::HashMap, sync::Arc};
 use ruma::{OwnedEventId, OwnedRoomId};
 use serde_json::json;
 
+pub(super) use self::show::EDITS;
 use super::{
     changes::Change,
     context::{Bridge, BridgeError, PortalRoute, event_id, lock},

@@ -26,7 +26,7 @@ use crate::{
 /// The type of a poll's event.
 const POLL_START: &str = "org.matrix.msc3381.poll.start";
 /// The parts of a message from this one on are its edits.
-const EDITS: i64 = 1000;
+pub(in crate::bridge) const EDITS: i64 = 1000;
 
 /// How an event is about another one.
 fn relation(event: &MatrixEvent) -> Option<&str> {

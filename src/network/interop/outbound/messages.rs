@@ -92,16 +92,27 @@ pub async fn enqueue_read(
     ids: &[StanzaId],
     now: Timestamp,
 ) -> Result<(), StoreError> {
-    let Some((first, rest)) = ids.split_first() else {
+    let Ok(to) = chat.as_str().parse::<Jid>() else {
+        tracing::warn!(%login, "a read receipt for an unusable address is left out");
         return Ok(());
     };
-    let (Ok(to), Ok(stanza_id)) = (
-        chat.as_str().parse::<Jid>(),
-        StanzaId::parse(format!("{READ}{first}")),
-    ) else {
-        tracing::warn!(%login, "a read receipt for an unusable address or id is left out");
+    // A receipt is known by its first message, so that has to be one that none was known by yet. A message can come up again, with
+    // what was shown of it later.
+    let mut named = None;
+    for (at, id) in ids.iter().enumerate() {
+        let Ok(stanza_id) = StanzaId::parse(format!("{READ}{id}")) else {
+            continue;
+        };
+        if !txn.outbox_knows(login, &stanza_id).await? {
+            named = Some((at, stanza_id));
+            break;
+        }
+    }
+    let Some((at, stanza_id)) = named else {
         return Ok(());
     };
+    let first = &ids[at];
+    let rest: Vec<&StanzaId> = ids[..at].iter().chain(&ids[at + 1..]).collect();
     let mut receipt = Node::new("receipt")
         .with("id", first.as_str())
         .with("to", &to)
