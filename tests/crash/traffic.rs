@@ -147,7 +147,6 @@ impl Traffic {
     /// Does one thing; a text is written where that cannot be done now, for want of something to do it to.
     pub(crate) async fn act(&mut self, stage: &Stage, chat: usize, way: Way, action: Action) {
         let done = match action {
-            Action::Text => None,
             Action::Reply => self.reply(stage, chat, way).await,
             Action::Edit => self.edit(stage, chat, way).await,
             Action::Delete => self.delete(stage, chat, way).await,
@@ -178,7 +177,7 @@ impl Traffic {
             }
             Action::Call if way == Way::In => Some(self.call(stage, chat).await),
             Action::Timer => self.timer(stage, chat, way).await,
-            Action::Vanished | Action::Card | Action::Call => None,
+            Action::Text | Action::Vanished | Action::Card | Action::Call => None,
         };
         let done = match done {
             Some(done) => done,
