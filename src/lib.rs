@@ -32,15 +32,21 @@
 //!
 //! # Matrix to gatekeeper
 //! [`matrix::appservice`] commits a transaction's events into the inbox, answers 200, and wakes the rooms' workers. A room's
-//! worker takes its waiting events in order, translates them, and in one step spends the ratchet, puts the stanzas into the
-//! outbox and ends the events. The login's connection sends the outbox in order; the gatekeeper's ack ends the row and stores
+//! worker takes its waiting events in order, looks up what they are about, translates them, hosts their files as ciphertext, and in
+//! one step spends the ratchet, puts the stanzas into the outbox, stores what that changes (reactions, polls, timers) and ends the
+//! events. The login's connection sends the outbox in order; the gatekeeper's ack ends the row and stores
 //! which event is which message. After a crash or a reconnect the same bytes go again under the same id.
 //!
 //! # Gatekeeper to Matrix
 //! The connection takes the stanzas that are ready; one step decrypts them and stores ratchet, used prekeys and plaintext; then
-//! they are acknowledged and the chats' workers are woken. A chat's worker makes the room if there is none, sends as the ghost
-//! with a transaction id derived from the message, and in one step stores the links and ends the messages. What may have been
+//! they are acknowledged and the chats' workers are woken. A chat's worker makes the room if there is none, brings files to the
+//! homeserver, sends as the ghost with a transaction id derived from the message, and in one step stores links, reactions, polls
+//! and what disappears when, and ends the messages. A file that is not there any more is asked for again, and its message kept
+//! until it comes. What may have been
 //! sent without the answer having been seen is looked up in the room first.
+//!
+//! Files pass through as they come, in either direction; none is ever whole in memory. Who writes and who is there is passed on at
+//! once or forgotten. How far a message is is told from the outbox's rows, once a state, by a worker of its own.
 //!
 //! A worker lives as long as there is work for its key, so a stuck room is one waiting task. Every stage takes what waits, up to
 //! a bound, and the store's writers join steps that wait at the same time into one commit: that makes durability cheap.

@@ -340,13 +340,16 @@ impl Case<'_> {
         let shown = self.side(side);
         let key = (id.to_owned(), by);
         let name = self.named(place.way, place.number);
-        let wanted: Vec<&str> = written
+        // Matrix asks for the picture of an emoji, the other side does not.
+        let bare = |emoji: &str| emoji.replace('\u{fe0f}', "");
+        let wanted: Vec<String> = written
             .reactions
             .get(&by)
-            .map(|reaction| reaction.emoji)
+            .map(|reaction| bare(reaction.emoji))
             .into_iter()
             .collect();
         let reactions = shown.reactions.get(&key).map_or(&[][..], Vec::as_slice);
+        let reactions: Vec<String> = reactions.iter().map(|emoji| bare(emoji)).collect();
         if reactions != wanted {
             verdict.complain(format!(
                 "{name} has the reactions {reactions:?} and not {wanted:?} by {} on the side of {}",
