@@ -115,7 +115,7 @@ store_tests! {
         reads_up_to_an_event_once,
         a_late_message_of_the_same_second_is_still_unread,
         finds_the_newest_of_messages_of_one_second,
-        the_newest_is_the_last_one_of_its_room,
+        the_newest_unread_is_the_last_of_its_room_until_a_time,
         forgets_an_event_with_all_its_parts,
     }
     reactions {

@@ -11,7 +11,7 @@ use super::{
     incoming::EDITS,
 };
 use crate::{
-    domain::StanzaId,
+    domain::{StanzaId, Timestamp},
     store::{Lane, MessageLink, RemoteMessageRow},
 };
 
@@ -106,7 +106,7 @@ impl Bridge {
     }
 
     /// The message up to which a room was read. What was read last may be none, such as a reaction or a notice of the bridge: then
-    /// it is the newest one, if that is older.
+    /// it is the newest one before that.
     async fn read_up_to(
         &self,
         route: &PortalRoute,
@@ -114,27 +114,27 @@ impl Bridge {
     ) -> Result<Option<String>, BridgeError> {
         let (portal, event) = (route.portal.id, read.event_id.to_string());
         let looked_for = event.clone();
-        let (known, newest) = self
+        let links = self
             .db
             .read(move |txn| {
                 let event = looked_for.clone();
-                Box::pin(async move {
-                    let known = !txn.links_by_event(portal, &event).await?.is_empty();
-                    Ok((known, txn.newest_link(portal).await?))
-                })
+                Box::pin(async move { txn.links_by_event(portal, &event).await })
             })
             .await?;
-        if known {
+        if !links.is_empty() {
             return Ok(Some(event));
         }
-        let Some(newest) = newest else {
+        let event = self.bot().event(&read.room_id, &read.event_id).await?;
+        let Some(at) = event.and_then(|event| event["origin_server_ts"].as_i64()) else {
             return Ok(None);
         };
-        let read = self.bot().event(&read.room_id, &read.event_id).await?;
-        let at = read.and_then(|event| event["origin_server_ts"].as_i64());
-        Ok(at
-            .is_some_and(|at| at >= newest.sent_at.0)
-            .then_some(newest.event_id))
+        let newest = self
+            .db
+            .read(move |txn| {
+                Box::pin(async move { txn.newest_unread(portal, Timestamp(at)).await })
+            })
+            .await?;
+        Ok(newest.map(|link| link.event_id))
     }
 
     /// Shows in Matrix that a contact read messages of ours.

@@ -170,17 +170,13 @@ impl<'a> User<'a> {
         self.homeserver.typing(&self.room, users);
     }
 
-    /// Reads up to the newest message.
+    /// Reads up to the newest message, or change of one.
     pub(crate) fn read(&self) {
         let newest = self.homeserver.world().rooms[&self.room]
             .events
             .iter()
             .rev()
-            .find(|event| {
-                // An event that changes another is not told to have been read.
-                let changes = event["content"]["m.relates_to"]["rel_type"].is_string();
-                view::is_shown(event) && event["sender"] != USER && !changes
-            })
+            .find(|event| view::is_shown(event) && event["sender"] != USER)
             .and_then(|event| event["event_id"].as_str().map(str::to_owned));
         if let Some(event_id) = newest {
             self.homeserver.receipt(&self.room, USER, &event_id);

@@ -3,7 +3,7 @@
 use drawbridge::{
     domain::{
         ChatId, MediaDetails, MediaKey, MediaKind, MessageRef, OutgoingContent, RemoteMedia,
-        RemoteUserId,
+        RemoteUserId, StanzaId,
     },
     network::{
         Enqueued, NetworkError,
@@ -127,22 +127,7 @@ async fn an_acknowledged_message_leaves_the_outbox_and_a_refused_one_is_told() {
 #[tokio::test]
 async fn a_read_receipt_waits_in_the_outbox_until_it_is_acknowledged() {
     let (world, peer) = acquainted().await;
-    let (to, sender) = (
-        chat(&peer.jid),
-        RemoteUserId::parse(peer.jid.to_string()).unwrap(),
-    );
-    for _ in 0..2 {
-        let (to, sender): (ChatId, _) = (to.clone(), sender.clone());
-        world
-            .step(move |txn| {
-                let (to, sender) = (to.clone(), sender.clone());
-                Box::pin(async move {
-                    let ids = ["M1", "M2"].map(id);
-                    outbound::enqueue_read(txn, LOGIN, &to, &sender, &ids, NOW).await
-                })
-            })
-            .await;
-    }
+    read_by_user(&world, &peer, &["M1", "M2"]).await;
     let rows = world.outbox().await;
     assert_eq!(rows.len(), 1);
     assert_eq!(outbound::wire_id(&rows[0].row), "M1");
@@ -162,6 +147,35 @@ async fn a_read_receipt_waits_in_the_outbox_until_it_is_acknowledged() {
     );
     world.acked(ack.with("type", "read")).await;
     assert_eq!(world.outbox().await.len(), 0);
+}
+
+#[tokio::test]
+async fn what_is_read_with_something_that_was_read_before_is_told() {
+    let (world, peer) = acquainted().await;
+    for _ in 0..2 {
+        read_by_user(&world, &peer, &["M1"]).await;
+        read_by_user(&world, &peer, &["M1", "M2"]).await;
+    }
+    let rows = world.outbox().await;
+    let told: Vec<&str> = rows
+        .iter()
+        .map(|row| outbound::wire_id(&row.row))
+        .collect();
+    assert_eq!(told, ["M1", "M2"]);
+}
+
+async fn read_by_user(world: &World, peer: &Peer, messages: &'static [&'static str]) {
+    let to = chat(&peer.jid);
+    let sender = RemoteUserId::parse(peer.jid.to_string()).unwrap();
+    world
+        .step(move |txn| {
+            let (to, sender): (ChatId, _) = (to.clone(), sender.clone());
+            Box::pin(async move {
+                let ids: Vec<StanzaId> = messages.iter().map(|&name| id(name)).collect();
+                outbound::enqueue_read(txn, LOGIN, &to, &sender, &ids, NOW).await
+            })
+        })
+        .await;
 }
 
 #[tokio::test]

@@ -101,16 +101,22 @@ pub(crate) async fn finds_the_newest_of_messages_of_one_second(place: Place) {
     db.close().await;
 }
 
-pub(crate) async fn the_newest_is_the_last_one_of_its_room(place: Place) {
+pub(crate) async fn the_newest_unread_is_the_last_of_its_room_until_a_time(place: Place) {
     let db = place.open().await;
-    assert_eq!(step!(db, txn => txn.newest_link(PORTAL).await), None);
+    let late = Timestamp(NOW.0 + 5000);
+    assert_eq!(step!(db, txn => txn.newest_unread(PORTAL, late).await), None);
     step!(db, txn => {
-        txn.put_link(&link("$1", "m1", 0, 9)).await?;
-        txn.put_link(&MessageLink { sender: None, ..link("$2", "m2", 0, 0) }).await?;
-        txn.put_link(&MessageLink { portal: PortalId(71), ..link("$3", "m3", 0, 0) }).await
+        txn.put_link(&link("$1", "m1", 0, 0)).await?;
+        txn.put_link(&MessageLink { sent_at: late, ..link("$2", "m2", 0, 0) }).await?;
+        txn.put_link(&MessageLink { sender: None, ..link("$3", "m3", 0, 0) }).await?;
+        txn.put_link(&MessageLink { portal: PortalId(71), ..link("$4", "m4", 0, 0) }).await
     });
-    let newest = step!(db, txn => txn.newest_link(PORTAL).await).unwrap();
-    assert_eq!((newest.event_id.as_str(), newest.sender), ("$2", None));
+    let newest = step!(db, txn => txn.newest_unread(PORTAL, late).await);
+    assert_eq!(newest.map(|link| link.event_id).as_deref(), Some("$2"));
+    let newest = step!(db, txn => txn.newest_unread(PORTAL, NOW).await);
+    assert_eq!(newest.map(|link| link.event_id).as_deref(), Some("$1"));
+    step!(db, txn => txn.set_read_up_to(PORTAL, "$1").await);
+    assert_eq!(step!(db, txn => txn.newest_unread(PORTAL, NOW).await), None);
     db.close().await;
 }
 
@@ -124,8 +130,8 @@ pub(crate) async fn forgets_an_event_with_all_its_parts(place: Place) {
         txn.delete_links(PORTAL, "$2").await
     });
     assert!(step!(db, txn => txn.links_by_event(PORTAL, "$2").await).is_empty());
-    let newest = step!(db, txn => txn.newest_link(PORTAL).await);
-    assert_eq!(newest, Some(link("$1", "m1", 0, 0)));
+    let rest = step!(db, txn => txn.links_by_event(PORTAL, "$1").await);
+    assert_eq!(rest, [link("$1", "m1", 0, 0)]);
     assert_eq!(
         step!(db, txn => txn.links_by_event(PortalId(71), "$2").await).len(),
         1

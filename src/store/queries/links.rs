@@ -94,9 +94,17 @@ impl LinkRepository for Txn {
         Ok(newest.map(|(_, link)| link))
     }
 
-    async fn newest_link(&mut self, portal: PortalId) -> Result<Option<MessageLink>> {
-        let row = sqlx::query("SELECT * FROM links WHERE portal = $1 ORDER BY seq DESC LIMIT 1")
+    async fn newest_unread(
+        &mut self,
+        portal: PortalId,
+        until: Timestamp,
+    ) -> Result<Option<MessageLink>> {
+        let row = sqlx::query(
+            "SELECT * FROM links WHERE portal = $1 AND sender <> '' AND NOT read_sent AND sent_at <= $2 \
+             ORDER BY seq DESC LIMIT 1",
+        )
             .bind(portal.0)
+            .bind(until.0)
             .fetch_optional(&mut *self.tx)
             .await?;
         row.as_ref().map(link).transpose()

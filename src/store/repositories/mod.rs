@@ -364,8 +364,12 @@ pub trait LinkRepository {
         portal: PortalId,
         stanza_ids: &[StanzaId],
     ) -> Result<Option<MessageLink>>;
-    /// The latest link in the room, whoever wrote the message.
-    async fn newest_link(&mut self, portal: PortalId) -> Result<Option<MessageLink>>;
+    /// The latest message of the other side that has no read receipt sent yet, of those sent until a time.
+    async fn newest_unread(
+        &mut self,
+        portal: PortalId,
+        until: Timestamp,
+    ) -> Result<Option<MessageLink>>;
     /// Forgets which messages an event is.
     async fn delete_links(&mut self, portal: PortalId, event_id: &str) -> Result<()>;
     /// The messages of the other side up to and including an event that have no read receipt sent yet, oldest first.
