@@ -135,7 +135,7 @@ store_tests! {
     rooms {
         keeps_what_is_decided_for_a_room,
         settings_of_another_version_are_read,
-        a_file_keeps_the_address_it_was_given_first,
+        a_file_keeps_the_address_it_came_to_be_at,
         forgets_old_uploads,
         keeps_the_newest_form_of_a_notice,
         tells_what_disappears_in_its_order,

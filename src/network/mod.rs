@@ -181,7 +181,7 @@ pub trait Network: Send + Sync + 'static {
     ) -> Result<FetchedFile, MediaError>;
     /// Tells a chat that the login's user writes, or stopped; forgotten while there is no connection.
     fn typing(&self, login: LoginId, chat: &ChatId, state: Typing);
-    /// Tells the gatekeeper whether the login's user is there; forgotten while there is no connection.
+    /// Tells the gatekeeper whether the login's user is there; that they are is told each new connection again.
     fn presence(&self, login: LoginId, available: bool);
     /// Closes every connection after what is in hand is committed.
     async fn stop(&self);

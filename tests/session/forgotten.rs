@@ -49,7 +49,7 @@ async fn the_logins_user_is_seen_writing_and_there() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn after_the_login_nothing_is_told_by_itself_and_nothing_that_is_old() {
+async fn a_new_connection_is_told_that_the_user_is_there_and_nothing_that_is_old() {
     let (peer, stage, login, line) = logged_in(ConnectionPolicy::Always).await;
     drop(line);
     stage
@@ -64,7 +64,16 @@ async fn after_the_login_nothing_is_told_by_itself_and_nothing_that_is_old() {
     stage
         .send(login, "M1", "the first thing that is sent")
         .await;
-    assert_eq!(line.next().await.attr("id").as_deref(), Some("M1"));
+    let mut told = Vec::new();
+    for _ in 0..2 {
+        let node = line.next().await;
+        let what = node.attr("id").or_else(|| node.attr("type"));
+        told.push((node.tag.to_string(), what.map(String::from)));
+    }
+    told.sort();
+    let expected = [("message", "M1"), ("presence", "available")];
+    let expected = expected.map(|(tag, what)| (tag.to_owned(), Some(what.to_owned())));
+    assert_eq!(told, expected);
     stage.gatekeeper.stop().await;
 }
 

@@ -157,10 +157,7 @@ async fn what_is_read_with_something_that_was_read_before_is_told() {
         read_by_user(&world, &peer, &["M1", "M2"]).await;
     }
     let rows = world.outbox().await;
-    let told: Vec<&str> = rows
-        .iter()
-        .map(|row| outbound::wire_id(&row.row))
-        .collect();
+    let told: Vec<&str> = rows.iter().map(|row| outbound::wire_id(&row.row)).collect();
     assert_eq!(told, ["M1", "M2"]);
 }
 

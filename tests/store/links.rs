@@ -104,7 +104,10 @@ pub(crate) async fn finds_the_newest_of_messages_of_one_second(place: Place) {
 pub(crate) async fn the_newest_unread_is_the_last_of_its_room_until_a_time(place: Place) {
     let db = place.open().await;
     let late = Timestamp(NOW.0 + 5000);
-    assert_eq!(step!(db, txn => txn.newest_unread(PORTAL, late).await), None);
+    assert_eq!(
+        step!(db, txn => txn.newest_unread(PORTAL, late).await),
+        None
+    );
     step!(db, txn => {
         txn.put_link(&link("$1", "m1", 0, 0)).await?;
         txn.put_link(&MessageLink { sent_at: late, ..link("$2", "m2", 0, 0) }).await?;

@@ -73,21 +73,22 @@ pub(crate) async fn settings_of_another_version_are_read(place: Place) {
     db.close().await;
 }
 
-pub(crate) async fn a_file_keeps_the_address_it_was_given_first(place: Place) {
+pub(crate) async fn a_file_keeps_the_address_it_came_to_be_at(place: Place) {
     let db = place.open().await;
     assert_eq!(step!(db, txn => txn.upload("k").await), None);
     step!(db, txn => txn.put_upload("k", "mxc://x/1", NOW).await);
+    // The homeserver gave up the first address before anything was there.
     step!(db, txn => txn.put_upload("k", "mxc://x/2", NOW).await);
     assert_eq!(
         step!(db, txn => txn.upload("k").await),
-        Some(upload("mxc://x/1", false))
+        Some(upload("mxc://x/2", false))
     );
     step!(db, txn => txn.finish_upload("k").await);
-    // Nor does one that is asked for again begin again.
+    // What is there stays what it is.
     step!(db, txn => txn.put_upload("k", "mxc://x/3", NOW).await);
     assert_eq!(
         step!(db, txn => txn.upload("k").await),
-        Some(upload("mxc://x/1", true))
+        Some(upload("mxc://x/2", true))
     );
     assert_eq!(step!(db, txn => txn.upload("other").await), None);
     db.close().await;
