@@ -134,6 +134,10 @@ async fn kills(engine: Engine, kills: usize, seed: u64) -> Verdict {
         for _ in 0..rng.random_range(0..6) {
             traffic.some(&stage).await;
         }
+        if rng.random_bool(0.5) {
+            // As a homeserver's memory of transactions ends with it, or after a time.
+            stage.homeserver.world().sends.clear();
+        }
         bridge = stage.spawn(None);
         if round % 20 == 19 {
             eprintln!("{engine}: {} kills, {} messages", round + 1, traffic.sent());

@@ -216,13 +216,14 @@ impl Bridge {
             let place_of = i64::try_from(part).unwrap_or(i64::MAX);
             let link = match (&incoming.content, related.as_deref()) {
                 // What the bridge says by itself is no message of the other side's.
-                _ if message.notice.is_some() || edits_placeholder => None,
+                _ if message.notice.is_some() => None,
+                // Deleted with its message, and read with it.
+                _ if edits_placeholder => Some((message.stanza_id.clone(), EDITS + place_of)),
                 // The rest of a long edited text.
                 (IncomingContent::Edit { target, .. }, None) if context.target.is_some() => {
                     Some((target.id.clone(), place_of))
                 }
                 (_, None) => Some((message.stanza_id.clone(), place_of)),
-                // Deleted with its message, and read with it.
                 (IncomingContent::Edit { target, .. }, Some("m.replace")) => {
                     Some((target.id.clone(), EDITS + place_of))
                 }
