@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     refusals::LastRefusal,
+    routes::{PortalRoute, Route},
     settings::Settings,
     signals::Signals,
     workers::{Job, Outcome, Workers},
@@ -27,7 +28,7 @@ use crate::{
     domain::{ChatId, GatekeeperId, LoginId, PortalId, StanzaId, Timestamp},
     matrix::{Client, GhostNaming, Intent, MatrixError},
     network::{Network, NetworkError},
-    store::{Database, LoginRow, PortalRow, StoreError},
+    store::{Database, StoreError},
 };
 
 /// What a bridge is made of.
@@ -103,25 +104,6 @@ pub struct CommandContext {
 pub trait Commands: Send + Sync + 'static {
     /// The answer, in Markdown. It may be called again with the same message after a crash.
     async fn answer(&self, context: CommandContext) -> String;
-}
-
-/// What a room is to the bridge.
-#[derive(Debug, Clone)]
-pub(super) enum Route {
-    /// A portal and the login it belongs to.
-    Portal(Arc<PortalRoute>),
-    /// Somebody's management room.
-    Management(OwnedUserId),
-    /// Neither.
-    Unknown,
-}
-
-/// A portal with what sending through it needs.
-#[derive(Debug, Clone)]
-pub(super) struct PortalRoute {
-    pub(super) portal: PortalRow,
-    pub(super) login: LoginId,
-    pub(super) owner: OwnedUserId,
 }
 
 /// Held while a chat's room is made or taken.
@@ -325,72 +307,6 @@ impl Bridge {
         user == self.client.bot_id() || self.naming.parse(user).is_some()
     }
 
-    /// What a room is.
-    pub(super) async fn route(&self, room_id: &OwnedRoomId) -> Result<Route, BridgeError> {
-        if let Some(route) = lock(&self.routes).get(room_id) {
-            return Ok(route.clone());
-        }
-        let forgotten = self.forgotten.load(Ordering::Acquire);
-        let room = room_id.to_string();
-        let (portal, owner) = self
-            .db
-            .read(move |txn| {
-                let room = room.clone();
-                Box::pin(async move {
-                    let portal = match txn.portal_by_room(&room).await? {
-                        Some(portal) => match portal.key.login {
-                            Some(login) => txn.login(login).await?.map(|login| (portal, login)),
-                            None => None,
-                        },
-                        None => None,
-                    };
-                    let owner = txn.management_room_owner(&room).await?;
-                    Ok((portal, owner))
-                })
-            })
-            .await?;
-        let route = match (portal, owner.and_then(|owner| UserId::parse(owner).ok())) {
-            (Some((portal, login)), _) => Route::Portal(Arc::new(portal_route(portal, &login)?)),
-            (None, Some(owner)) => Route::Management(owner),
-            (None, None) => return Ok(Route::Unknown),
-        };
-        let mut routes = lock(&self.routes);
-        if forgotten == self.forgotten.load(Ordering::Acquire) {
-            routes.insert(room_id.clone(), route.clone());
-        }
-        drop(routes);
-        Ok(route)
-    }
-
-    /// Forgets what was remembered of a room and of a chat, after either changed.
-    pub(super) fn forget_route(
-        &self,
-        room_id: Option<&OwnedRoomId>,
-        chat: Option<&(LoginId, ChatId)>,
-    ) {
-        self.forgotten.fetch_add(1, Ordering::AcqRel);
-        if let Some(room_id) = room_id {
-            lock(&self.routes).remove(room_id);
-        }
-        if let Some(chat) = chat {
-            lock(&self.open_portals).remove(chat);
-        }
-    }
-
-    /// Forgets which room was somebody's management room.
-    pub(super) fn forget_management(&self, of: &UserId) {
-        lock(&self.routes)
-            .retain(|_, route| !matches!(route, Route::Management(owner) if owner == of));
-    }
-
-    /// Forgets everything remembered of a login.
-    pub fn forget_login(&self, login: LoginId) {
-        lock(&self.routes)
-            .retain(|_, route| !matches!(route, Route::Portal(portal) if portal.login == login));
-        lock(&self.open_portals).retain(|(of, _), _| *of != login);
-        lock(&self.connection_states).remove(&login);
-    }
-
     /// The transaction id of one effect on the homeserver: unique to its words, the same whenever it is tried.
     pub(super) fn effect_id(&self, words: &[&str]) -> String {
         URL_SAFE_NO_PAD.encode(digest(&self.settings.namespace, words))
@@ -420,21 +336,6 @@ fn chat_workers(
         None => Box::pin(std::future::ready(Outcome::Done)),
     });
     Workers::new(job, cancel.clone())
-}
-
-/// A portal row with its login, both as this module needs them.
-pub(super) fn portal_route(
-    portal: PortalRow,
-    login: &LoginRow,
-) -> Result<PortalRoute, BridgeError> {
-    let owner = UserId::parse(login.mxid.as_str()).map_err(|error| {
-        BridgeError::Inconsistent(format!("login {} has a bad user id: {error}", login.id))
-    })?;
-    Ok(PortalRoute {
-        portal,
-        login: login.id,
-        owner,
-    })
 }
 
 /// An event id out of a link.

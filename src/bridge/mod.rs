@@ -21,6 +21,7 @@ mod recover;
 mod redactions;
 mod refusals;
 mod rooms;
+mod routes;
 mod routing;
 mod settings;
 mod signals;

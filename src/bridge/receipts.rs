@@ -7,8 +7,9 @@ use serde_json::Value;
 use tokio::sync::mpsc::Receiver;
 
 use super::{
-    context::{Bridge, BridgeError, PortalRoute, Route, event_id},
+    context::{Bridge, BridgeError, event_id},
     incoming::EDITS,
+    routes::{PortalRoute, Route},
 };
 use crate::{
     domain::{StanzaId, Timestamp},
@@ -67,9 +68,10 @@ pub(super) async fn report_reads(bridge: Weak<Bridge>, mut reads: Receiver<ReadU
 
 impl Bridge {
     async fn report_read(&self, read: &ReadUpTo) -> Result<(), BridgeError> {
-        let Route::Portal(route) = self.route(&read.room_id).await? else {
+        let Route::Portals(routes) = self.route(&read.room_id).await? else {
             return Ok(());
         };
+        let route = routes[0].clone();
         if read.user != route.owner {
             return Ok(());
         }

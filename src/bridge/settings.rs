@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use super::context::PortalRoute;
+use super::routes::PortalRoute;
 use crate::{
     config::{Permissions, ViewOnce},
     domain::GatekeeperId,

@@ -10,7 +10,10 @@ use ruma::{OwnedRoomId, OwnedUserId, UserId};
 use serde_json::Value;
 use tokio::sync::mpsc::Receiver;
 
-use super::context::{Bridge, PortalRoute, Route, lock};
+use super::{
+    context::{Bridge, lock},
+    routes::{PortalRoute, Route, portal_route},
+};
 use crate::{
     domain::{ChatId, LoginId, RemoteUserId, Typing},
     store::LoginState,
@@ -127,7 +130,7 @@ impl Bridge {
 
     async fn portal_of(&self, room_id: &OwnedRoomId) -> Option<Arc<PortalRoute>> {
         match self.route(room_id).await {
-            Ok(Route::Portal(portal)) => Some(portal),
+            Ok(Route::Portals(portals)) => Some(portals[0].clone()),
             _ => None,
         }
     }
@@ -228,7 +231,7 @@ impl Bridge {
             })
             .await;
         let (portal, row) = found.ok().flatten().filter(|(portal, _)| portal.ready)?;
-        super::context::portal_route(portal, &row)
+        portal_route(portal, &row, std::slice::from_ref(&row))
             .ok()
             .map(Arc::new)
     }

@@ -11,9 +11,10 @@ use super::{
 use crate::{
     bridge::{
         changes::Change,
-        context::{Bridge, BridgeError, PortalRoute, event_id, lock},
+        context::{Bridge, BridgeError, event_id, lock},
         ghosts::made_up_name,
         outgoing::blocking,
+        routes::PortalRoute,
     },
     domain::{EncryptedVote, IncomingContent, IncomingMessage, MessageRef, Poll, RemoteUserId},
     imaging,

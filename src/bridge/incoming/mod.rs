@@ -13,8 +13,9 @@ use serde_json::json;
 pub(super) use self::show::EDITS;
 use super::{
     changes::Change,
-    context::{Bridge, BridgeError, PortalRoute, event_id, lock},
+    context::{Bridge, BridgeError, event_id, lock},
     rooms::open_room,
+    routes::PortalRoute,
     workers::Outcome,
 };
 use crate::{

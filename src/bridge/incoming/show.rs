@@ -156,6 +156,17 @@ impl Bridge {
                 ));
                 return Ok(None);
             }
+            (
+                Some(
+                    RemoteNotice::Group(_)
+                    | RemoteNotice::Joined
+                    | RemoteNotice::GroupPicture
+                    | RemoteNotice::Profile { .. }
+                    | RemoteNotice::Reachability { .. }
+                    | RemoteNotice::Blocked { .. },
+                ),
+                _,
+            ) => return Ok(None),
             (Some(RemoteNotice::IdentityChanged), _) => bare(IncomingContent::IdentityChanged),
             (Some(RemoteNotice::Call { video, missed }), _) => bare(IncomingContent::Call {
                 video: *video,

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use ruma::OwnedRoomId;
 
 use super::{
-    super::context::{Bridge, BridgeError, Route},
+    super::context::{Bridge, BridgeError},
+    super::routes::Route,
     Item, Stopped,
 };
 use crate::{
@@ -25,9 +26,10 @@ impl Bridge {
         let mut rest: Vec<Arc<Item>> = batch.into_iter().map(Arc::new).collect();
         let mut prepared = false;
         while !rest.is_empty() {
-            let Route::Portal(portal) = self.route(room_id).await? else {
+            let Route::Portals(portals) = self.route(room_id).await? else {
                 return self.finish_all(room_id, &rest).await;
             };
+            let portal = portals[0].clone();
             let network = self.network(&portal.portal.key.gatekeeper)?.clone();
             let stopped = self.queue_items(&network, portal.login, rest.clone()).await;
             // A commit can succeed although its caller sees an error.

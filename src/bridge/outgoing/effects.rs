@@ -5,8 +5,9 @@ use ruma::OwnedRoomId;
 use super::{
     super::{
         changes::Change,
-        context::{Bridge, BridgeError, PortalRoute},
+        context::{Bridge, BridgeError},
         rooms::open_room,
+        routes::PortalRoute,
     },
     Item, Taken,
 };

@@ -4,7 +4,10 @@
 use ruma::{OwnedEventId, OwnedRoomId, UserId};
 use serde_json::Value;
 
-use super::super::context::{Bridge, BridgeError, PortalRoute};
+use super::super::{
+    context::{Bridge, BridgeError},
+    routes::PortalRoute,
+};
 use crate::{
     domain::{MessageRef, RemoteUserId},
     matrix::MatrixError,

@@ -20,7 +20,8 @@ use self::hosting::ToHost;
 pub(super) use self::hosting::blocking;
 use super::{
     changes::Change,
-    context::{Bridge, BridgeError, PortalRoute, Route, lock},
+    context::{Bridge, BridgeError, lock},
+    routes::{PortalRoute, Route},
     workers::Outcome,
 };
 use crate::{
@@ -116,7 +117,8 @@ impl Bridge {
                 continue;
             }
             match self.route(room_id).await? {
-                Route::Portal(portal) => {
+                Route::Portals(portals) => {
+                    let portal = portals[0].clone();
                     let taken = Taken {
                         event: &event,
                         parsed: &parsed,
