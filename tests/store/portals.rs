@@ -3,7 +3,7 @@
 use drawbridge::{
     NameSource,
     domain::{ChatId, LoginId, PortalId, PortalKey},
-    store::GhostRow,
+    store::{GhostRow, NameSource},
 };
 
 use crate::place::{LOGIN, PORTAL, Place, chat, gatekeeper, step, user};
