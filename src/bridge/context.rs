@@ -142,6 +142,8 @@ pub struct Bridge {
     /// Who writes and who is there, as passed on last.
     pub(super) signals: Signals,
     /// The last notice of a failure in each room, while it counts further ones.
+    /// What the members of rooms are called, for those a login speaks for.
+    pub(super) names: Mutex<HashMap<OwnedRoomId, super::names::Names>>,
     pub(super) refusals: Mutex<HashMap<OwnedRoomId, LastRefusal>>,
     pub(super) connection_states: Mutex<HashMap<LoginId, String>>,
     /// Whether the homeserver knows the bot; nothing is asked of it before.
@@ -202,6 +204,7 @@ impl Bridge {
                 signalled_there,
                 troubled: Mutex::default(),
                 signals: Signals::default(),
+                names: Mutex::default(),
                 refusals: Mutex::default(),
                 connection_states: Mutex::default(),
                 introduced: AtomicBool::new(false),
@@ -312,10 +315,11 @@ impl Bridge {
         URL_SAFE_NO_PAD.encode(digest(&self.settings.namespace, words))
     }
 
-    /// The id on the wire of one part of a Matrix event; the same whenever it is sent.
-    pub(super) fn stanza_id(&self, event_id: &str, part: usize) -> StanzaId {
+    /// The id on the wire of one part of a Matrix event in a chat; the same whenever it is sent.
+    pub(super) fn stanza_id(&self, portal: PortalId, event_id: &str, part: usize) -> StanzaId {
         use std::fmt::Write as _;
-        let hash = digest(&self.settings.namespace, &[event_id, &part.to_string()]);
+        let words = [&portal.to_string(), event_id, &part.to_string()];
+        let hash = digest(&self.settings.namespace, &words);
         let mut id = String::from("3EB0");
         for byte in &hash[..9] {
             let _ = write!(id, "{byte:02X}");
