@@ -124,12 +124,16 @@ pub struct Bridge {
     /// What tells users how far their messages are; apart from the chats, so that it waits for no file.
     pub(super) statuses: Workers<(LoginId, ChatId)>,
     pub(super) routes: Mutex<HashMap<OwnedRoomId, Route>>,
+    /// Rooms that mirror several chats, or may.
+    pub(super) shared_rooms: Mutex<HashSet<OwnedRoomId>>,
     /// Counts what was forgotten of rooms and chats: what was looked up before is not remembered after.
     pub(super) forgotten: AtomicU64,
     pub(super) open_portals: Mutex<HashMap<(LoginId, ChatId), Arc<PortalRoute>>>,
     pub(super) ghosts: Mutex<HashMap<OwnedUserId, Option<String>>>,
     /// One lock a chat, held while its room is made or taken.
     pub(super) opening: Mutex<HashMap<(LoginId, ChatId), RoomLock>>,
+    /// One lock a group that several logins are in.
+    pub(super) turns: Mutex<HashMap<PortalId, RoomLock>>,
     /// Portals that were given a new room since the start: once is enough to get over a room that was lost.
     pub(super) abandoned: Mutex<HashSet<PortalId>>,
     /// Chats whose last sends have an unknown outcome: before the next send their rooms are searched.
@@ -193,10 +197,12 @@ impl Bridge {
                 chats,
                 statuses,
                 routes: Mutex::default(),
+                shared_rooms: Mutex::default(),
                 forgotten: AtomicU64::new(0),
                 open_portals: Mutex::default(),
                 ghosts: Mutex::default(),
                 opening: Mutex::default(),
+                turns: Mutex::default(),
                 abandoned: Mutex::default(),
                 uncertain: Mutex::default(),
                 receipts,
