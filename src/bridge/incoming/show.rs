@@ -395,7 +395,7 @@ impl Bridge {
             txn_id,
             event,
             row,
-            portal: place.route.portal.id,
+            route: place.route,
         };
         self.send_as(ghost, place.room_id, send).await
     }
