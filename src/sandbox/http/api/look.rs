@@ -146,7 +146,7 @@ fn shown(contact: &ContactHandle, message: &Message) -> Value {
 fn name(contact: &ContactHandle, address: &str) -> Option<String> {
     let jid: Jid = address.parse().ok()?;
     if jid == *contact.jid() {
-        return Some(contact.name().to_owned());
+        return Some(contact.name());
     }
     contact.name_of(&jid)
 }
