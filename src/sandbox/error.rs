@@ -30,7 +30,9 @@ pub enum SandboxError {
     #[error("the sandbox has no such contact")]
     NoContact,
     /// The options name a Partner with the number of the one the sandbox would play.
-    #[error("the sandbox does not play a Partner of its own: its options name one with the same number")]
+    #[error(
+        "the sandbox does not play a Partner of its own: its options name one with the same number"
+    )]
     NotPlayed,
     /// A user of the Partner the sandbox plays could not be enlisted.
     #[error("the Partner's user could not be enlisted: {0}")]

@@ -4,9 +4,7 @@ use std::{net::SocketAddr, sync::Arc};
 
 use serde_json::Value;
 
-use super::{
-    ContactHandle, Flavour, Integrator, Sandbox, SandboxError, Script, office::Office,
-};
+use super::{ContactHandle, Flavour, Integrator, Sandbox, SandboxError, Script, office::Office};
 use crate::network::interop::wire::{Jid, Node};
 
 /// The name of the Partner the sandbox plays.

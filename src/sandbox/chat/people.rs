@@ -60,8 +60,7 @@ impl Desk<'_> {
         }
         let id = jpeg_in(node)?.map(|jpeg| self.directory.keep_picture(jpeg, self.step));
         let answer = Node::new("picture").with_opt("id", id.clone());
-        self.directory
-            .set_picture(self.me, id, self.now, self.step);
+        self.directory.set_picture(self.me, id, self.now, self.step);
         Ok(Some(answer))
     }
 

@@ -229,7 +229,7 @@ impl Script {
         match self {
             Self::Live | Self::Offline | Self::Unwilling => Vec::new(),
             Self::Echo | Self::Willing => echo(message),
-            Self::Changing => change(text, message.at),
+            Self::Changing => change(text),
             Self::Late if text.is_empty() => vec![line(late_by, "Sorry, I only saw this now.")],
             Self::Late => vec![line(
                 late_by,
@@ -285,19 +285,29 @@ fn echo(message: &Message) -> Vec<Line> {
 }
 
 /// What a contact does to its account when it is told to, and that it did.
-fn change(text: &str, at: i64) -> Vec<Line> {
+fn change(text: &str) -> Vec<Line> {
     let text = text.trim();
     let lower = text.to_lowercase();
     let (deed, said) = match lower.as_str() {
         "picture" => {
-            // Another at each time.
-            let number = usize::try_from(at / 1000 % 1000).unwrap_or(0);
-            (Deed::Picture(portrait(number)), "I look different now.")
+            let colour: [u8; 3] = rand::random();
+            (Deed::Picture(portrait(colour)), "I look different now.")
         }
         "no picture" => (Deed::Picture(Vec::new()), "Nobody sees me now."),
-        _ => match text.get(..5).filter(|word| word.eq_ignore_ascii_case("name ")) {
-            Some(_) => (Deed::Name(text[5..].trim().to_owned()), "That is my name now."),
-            None => return vec![line(Duration::ZERO, "Tell me: name …, picture, no picture.")],
+        _ => match text
+            .get(..5)
+            .filter(|word| word.eq_ignore_ascii_case("name "))
+        {
+            Some(_) => (
+                Deed::Name(text[5..].trim().to_owned()),
+                "That is my name now.",
+            ),
+            None => {
+                return vec![line(
+                    Duration::ZERO,
+                    "Tell me: name …, picture, no picture.",
+                )];
+            }
         },
     };
     let does = Line {

@@ -162,7 +162,7 @@ impl Contacts {
         let mut stored = Stored::new(jid, flavour, number, name, script, keys);
         stored.people.opted_out = !script.starts_opted_in();
         if script == Script::Changing {
-            let picture = portrait::portrait(0);
+            let picture = portrait::portrait([11, 110, 105]);
             stored.people = stored.people.doing(Deed::Picture(picture));
         }
         self.keep_and_spawn(stored).await

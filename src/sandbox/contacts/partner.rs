@@ -119,15 +119,26 @@ impl Contacts {
                 .user_token(OTHER_NAME, flavour, visible_id, office.now()),
             extra: [("protocol_version".to_owned(), PROTOCOL_VERSION.to_string())].into(),
         });
-        let url = format!("http://{}/{}/3p/interop_reg", self.world.http, flavour.path());
+        let url = format!(
+            "http://{}/{}/3p/interop_reg",
+            self.world.http,
+            flavour.path()
+        );
         let request = office
             .http
             .post(url)
             .header("content-type", "application/x-www-form-urlencoded")
             .body(body);
-        let answer = request.send().await.and_then(reqwest::Response::error_for_status);
+        let answer = request
+            .send()
+            .await
+            .and_then(reqwest::Response::error_for_status);
         let answer = answer.map_err(|error| failed(error.to_string()))?;
-        match answer.json().await.map_err(|error| failed(error.to_string()))? {
+        match answer
+            .json()
+            .await
+            .map_err(|error| failed(error.to_string()))?
+        {
             EnlistmentAnswer::Ok { login } => Ok(login),
             EnlistmentAnswer::Fail { reason } => Err(failed(reason)),
         }

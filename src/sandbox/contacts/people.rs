@@ -178,7 +178,9 @@ impl Phone {
             let code = error.number("code");
             tracing::warn!(?code, "a contact's change of its account was refused");
         } else if matches!(deed, Deed::Picture(_)) {
-            let id = answer.find("picture").and_then(|picture| picture.attr("id"));
+            let id = answer
+                .find("picture")
+                .and_then(|picture| picture.attr("id"));
             self.stored.people.picture = id.map(std::borrow::Cow::into_owned);
         }
         self.people_changed();

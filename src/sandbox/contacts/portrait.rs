@@ -1,23 +1,13 @@
-//! Pictures the contacts of the cast show of themselves: a face in front of a colour, another for each number.
+//! Pictures the contacts of the cast show of themselves: a face in front of a colour.
 
 use image::{Rgb, RgbImage, codecs::jpeg::JpegEncoder};
 
 const SIZE: u32 = 96;
 const QUALITY: u8 = 80;
-/// What is behind the face.
-const COLOURS: [[u8; 3]; 6] = [
-    [11, 110, 105],
-    [178, 87, 20],
-    [72, 61, 139],
-    [160, 32, 80],
-    [40, 110, 180],
-    [90, 110, 30],
-];
 const FACE: [u8; 3] = [244, 214, 180];
 
-/// A JPEG of a number.
-pub(super) fn portrait(number: usize) -> Vec<u8> {
-    let behind = COLOURS[number % COLOURS.len()];
+/// A JPEG with a colour behind the face.
+pub(super) fn portrait(behind: [u8; 3]) -> Vec<u8> {
     let within = |x: u32, y: u32, centre: (u32, u32), radius: u32| {
         let (dx, dy) = (x.abs_diff(centre.0), y.abs_diff(centre.1));
         dx * dx + dy * dy < radius * radius

@@ -245,7 +245,14 @@ impl Directory {
         Ok(())
     }
 
-    fn tell_asker(&mut self, asker: &Jid, of: &Jid, status: &'static str, now: i64, step: &mut Step) {
+    fn tell_asker(
+        &mut self,
+        asker: &Jid,
+        of: &Jid,
+        status: &'static str,
+        now: i64,
+        step: &mut Step,
+    ) {
         if self.accounts.contains_key(asker) {
             let child = Node::new("reachability").with("status", status);
             self.notify(asker, of, "w:interop", child, now, step);
