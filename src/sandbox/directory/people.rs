@@ -79,11 +79,12 @@ impl Directory {
         let Some(account) = self.accounts.get(of) else {
             return BTreeSet::new();
         };
-        let seen_by = |peer: &&Jid| {
-            let peer = self.accounts.get(*peer);
+        let mut peers = account.chats.clone();
+        peers.retain(|peer| {
+            let peer = self.accounts.get(peer);
             peer.is_some_and(|peer| account.shows_itself_to(peer))
-        };
-        account.chats.iter().filter(seen_by).cloned().collect()
+        });
+        peers
     }
 
     /// The picture a user shows another: `None` for none, 401 if it is not shown to them.
