@@ -75,6 +75,15 @@ fn now() -> Timestamp {
 
 impl Stage {
     pub(crate) async fn new(layer: &serde_json::Value, connection: ConnectionPolicy) -> Self {
+        Self::named(layer, connection, "{mxid}").await
+    }
+
+    /// With another template of what the gatekeeper's users see.
+    pub(crate) async fn named(
+        layer: &serde_json::Value,
+        connection: ConnectionPolicy,
+        visible_id: &str,
+    ) -> Self {
         // Another test of this process may have installed it already.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let dir = tempfile::tempdir().unwrap();
@@ -91,7 +100,7 @@ impl Stage {
                 name: "WhatsApp".to_owned(),
                 profile,
                 connection,
-                visible_id: "{mxid}".to_owned(),
+                visible_id: visible_id.to_owned(),
                 hosted: hosted.clone(),
                 work_dir: dir.path().join("work"),
                 patience: Duration::from_secs(10),

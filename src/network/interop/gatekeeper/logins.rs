@@ -9,6 +9,8 @@ use crate::{
             address_book,
             connection::{AskError, Connection, Purpose},
             deletion, enlisting, keys, outbound,
+            session::iq,
+            visible_id::visible_id,
             wire::Jid,
         },
     },
@@ -21,7 +23,12 @@ impl Gatekeeper {
         let _changing = self.changing.lock().await;
         let row = match self.login_of(mxid).await? {
             Some(row) => row,
-            None => enlisting::create(&self.context, mxid, self.visible_id(mxid)).await?,
+            None => {
+                let escapes = &self.context.profile.visible_id_escapes;
+                let visible_id = visible_id(&self.visible_id, mxid, escapes)
+                    .map_err(|error| NetworkError::Refused(error.to_string()))?;
+                enlisting::create(&self.context, mxid, visible_id).await?
+            }
         };
         let id = row.id;
         if row.state != LoginState::Active {
@@ -70,17 +77,11 @@ impl Gatekeeper {
             .map_err(|error| NetworkError::NoSuchUser(error.to_string()))?;
         let id = RemoteUserId::parse(user.to_string())
             .map_err(|error| NetworkError::NoSuchUser(error.to_string()))?;
-        match self.establish(login, &user).await {
-            Ok(()) => Ok(id),
-            Err(NetworkError::NoSuchUser(_)) => Err(NetworkError::NoSuchUser(format!(
-                "{} has no such user, or the user does not take messages from other apps",
-                self.name
-            ))),
-            Err(error) => Err(error),
-        }
+        self.establish(login, &user).await?;
+        Ok(id)
     }
 
-    async fn row(&self, login: LoginId) -> Result<LoginRow, NetworkError> {
+    pub(super) async fn row(&self, login: LoginId) -> Result<LoginRow, NetworkError> {
         self.context
             .db
             .read(move |txn| Box::pin(async move { txn.login(login).await }))
@@ -105,17 +106,6 @@ impl Gatekeeper {
             .find(|row| row.gatekeeper == self.context.gatekeeper))
     }
 
-    fn visible_id(&self, mxid: &str) -> String {
-        let (localpart, server) = mxid
-            .strip_prefix('@')
-            .and_then(|rest| rest.split_once(':'))
-            .unwrap_or((mxid, ""));
-        self.visible_id
-            .replace("{mxid}", mxid)
-            .replace("{localpart}", localpart)
-            .replace("{server}", server)
-    }
-
     /// Makes sure there is a session with a user.
     pub(super) async fn establish(&self, login: LoginId, user: &Jid) -> Result<(), NetworkError> {
         let with = user.clone();
@@ -137,6 +127,13 @@ impl Gatekeeper {
         let answer = connection
             .ask(keys::fetch(&self.context, user, false))
             .await?;
+        let code = iq::fetched_users(&answer)
+            .iter()
+            .find(|found| found.jid("jid").as_ref() == Some(user))
+            .map_or(Some(404), iq::fetch_error);
+        if let Some(error) = code.and_then(|code| self.keys_refused(code)) {
+            return Err(error);
+        }
         keys::establish(&self.context, login, user, &answer).await?
     }
 
