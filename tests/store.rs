@@ -7,6 +7,8 @@
     reason = "the cases are ordinary functions, stamped as tests for both engines"
 )]
 
+use std::collections::BTreeSet;
+
 #[path = "store/commit.rs"]
 mod commit;
 #[path = "store/fence.rs"]
@@ -213,30 +215,53 @@ store_tests! {
     }
 }
 
+/// The tables and indexes there are after every migration of an engine, and the migrations' names.
+fn schema(engine: &str) -> (Vec<String>, BTreeSet<String>) {
+    let folder = format!("{}/migrations/{engine}", env!("CARGO_MANIFEST_DIR"));
+    let mut files: Vec<_> = std::fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
+    files.sort();
+    let mut made = BTreeSet::new();
+    for file in &files {
+        for line in std::fs::read_to_string(file).unwrap().lines() {
+            let words: Vec<_> = line.trim_end_matches(';').split([' ', '(']).collect();
+            match words[..] {
+                ["CREATE", "TABLE", table, ..] => {
+                    made.insert(format!("TABLE {table}"));
+                }
+                ["CREATE", "INDEX", index, "ON", table, ..] => {
+                    made.insert(format!("INDEX {index} ON {table}"));
+                }
+                // Its indexes go with it.
+                ["DROP", "TABLE", table] => {
+                    let gone = [format!("TABLE {table}"), format!(" ON {table}")];
+                    made.retain(|one| *one != gone[0] && !one.ends_with(&gone[1]));
+                }
+                ["ALTER", "TABLE", table, "RENAME", "TO", name] => {
+                    assert!(made.remove(&format!("TABLE {table}")));
+                    made.insert(format!("TABLE {name}"));
+                }
+                _ => {}
+            }
+        }
+    }
+    let names = files.iter().filter_map(|file| file.file_name());
+    (
+        names
+            .map(|name| name.to_string_lossy().into_owned())
+            .collect(),
+        made,
+    )
+}
+
 #[test]
 fn both_engines_know_the_same_migrations_with_the_same_tables() {
-    let tables = |engine: &str| -> Vec<Vec<String>> {
-        let folder = format!("{}/migrations/{engine}", env!("CARGO_MANIFEST_DIR"));
-        let mut files: Vec<_> = std::fs::read_dir(folder)
-            .unwrap()
-            .map(|entry| entry.unwrap().path())
-            .collect();
-        files.sort();
-        let mut found = Vec::new();
-        for file in files {
-            let text = std::fs::read_to_string(&file).unwrap();
-            let mut names = vec![file.file_name().unwrap().to_string_lossy().into_owned()];
-            names.extend(
-                text.lines()
-                    .filter(|line| line.starts_with("CREATE"))
-                    .map(|line| line.split('(').next().unwrap().trim().to_owned()),
-            );
-            found.push(names);
-        }
-        found
-    };
-    assert_eq!(tables("sqlite"), tables("postgres"));
-    assert!(tables("sqlite")[0].len() > 10);
+    assert_eq!(schema("sqlite"), schema("postgres"));
+    let (names, made) = schema("sqlite");
+    assert!(names.len() > 2 && made.len() > 30);
+    assert!(made.contains("INDEX portals_of ON portals"));
 }
 
 #[tokio::test]

@@ -441,3 +441,43 @@ async fn two_users_never_have_the_same_identifier() {
     assert_eq!(logins[0].state, LoginState::Active);
     stage.gatekeeper.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_user_has_a_login_of_their_own_at_each_gatekeeper() {
+    let (peer, stage, login, mut line) = logged_in(ConnectionPolicy::Always).await;
+    let elsewhere = Peer::start().await;
+    let messenger = stage.beside("messenger", &elsewhere.profile_layer());
+    let (other, other_line) = tokio::join!(messenger.log_in(MXID), elsewhere.log_in());
+    let other = other.unwrap();
+    assert_ne!(other, login);
+    assert_eq!(messenger.log_in(MXID).await.unwrap(), other);
+    assert_eq!(stage.gatekeeper.log_in(MXID).await.unwrap(), login);
+    assert_eq!(
+        (peer.enlistments().len(), elsewhere.enlistments().len()),
+        (1, 1)
+    );
+    // What one knows is not the other's, and one's login is nobody to the other.
+    let (row, beside) = (stage.row(login).await, stage.row(other).await);
+    assert_eq!(row.visible_id, beside.visible_id);
+    assert_ne!(row.secrets.identity_pair, beside.secrets.identity_pair);
+    let user = user();
+    let asked = messenger.block(login, &user, true).await;
+    assert!(matches!(asked, Err(NetworkError::NoSuchLogin)));
+    // The end of one is not the end of the other.
+    drop(other_line);
+    let serve = async {
+        loop {
+            let mut line = elsewhere.log_in().await;
+            while line.next_or_end().await.is_some() {}
+        }
+    };
+    tokio::select! {
+        ended = messenger.log_out(other) => ended.unwrap(),
+        () = serve => {}
+    }
+    assert_eq!(stage.row(login).await.state, LoginState::Active);
+    asking(&mut line, stage.gatekeeper.block(login, &user, true))
+        .await
+        .unwrap();
+    stage.gatekeeper.stop().await;
+}

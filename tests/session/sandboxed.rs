@@ -162,19 +162,32 @@ async fn a_push_brings_the_mailbox_of_a_login_that_was_away() {
 async fn a_login_the_sandbox_forgot_enlists_again_and_goes_on() {
     let town = Town::new(ConnectionPolicy::Always).await;
     town.sandbox.unenlist(&town.remote).await.unwrap();
-    within("another enlistment", async {
-        while town
-            .sandbox
-            .partner_login(Flavour::WhatsApp, MXID)
-            .is_none()
-        {
+    let (stage, login) = (&town.stage, town.login);
+    let again = within("another enlistment", async {
+        loop {
+            let called = stage.row(login).await.remote_login;
+            if called.as_ref() != Some(&town.remote) {
+                return called.unwrap();
+            }
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     })
     .await;
-    let (stage, login) = (&town.stage, town.login);
+    assert_eq!(
+        town.sandbox.partner_login(Flavour::WhatsApp, MXID),
+        Some(again.clone())
+    );
+    // Nobody knows the session of somebody of another name.
+    let queued = stage.gatekeeper.prepare(login, &town.chat).await;
+    queued.unwrap();
     stage.send_to(login, &town.chat, "M1", "still here").await;
     assert_eq!(town.until_received(1).await, ["still here"]);
+    stage.until_sent(login).await;
+    // In the same chat as before.
+    town.contact.send_text(&again, "so am I").await.unwrap();
+    assert_eq!(town.until_texts(1).await, [Some("so am I".to_owned())]);
+    let counters = town.contact.counters();
+    assert_eq!((counters.key_reuse, counters.undecryptable), (0, 0));
     town.end().await;
 }
 

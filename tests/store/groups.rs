@@ -63,19 +63,17 @@ pub(crate) async fn keeps_what_a_group_is_and_what_is_shown(place: Place) {
         None
     );
     let first = || row("one", GroupShown::default());
-    step!(db, txn => txn.put_group(&first()).await);
-    let shown = GroupShown {
-        facts: Some(first().facts),
-        avatar: Some("mxc://x/y".to_owned()),
+    let second = || {
+        let shown = GroupShown {
+            facts: Some(row("one", GroupShown::default()).facts),
+            avatar: Some("mxc://x/y".to_owned()),
+        };
+        row("two", shown)
     };
-    let second = row("two", shown);
-    let given = second.clone();
-    step!(db, txn => {
-        let given = given.clone();
-        txn.put_group(&given).await
-    });
+    step!(db, txn => txn.put_group(&first()).await);
+    step!(db, txn => txn.put_group(&second()).await);
     let found = step!(db, txn => txn.group(&gatekeeper(), &group(1)).await);
-    assert_eq!(found, Some(second));
+    assert_eq!(found, Some(second()));
     let other = step!(db, txn => txn.group(&gatekeeper(), &group(2)).await);
     assert_eq!(other, None);
     db.close().await;
