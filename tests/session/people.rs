@@ -208,6 +208,19 @@ async fn users_are_blocked_listed_and_asked() {
         let asked = asking(&mut line, gatekeeper.ask_reachability(login, &user)).await;
         assert_eq!(asked.unwrap(), expected);
     }
+    // Whoever was asked before has not answered as long as their keys are not given.
+    let error = Node::new("error").with("code", "403");
+    line.users = vec![Node::new("user").with("jid", USER).child(error)];
+    let asked = Node::new("user")
+        .with("jid", USER)
+        .with("status", "already");
+    let answer = Node::new("reachability").child(asked);
+    line.answers = vec![("w:interop", Ok(answer))];
+    let asked = {
+        let user = user();
+        asking(&mut line, gatekeeper.ask_reachability(login, &user)).await
+    };
+    assert_eq!(asked.unwrap(), Reachability::Asked);
     let asked = last(&line, "w:interop").find("reachability").unwrap();
     assert_eq!(asked.children()[0].attr("jid").as_deref(), Some(USER));
     line.answers = vec![("w:interop", Err("404"))];

@@ -1,15 +1,12 @@
 //! Requests about people as they are written, and what their answers mean.
 
-use drawbridge::{
-    domain::Reachability,
-    network::interop::{
-        session::{
-            PeopleShape,
-            people::{self, FoundPicture},
-            signals,
-        },
-        wire::{self, Jid, Node},
+use drawbridge::network::interop::{
+    session::{
+        PeopleShape,
+        people::{self, AskedUser, FoundPicture},
+        signals,
     },
+    wire::{self, Jid, Node},
 };
 
 fn server() -> Jid {
@@ -104,16 +101,15 @@ fn who_is_asked_to_be_reachable_is_named() {
             .child(Node::new("user").with("jid", user()).with("status", status));
         request("result", "x").child(users)
     };
-    let read = |status| people::reachability(&answer(status), &shape, &user());
-    assert_eq!(read("sent"), Some(Reachability::Asked));
-    assert_eq!(read("already"), Some(Reachability::Accepted));
-    assert_eq!(read("accepted"), Some(Reachability::Accepted));
-    assert_eq!(read("refused"), Some(Reachability::Declined));
+    let read = |status| people::asked_user(&answer(status), &shape, &user());
+    assert_eq!(read("sent"), Some(AskedUser::Sent));
+    assert_eq!(read("already"), Some(AskedUser::Already));
+    assert_eq!(read("refused"), Some(AskedUser::Refused));
     let stranger = Jid::user("9", "s.whatsapp.net");
-    let unsaid = people::reachability(&answer("sent"), &shape, &stranger);
+    let unsaid = people::asked_user(&answer("sent"), &shape, &stranger);
     assert_eq!(unsaid, None);
     assert_eq!(
-        people::reachability(&request("result", "x"), &shape, &user()),
+        people::asked_user(&request("result", "x"), &shape, &user()),
         None
     );
 }

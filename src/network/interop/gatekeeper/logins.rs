@@ -1,6 +1,6 @@
 //! Logins made and ended, and the users they can write to.
 
-use super::Gatekeeper;
+use super::{Gatekeeper, people::keys_code};
 use crate::{
     domain::{LoginId, RemoteUserId},
     network::{
@@ -9,7 +9,6 @@ use crate::{
             address_book,
             connection::{AskError, Connection, Purpose},
             deletion, enlisting, keys, outbound,
-            session::iq,
             visible_id::visible_id,
             wire::Jid,
         },
@@ -127,11 +126,8 @@ impl Gatekeeper {
         let answer = connection
             .ask(keys::fetch(&self.context, user, false))
             .await?;
-        let code = iq::fetched_users(&answer)
-            .iter()
-            .find(|found| found.jid("jid").as_ref() == Some(user))
-            .map_or(Some(404), iq::fetch_error);
-        if let Some(error) = code.and_then(|code| self.keys_refused(code)) {
+        let refused = keys_code(&answer, user).and_then(|code| self.keys_refused(code));
+        if let Some(error) = refused {
             return Err(error);
         }
         keys::establish(&self.context, login, user, &answer).await?

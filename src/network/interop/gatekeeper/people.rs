@@ -8,7 +8,7 @@ use crate::{
         interop::{
             address_book,
             connection::AskError,
-            pictures,
+            keys, pictures,
             session::{RequestError, iq, people},
             wire::{Jid, Node},
         },
@@ -137,13 +137,29 @@ impl Gatekeeper {
         let shape = &profile.stanzas.people;
         let user = jid(user.as_str())?;
         let asked = people::reachability_ask(&self.context.server(), shape, &user);
-        match self.question(login, asked).await {
-            Ok(answer) => people::reachability(&answer, shape, &user).ok_or_else(|| {
-                NetworkError::Refused("the gatekeeper does not say what came of it".to_owned())
-            }),
-            Err(error) if code(&error) == Some(404) => Err(self.no_such_user()),
-            Err(error) => Err(error.into()),
+        let answer = match self.question(login, asked).await {
+            Ok(answer) => answer,
+            Err(error) if code(&error) == Some(404) => return Err(self.no_such_user()),
+            Err(error) => return Err(error.into()),
+        };
+        match people::asked_user(&answer, shape, &user) {
+            Some(people::AskedUser::Sent) => Ok(Reachability::Asked),
+            Some(people::AskedUser::Already) => self.asked_before(login, &user).await,
+            Some(people::AskedUser::Refused) => Ok(Reachability::Declined),
+            None => Err(NetworkError::Refused(
+                "the gatekeeper does not say what came of it".to_owned(),
+            )),
         }
+    }
+
+    /// Whether somebody who needs not be asked again can be written to: whose keys are given can.
+    async fn asked_before(&self, login: LoginId, user: &Jid) -> Result<Reachability, NetworkError> {
+        let fetch = keys::fetch(&self.context, user, false);
+        let answer = self.question(login, fetch).await?;
+        Ok(match keys_code(&answer, user) {
+            Some(403) => Reachability::Asked,
+            _ => Reachability::Accepted,
+        })
     }
 
     pub(super) fn no_such_user(&self) -> NetworkError {
@@ -191,6 +207,14 @@ impl From<Unanswered> for NetworkError {
             Unanswered::Ask(error) => error.into(),
         }
     }
+}
+
+/// The code with which a user's keys are not given, if so.
+pub(super) fn keys_code(answer: &Node, user: &Jid) -> Option<u16> {
+    iq::fetched_users(answer)
+        .iter()
+        .find(|found| found.jid("jid").as_ref() == Some(user))
+        .map_or(Some(404), iq::fetch_error)
 }
 
 /// The code the gatekeeper refused with, if it did.

@@ -12,10 +12,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{
-    domain::Reachability,
-    network::interop::wire::{Jid, Node},
-};
+use crate::network::interop::wire::{Jid, Node};
 
 /// How stanzas about people are written: names no public document gives.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -39,8 +36,8 @@ pub struct PeopleShape {
     pub reachability_element: String,
     /// What the gatekeeper calls it when the request is on its way.
     pub reachability_sent: Vec<String>,
-    /// What it says when they take such messages already.
-    pub reachability_open: Vec<String>,
+    /// What it says when they take such messages already, or were asked before.
+    pub reachability_already: Vec<String>,
     /// The text of a refusal (403) that means that somebody takes no messages of other apps.
     pub not_opted_in: String,
 }
@@ -57,7 +54,7 @@ impl Default for PeopleShape {
             reachability_notice: "w:interop".to_owned(),
             reachability_element: "reachability".to_owned(),
             reachability_sent: vec!["sent".to_owned()],
-            reachability_open: vec!["already".to_owned(), "accepted".to_owned()],
+            reachability_already: vec!["already".to_owned()],
             not_opted_in: "not-opted-in".to_owned(),
         }
     }
@@ -131,6 +128,17 @@ pub fn picture_set(
     }
 }
 
+/// What came of asking somebody to take messages of other apps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AskedUser {
+    /// The request is on its way.
+    Sent,
+    /// They take them already, or were asked before.
+    Already,
+    /// They do not want to be asked.
+    Refused,
+}
+
 /// Asks a user to take messages of other apps.
 #[must_use]
 pub fn reachability_ask(server: &Jid, shape: &PeopleShape, user: &Jid) -> Node {
@@ -146,7 +154,7 @@ pub fn reachability_ask(server: &Jid, shape: &PeopleShape, user: &Jid) -> Node {
 
 /// What came of [`reachability_ask`]; `None` if the answer says nothing of the user.
 #[must_use]
-pub fn reachability(answer: &Node, shape: &PeopleShape, user: &Jid) -> Option<Reachability> {
+pub fn asked_user(answer: &Node, shape: &PeopleShape, user: &Jid) -> Option<AskedUser> {
     let users = answer.find(&shape.reachability_element)?.children();
     let asked = users
         .iter()
@@ -154,10 +162,10 @@ pub fn reachability(answer: &Node, shape: &PeopleShape, user: &Jid) -> Option<Re
     let status = asked.attr("status")?;
     let is = |words: &[String]| words.iter().any(|word| *word == status);
     Some(if is(&shape.reachability_sent) {
-        Reachability::Asked
-    } else if is(&shape.reachability_open) {
-        Reachability::Accepted
+        AskedUser::Sent
+    } else if is(&shape.reachability_already) {
+        AskedUser::Already
     } else {
-        Reachability::Declined
+        AskedUser::Refused
     })
 }
