@@ -12,6 +12,8 @@ mod forgotten;
 mod machine;
 #[path = "session/messages.rs"]
 mod messages;
+#[path = "session/neighbours.rs"]
+mod neighbours;
 #[path = "session/peer.rs"]
 mod peer;
 #[path = "session/people.rs"]

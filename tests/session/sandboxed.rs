@@ -17,19 +17,19 @@ use super::{
 };
 
 /// A sandbox, a login at it, and a contact it has found.
-struct Town {
-    sandbox: Sandbox,
-    stage: Stage,
-    login: LoginId,
+pub(crate) struct Town {
+    pub(crate) sandbox: Sandbox,
+    pub(crate) stage: Stage,
+    pub(crate) login: LoginId,
     /// What the gatekeeper calls the login.
-    remote: String,
-    contact: ContactHandle,
-    chat: ChatId,
+    pub(crate) remote: String,
+    pub(crate) contact: ContactHandle,
+    pub(crate) chat: ChatId,
     _dir: tempfile::TempDir,
 }
 
 impl Town {
-    async fn new(policy: ConnectionPolicy) -> Self {
+    pub(crate) async fn new(policy: ConnectionPolicy) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let partner = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = format!("http://{}", partner.local_addr().unwrap());
@@ -67,7 +67,7 @@ impl Town {
         }
     }
 
-    async fn until_texts(&self, count: usize) -> Vec<Option<String>> {
+    pub(crate) async fn until_texts(&self, count: usize) -> Vec<Option<String>> {
         within("texts from the contact", async {
             loop {
                 let texts = self.stage.texts(self.login, &self.chat).await;
@@ -87,7 +87,7 @@ impl Town {
         received.into_iter().map(|message| message.text).collect()
     }
 
-    async fn end(self) {
+    pub(crate) async fn end(self) {
         self.stage.gatekeeper.stop().await;
         self.sandbox.shutdown().await;
     }
