@@ -20,8 +20,8 @@ fn role_text(role: GroupRole) -> &'static str {
     }
 }
 
-fn role(text: Option<String>) -> Result<Option<GroupRole>> {
-    Ok(match text.as_deref() {
+fn role(text: Option<&str>) -> Result<Option<GroupRole>> {
+    Ok(match text {
         None => None,
         Some("member") => Some(GroupRole::Member),
         Some("admin") => Some(GroupRole::Admin),
@@ -39,8 +39,8 @@ fn member(row: &DbRow) -> Result<GroupMemberRow> {
             RemoteUserId::parse,
             row.try_get::<String, _>("remote_id")?,
         )?,
-        role: role(row.try_get("role")?)?,
-        shown: role(row.try_get("shown")?)?,
+        role: role(row.try_get::<Option<String>, _>("role")?.as_deref())?,
+        shown: role(row.try_get::<Option<String>, _>("shown")?.as_deref())?,
     })
 }
 

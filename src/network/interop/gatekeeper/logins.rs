@@ -20,14 +20,13 @@ impl Gatekeeper {
     /// Makes a login for a Matrix user, or goes on with the one there is.
     pub(super) async fn make_login(&self, mxid: &str) -> Result<LoginId, NetworkError> {
         let _changing = self.changing.lock().await;
-        let row = match self.login_of(mxid).await? {
-            Some(row) => row,
-            None => {
-                let escapes = &self.context.profile.visible_id_escapes;
-                let visible_id = visible_id(&self.visible_id, mxid, escapes)
-                    .map_err(|error| NetworkError::Refused(error.to_string()))?;
-                enlisting::create(&self.context, mxid, visible_id).await?
-            }
+        let row = if let Some(row) = self.login_of(mxid).await? {
+            row
+        } else {
+            let escapes = &self.context.profile.visible_id_escapes;
+            let visible_id = visible_id(&self.visible_id, mxid, escapes)
+                .map_err(|error| NetworkError::Refused(error.to_string()))?;
+            enlisting::create(&self.context, mxid, visible_id).await?
         };
         let id = row.id;
         if row.state != LoginState::Active {
