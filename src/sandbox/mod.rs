@@ -23,6 +23,7 @@ mod media;
 mod office;
 mod push;
 mod signing;
+mod silent;
 mod sweep;
 mod token;
 
@@ -41,6 +42,7 @@ pub use contacts::{
     ContactHandle, Counters, CryptError, FileError, MediaSource, MediaToSend, Message, Received,
     Script, Status, content,
 };
+pub use directory::Role;
 pub use disk::DiskError;
 pub use error::SandboxError;
 pub use faults::{Fault, Faults, MediaFault};
@@ -134,8 +136,9 @@ impl Sandbox {
             let directory = Directory::load(&snapshot)?;
             Ok::<_, DiskError>((disk, snapshot, changes, certificates, signing, directory))
         });
-        let (disk, snapshot, changes, certificates, signing, directory) =
+        let (disk, snapshot, changes, certificates, signing, mut directory) =
             opened.await.map_err(|_| SandboxError::Closed)??;
+        directory.groups.address = format!("http://{http}");
         disk.commit(changes).await?;
         let client = reqwest::Client::builder()
             .connect_timeout(Duration::from_secs(5))
@@ -352,9 +355,11 @@ impl Sandbox {
             .parse()
             .map_err(|_| SandboxError::Recipient(jid.to_owned()))?;
         self.office.hang_up(&jid, None);
-        let ((), done) = self
-            .office
-            .step(|directory, step| directory.remove_account(&jid, step));
+        let now = self.office.now().0;
+        let ((), done) = self.office.step(|directory, step| {
+            directory.leave_groups(&jid, now, step);
+            directory.remove_account(&jid, step);
+        });
         done.await.map_err(|_| SandboxError::Closed)
     }
 

@@ -1,6 +1,7 @@
 //! The HTTP listener: enlistment, key set, the chat channel by WebSocket, registration of phones, the page and its API.
 
 mod api;
+mod group_pictures;
 mod guard;
 mod page;
 mod phones;
@@ -48,6 +49,10 @@ pub(super) fn router(office: Arc<Office>, cast: Cast, info: serde_json::Value) -
         .route(
             "/{gatekeeper}/media/interop/{named}/download/{integrator}/{reference}/",
             get(media::hosted),
+        )
+        .route(
+            "/{gatekeeper}/media/groups/{group}/{picture}",
+            get(group_pictures::give),
         )
         .route("/phones/register", post(phones::register))
         .nest("/api", api::router(cast))
