@@ -39,8 +39,8 @@ use tokio::net::TcpListener;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 pub use contacts::{
-    ContactHandle, Counters, CryptError, FileError, MediaSource, MediaToSend, Message, Received,
-    Script, Status, content,
+    ContactHandle, Counters, CryptError, FileError, GroupChange, GroupInfo, MediaSource,
+    MediaToSend, Message, Received, Script, Status, content,
 };
 pub use directory::Role;
 pub use disk::DiskError;

@@ -11,6 +11,7 @@ use tokio::{
 };
 
 use super::{
+    asking::Answered,
     cast::Saying,
     content::{Composed, File},
     files::Files,
@@ -61,6 +62,10 @@ pub(super) enum Command {
     LoseFiles(bool),
     /// A file that was asked for is uploaded, at this path, or cannot be had.
     Uploaded(Box<Reupload>, Option<String>),
+    /// Ask the gatekeeper about groups, and tell the answer.
+    Ask(Box<Node>, Answered),
+    /// Forget the sender keys members of groups gave.
+    ForgetSenderKeys(oneshot::Sender<()>),
     /// Forget all sessions and answer with new keys, as after a new installation.
     Reinstall(oneshot::Sender<()>),
 }
@@ -245,6 +250,11 @@ impl Actor {
                 self.phone.changes.push(row);
             }
             Command::Uploaded(reupload, path) => self.phone.answer_file(&reupload, path),
+            Command::Ask(iq, answered) => self.phone.ask(*iq, Some(answered)),
+            Command::ForgetSenderKeys(done) => {
+                self.phone.keyring.groups.forget_received();
+                self.reinstalled.push(done);
+            }
             Command::Reinstall(done) => {
                 if let Err(error) = self.phone.reinstall() {
                     tracing::error!(%error, "a contact's phone could not be installed anew");
@@ -301,6 +311,7 @@ impl Actor {
                     tracing::debug!(%error, "a contact cannot answer");
                 }
             }
+            Saying::AddToGroup => self.phone.add_to_a_group(&chat),
             Saying::SendBack(file, caption) => self.send_back(chat, *file, caption),
         }
     }
@@ -361,6 +372,9 @@ impl Actor {
         }
         for (done, outcome) in self.dones.drain(..) {
             let _ = done.send(outcome);
+        }
+        for (done, answer) in self.phone.answers.drain(..) {
+            let _ = done.send(answer);
         }
         for done in self.reinstalled.drain(..) {
             let _ = done.send(());
