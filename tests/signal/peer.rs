@@ -156,6 +156,11 @@ impl Peer {
         *self = Self::new(&self.jid.clone(), &us);
     }
 
+    /// From now on the phone talks with somebody else as well; its other sessions stay.
+    pub(crate) fn towards(&mut self, with: &Jid) {
+        self.us = ProtocolAddress::new(&with.to_string(), DeviceId::new(0));
+    }
+
     pub(crate) fn registration_id(&self) -> u32 {
         self.identity.registration_id
     }

@@ -46,6 +46,7 @@ function leave() {
 }
 
 function open(jid) {
+  at("group").close();
   Object.assign(state, { chat: jid, messages: [] });
   leave();
   remember();
@@ -84,6 +85,7 @@ at("new").addEventListener("submit", (event) => {
   const jid = at("whom").value.trim();
   if (jid) { at("whom").value = ""; open(jid); }
 });
+addEventListener("open-chat", (event) => open(event.detail));
 document.addEventListener("visibilitychange", refresh);
 
 try {

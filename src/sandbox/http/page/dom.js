@@ -65,7 +65,19 @@ export const day = (ms) => new Date(ms).toLocaleDateString([], { weekday: "long"
 export const nameOf = (chat) => chat.name || chat.jid;
 export const initial = (name) => (name.replace(/^[^\p{L}\p{N}]+/u, "")[0] || "?").toUpperCase();
 export const me = () => state.contacts.find((contact) => contact.id === state.me);
+export const thisGroup = () => thisChat().group || null;
 export const thisChat = () => state.chats.find((one) => one.jid === state.chat) || { jid: state.chat };
+
+// Changes only what is different, so that what plays goes on playing.
+export function put(list, wanted) {
+  wanted.forEach((element, index) => {
+    if (list.children[index] !== element) list.insertBefore(element, list.children[index] || null);
+  });
+  while (list.children.length > wanted.length) list.lastChild.remove();
+}
+
+// Who wrote a message, in a chat of two or in a group.
+export const writer = (message) => (message.outgoing ? "You" : message.sender ? message.sender_name || message.sender : nameOf(thisChat()));
 
 export function bytes(size) {
   if (size < 1024) return size + " bytes";
