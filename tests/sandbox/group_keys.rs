@@ -52,7 +52,9 @@ async fn a_contact_gives_its_key_once_and_to_whoever_is_added() {
     assert_eq!(bob.hear_text(&group).await, "third");
     let (node, _) = alice.hear(&group).await;
     assert_eq!(node.children().len(), 1, "the key is the same");
-    assert_eq!(contact(&stage, &liam()).received_count(), 3);
+    let (third, lia) = (node.attr("id").unwrap(), contact(&stage, &liam()));
+    got(&lia, &third).await;
+    assert_eq!(lia.received_count(), 3);
 
     let (id, from) = (node.attr("id").unwrap().into_owned(), live());
     for (kind, wanted) in [(None, Status::Delivered), (Some("read"), Status::Read)] {
@@ -182,6 +184,7 @@ async fn keys_of_both_sides_survive_a_restart() {
     livia.send_text(&name, "before").await.unwrap();
     alice.hear(&group).await;
 
+    alice.settle(&stage).await;
     let stage = stage.restart().await;
     alice.reconnect(&stage).await;
     let livia = contact(&stage, &live());

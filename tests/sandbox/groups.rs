@@ -55,6 +55,7 @@ async fn a_group_is_made_once_and_everybody_in_it_is_told() {
         .await
         .unwrap();
     assert_eq!(known.members[&alice.jid()], Role::Creator);
+    alice.settle(&stage).await;
     let stage = stage.restart().await;
     alice.reconnect(&stage).await;
     assert_eq!(&alice.query(&group).await.unwrap(), told);

@@ -104,6 +104,20 @@ impl Member {
         self.client = self.user.connect(stage).await;
     }
 
+    /// Takes all that waits, until the server knows: it does not come again.
+    pub(crate) async fn settle(&mut self, stage: &Stage) {
+        let server = Jid::server("s.whatsapp.net");
+        let login = self.user.login.to_string();
+        let emptied = async {
+            while stage.sandbox.waiting(&login) > 0 {
+                self.ask("get", "w:p", &server, None, Some(Node::new("ping")))
+                    .await;
+            }
+        };
+        let emptied = tokio::time::timeout(super::partner::DEADLINE, emptied).await;
+        emptied.expect("the mailbox is emptied");
+    }
+
     pub(crate) fn jid(&self) -> Jid {
         self.user.login.clone()
     }

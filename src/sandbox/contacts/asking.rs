@@ -95,7 +95,7 @@ impl Phone {
         let asking = node
             .attr("id")
             .and_then(|id| self.asking.remove(id.as_ref()));
-        let Some(Asking { done, .. }) = asking else {
+        let Some(Asking { iq, done }) = asking else {
             return false;
         };
         let refused = node.find("error").map(|error| error.number("code"));
@@ -108,6 +108,12 @@ impl Phone {
         };
         if let Some(info) = node.find("group").and_then(GroupInfo::read) {
             self.take_group(info);
+        }
+        if let Some(group) = iq.jid("to").filter(|_| iq.find("query").is_some()) {
+            if outcome.is_err() {
+                self.give_up(&group);
+            }
+            self.release(&group);
         }
         if let Some(done) = done {
             self.answers.push((done, outcome));

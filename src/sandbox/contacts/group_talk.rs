@@ -54,11 +54,11 @@ impl Phone {
         if !self.caught_up || !is_waiting {
             return;
         }
+        if !self.shared.groups().contains_key(group) {
+            return self.query_group(group);
+        }
         let Some(needing) = self.needing_key(group) else {
-            for id in self.waiting.remove(group).unwrap_or_default() {
-                self.mark(group, &id, Status::Failed);
-            }
-            return;
+            return self.give_up(group);
         };
         let unknown: Vec<Jid> = needing
             .into_iter()
@@ -76,6 +76,19 @@ impl Phone {
                 self.mark(group, &id, Status::Failed);
             }
         }
+    }
+
+    /// What waits for a group cannot be sent.
+    pub(super) fn give_up(&mut self, group: &Jid) {
+        for id in self.waiting.remove(group).unwrap_or_default() {
+            self.mark(group, &id, Status::Failed);
+        }
+    }
+
+    /// The server did not pass a message on: nobody has the key that was in it.
+    pub(super) fn refused_by_group(&mut self, group: &Jid) {
+        self.keyring.groups.rotate(group);
+        self.note_key(group, BTreeSet::clear);
     }
 
     /// The members of a group who do not have the phone's key; `None` if the phone is not in it.

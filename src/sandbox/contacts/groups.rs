@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     content::{Composed, Content},
+    message::Message,
     phone::Phone,
 };
 use crate::{
@@ -210,6 +211,11 @@ impl Phone {
         let (Some(group), Some(element)) = (node.jid("from"), node.children().first()) else {
             return;
         };
+        let id = node.attr("id").unwrap_or_default().into_owned();
+        if self.shared.log().find(&group, false, &id).is_some() {
+            // It came before, and the acknowledgement was lost.
+            return;
+        }
         let Some(change) = read_change(element) else {
             return;
         };
@@ -243,7 +249,9 @@ impl Phone {
             text: self.sentence(&by, &change),
             ..Composed::of(Content::Group { by, change })
         };
-        self.tell(&group, notice);
+        let notice = Message::told(id, &group, notice, self.now);
+        let row = self.shared.log().add(&self.stored.jid, notice);
+        self.changes.push(row);
         self.release(&group);
     }
 
@@ -306,7 +314,10 @@ impl Phone {
             return "you".to_owned();
         }
         let name = self.stored.names.get(who).cloned();
-        name.unwrap_or_else(|| who.to_string())
+        name.unwrap_or_else(|| match who {
+            Jid::User { user, .. } => format!("+{user}"),
+            _ => who.to_string(),
+        })
     }
 
     /// A change as a sentence for a person.

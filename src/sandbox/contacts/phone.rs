@@ -311,6 +311,9 @@ impl Phone {
             }
             // What one member got again says nothing of the message.
             if node.attr("participant").is_none() {
+                if refused && is_group(&chat) {
+                    self.refused_by_group(&chat);
+                }
                 self.mark(&chat, &id, status);
             }
         }

@@ -158,7 +158,6 @@ pub(in crate::sandbox) struct Groups {
     pub(in crate::sandbox) pictures: BTreeMap<Jid, Vec<u8>>,
     /// Where the media server is, such as `http://127.0.0.1:29342`.
     pub(in crate::sandbox) address: String,
-    notifications: u64,
 }
 
 impl Groups {
@@ -299,13 +298,12 @@ impl Directory {
         now: i64,
         step: &mut Step,
     ) {
-        self.groups.notifications += 1;
         let name = self.accounts.get(by).and_then(Account::shown_name);
         let notification = Node::new("notification")
             .with("type", "w:gp2")
             .with("from", group)
             .with("participant", by)
-            .with("id", format!("g{now}-{}", self.groups.notifications))
+            .with("id", format!("group-{}", rand::random::<u64>()))
             .with("t", (now / 1000).to_string())
             .with_opt("notify", name)
             .child(change.clone());

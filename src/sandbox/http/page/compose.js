@@ -1,5 +1,5 @@
 // What is written: text, answers, changes, files, and the dialogs for everything else.
-import { at, bytes, call, chatPath, make, messagePath, nameOf, showAt, state, thisChat, thisGroup, trouble } from "./dom.js";
+import { at, bytes, call, chatPath, make, messagePath, nameIn, nameOf, showAt, state, thisChat, thisGroup, trouble } from "./dom.js";
 import { describe } from "./media.js";
 
 const MAX_FILE = 100 * 1024 * 1024;
@@ -28,7 +28,7 @@ const mentioned = () => nameOf(thisChat()).replace(/^@?/u, "@");
 // Whom a text names by `@` and the name: the text as it travels, and the addresses.
 function addressed(text) {
   const named = (name) => (name || "").replace(/^@?/u, "@");
-  const others = thisGroup()?.members.filter((one) => !one.me && one.name).map((one) => [named(one.name), one.jid]);
+  const others = thisGroup()?.members.filter((one) => !one.me).map((one) => [named(nameIn(one)), one.jid]);
   const mentions = [];
   for (const [name, jid] of others || [[mentioned(), thisChat().jid]]) {
     if (!text.includes(name)) continue;
@@ -182,8 +182,8 @@ at("mention").addEventListener("click", () => {
 });
 
 async function mentionOne() {
-  const others = thisGroup().members.filter((one) => !one.me && one.name);
-  const options = others.map((one) => [one.name.replace(/^@?/u, "@"), one.name]);
+  const others = thisGroup().members.filter((one) => !one.me).map(nameIn);
+  const options = others.map((name) => [name.replace(/^@?/u, "@"), name]);
   const one = options.length && await ask({ title: "Mention somebody", go: "Mention", fields: [{ name: "who", label: "Whom", options, value: options[0][0] }] });
   if (!one) return;
   const before = at("text").value;

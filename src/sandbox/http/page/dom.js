@@ -76,6 +76,9 @@ export function put(list, wanted) {
   while (list.children.length > wanted.length) list.lastChild.remove();
 }
 
+// What a member of a group is called: as they say, or as the sandbox calls its phones.
+export const nameIn = (member) => member.name || state.contacts.find((one) => one.id === member.jid)?.name || member.jid;
+
 // Who wrote a message, in a chat of two or in a group.
 export const writer = (message) => (message.outgoing ? "You" : message.sender ? message.sender_name || message.sender : nameOf(thisChat()));
 

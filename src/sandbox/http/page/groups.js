@@ -1,9 +1,9 @@
 // Groups: made, looked at and changed.
-import { at, button, call, make, path, put, remove, state, thisGroup, trouble } from "./dom.js";
+import { at, button, call, make, nameIn, path, put, remove, state, thisGroup, trouble } from "./dom.js";
 import { ask } from "./compose.js";
 
 const groupPath = () => path() + "/groups/" + encodeURIComponent(state.chat);
-const called = (member) => (member.me ? "You" : member.name || member.jid);
+const called = (member) => (member.me ? "You" : nameIn(member));
 const ROLES = { creator: "made the group", admin: "admin", member: "" };
 const CODES = { 403: "does not want that, or may not be changed", 404: "is nobody who could be", 409: "is so already" };
 

@@ -1,5 +1,5 @@
 // The messages of the open chat, and what can be done with each.
-import { at, button, call, day, initial, make, me, messagePath, nameOf, put, remove, showAt, span, state, thisChat, thisGroup, time, trouble, writer } from "./dom.js";
+import { at, button, call, day, initial, make, me, messagePath, nameIn, nameOf, put, remove, showAt, span, state, thisChat, thisGroup, time, trouble, writer } from "./dom.js";
 import { elements, summary } from "./content.js";
 import { plain } from "./marks.js";
 import { begin } from "./compose.js";
@@ -86,7 +86,7 @@ function subtitle(chat) {
   const doing = { composing: "typing…", recording: "recording…" }[chat.typing];
   const timer = chat.timer ? "messages disappear after " + span(chat.timer) : "";
   const who = chat.writing?.length ? chat.writing.join(", ") + ": " : "";
-  const members = chat.group ? chat.group.members.map((one) => (one.me ? "You" : one.name || one.jid)).join(", ") : "";
+  const members = chat.group ? chat.group.members.map((one) => (one.me ? "You" : nameIn(one))).join(", ") : "";
   return doing ? who + doing : [chat.present ? "online" : "", timer, members || (chat.name ? chat.jid : "")].filter(Boolean).join(" · ");
 }
 
