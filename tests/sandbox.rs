@@ -22,6 +22,8 @@ mod group_kinds;
 mod group_page;
 #[path = "sandbox/groups.rs"]
 mod groups;
+#[path = "sandbox/integrators.rs"]
+mod integrators;
 #[path = "sandbox/kinds.rs"]
 mod kinds;
 #[path = "sandbox/mailbox.rs"]
@@ -38,11 +40,17 @@ mod page;
 mod page_api;
 #[path = "sandbox/page_files.rs"]
 mod page_files;
+#[path = "sandbox/page_people.rs"]
+mod page_people;
 #[path = "sandbox/partner.rs"]
 mod partner;
+#[path = "sandbox/people.rs"]
+mod people;
 #[path = "signal/peer.rs"]
 #[expect(dead_code, reason = "the tests of the ratchets use more of it")]
 mod ratchet;
+#[path = "sandbox/reach.rs"]
+mod reach;
 #[path = "sandbox/scripts.rs"]
 mod scripts;
 #[path = "sandbox/signals.rs"]

@@ -30,8 +30,8 @@ pub(super) enum Table {
     Mailbox,
     /// Groups.
     Groups,
-    /// Their pictures.
-    GroupPictures,
+    /// The pictures of users and groups, by their ids.
+    Pictures,
     /// The contacts' names, scripts and keys.
     Contacts,
     /// The contacts' own one-time prekeys.
@@ -56,7 +56,7 @@ const TABLES: [Table; 14] = [
     Table::Prekeys,
     Table::Mailbox,
     Table::Groups,
-    Table::GroupPictures,
+    Table::Pictures,
     Table::Contacts,
     Table::ContactPrekeys,
     Table::ContactSessions,
@@ -75,7 +75,7 @@ impl Table {
             Self::Prekeys => "prekeys",
             Self::Mailbox => "mailbox",
             Self::Groups => "groups",
-            Self::GroupPictures => "group_pictures",
+            Self::Pictures => "pictures",
             Self::Contacts => "contacts",
             Self::ContactPrekeys => "contact_prekeys",
             Self::ContactSessions => "contact_sessions",

@@ -21,6 +21,7 @@ mod http;
 mod line;
 mod media;
 mod office;
+mod people;
 mod push;
 mod signing;
 mod silent;
@@ -40,7 +41,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 pub use contacts::{
     ContactHandle, Counters, CryptError, FileError, GroupChange, GroupInfo, MediaSource,
-    MediaToSend, Message, Received, Script, Status, content,
+    MediaToSend, Message, Picture, Received, Request, Script, Status, content,
 };
 pub use directory::Role;
 pub use disk::DiskError;
@@ -51,7 +52,7 @@ pub use flavour::{Flavour, Integrator};
 use self::{
     certificates::Certificates,
     contacts::{Contacts, World},
-    directory::{Directory, Kind},
+    directory::{Directory, Kind, Setting},
     disk::Disk,
     media::MediaStore,
     office::Office,
@@ -74,7 +75,7 @@ pub struct SandboxOptions {
     pub chat_listen: String,
     /// `host:port` of everything else.
     pub http_listen: String,
-    /// The Partners it has agreements with.
+    /// The Partners it has agreements with. It plays one more itself, [`Integrator::OTHER`], unless they have its number.
     pub integrators: Vec<Integrator>,
     /// Whether the scripted contacts are there from the start.
     pub with_cast: bool,
@@ -138,7 +139,6 @@ impl Sandbox {
         });
         let (disk, snapshot, changes, certificates, signing, mut directory) =
             opened.await.map_err(|_| SandboxError::Closed)??;
-        directory.groups.address = format!("http://{http}");
         disk.commit(changes).await?;
         let client = reqwest::Client::builder()
             .connect_timeout(Duration::from_secs(5))
@@ -146,6 +146,11 @@ impl Sandbox {
             .redirect(reqwest::redirect::Policy::none())
             .build()
             .map_err(|error| SandboxError::Http(error.to_string()))?;
+        let (integrators, plays) = people::integrators(options.integrators, http);
+        directory.setting = Setting {
+            integrators: integrators.clone(),
+            origin: format!("http://{http}"),
+        };
         let (pushes, push_queue) = PushQueue::new();
         let office = Arc::new(Office {
             directory: Mutex::new(directory),
@@ -154,7 +159,8 @@ impl Sandbox {
             faults: Faults::default(),
             certificates,
             signing,
-            verifier: Verifier::new(options.integrators, client.clone()),
+            verifier: Verifier::new(integrators, client.clone()),
+            plays,
             http: client,
             media: MediaStore::new(options.data_dir.join("media")),
             pushes,
@@ -224,8 +230,13 @@ impl Sandbox {
     /// The keys of a gatekeeper's profile that lead here.
     #[must_use]
     pub fn profile_layer(&self, flavour: Flavour) -> Value {
+        let mut known = self.office.verifier.integrators().iter();
+        let integrator = known.find(|known| Some(known.id) != self.office.plays);
+        self.layer(flavour, integrator)
+    }
+
+    fn layer(&self, flavour: Flavour, integrator: Option<&Integrator>) -> Value {
         let base = format!("http://{}/{}", self.http, flavour.path());
-        let integrator = self.office.verifier.integrators().first();
         json!({
             "live": false,
             "integrator_id": integrator.map_or(1, |integrator| integrator.id),
@@ -301,7 +312,7 @@ impl Sandbox {
             .map(|account| account.jid.to_string())
     }
 
-    /// The logins of all Partner users, by the identifier people see.
+    /// The logins of all Partner users but those the sandbox plays, by the identifier people see.
     #[must_use]
     pub fn partner_logins(&self) -> Vec<(String, String)> {
         let directory = self.office.directory();
@@ -309,10 +320,10 @@ impl Sandbox {
             .accounts
             .values()
             .filter_map(|account| match &account.kind {
-                Kind::Partner { visible_id, .. } => {
+                Kind::Partner { visible_id, .. } if !self.office.plays(&account.jid) => {
                     Some((visible_id.clone(), account.jid.to_string()))
                 }
-                Kind::Phone => None,
+                _ => None,
             });
         partners.collect()
     }
@@ -346,7 +357,7 @@ impl Sandbox {
         prekeys.map_or(0, std::collections::BTreeMap::len)
     }
 
-    /// Un-enlists a Partner user at once, as 30 days without connecting do.
+    /// Un-enlists a Partner user at once, as 30 days without connecting do. Who enlists again has another login.
     ///
     /// # Errors
     /// [`SandboxError::Closed`].
@@ -354,13 +365,7 @@ impl Sandbox {
         let jid: Jid = jid
             .parse()
             .map_err(|_| SandboxError::Recipient(jid.to_owned()))?;
-        self.office.hang_up(&jid, None);
-        let now = self.office.now().0;
-        let ((), done) = self.office.step(|directory, step| {
-            directory.leave_groups(&jid, now, step);
-            directory.remove_account(&jid, step);
-        });
-        done.await.map_err(|_| SandboxError::Closed)
+        self.office.unenlist(&jid).await
     }
 
     /// Tells a Partner user something in the gatekeeper's own name, by

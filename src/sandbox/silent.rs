@@ -6,7 +6,7 @@ use libsignal_protocol::protocol::{IdentityKeyPair, KeyPair};
 
 use super::{
     Sandbox,
-    directory::{Account, DeviceKeys, Kind, SignedKey},
+    directory::{Account, DeviceKeys, Kind, People, SignedKey},
     error::SandboxError,
     flavour::Flavour,
 };
@@ -55,6 +55,7 @@ impl Sandbox {
                     blocked: BTreeSet::new(),
                     chats: BTreeSet::new(),
                     last_seen: now,
+                    people: People::default(),
                 };
                 directory.accounts.insert(jid.clone(), account);
                 directory.save_account(&jid, step);

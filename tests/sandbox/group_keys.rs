@@ -2,7 +2,7 @@
 
 use drawbridge::{
     network::interop::wire::{Jid, Node},
-    sandbox::{ContactHandle, Received, Status},
+    sandbox::{ContactHandle, Flavour, Received, Status},
 };
 
 use super::{
@@ -222,4 +222,32 @@ async fn a_contact_that_is_away_writes_to_who_is_in_the_group_when_it_comes_back
     assert_eq!(message.conversation.as_deref(), Some("two"));
     assert_eq!(node.children().len(), 2, "there is a new key");
     assert_eq!(livia.gave_sender_key_to(&name), [alice.jid()]);
+}
+
+#[tokio::test]
+async fn users_of_two_partners_and_a_phone_talk_in_a_group() {
+    let stage = Stage::start().await;
+    let mut alice = Member::start(&stage, "@alice:example.org").await;
+    let users = stage.sandbox.partner_users().into_iter();
+    let ivy = users
+        .filter(|user| user.visible_id() == Some("@ivy:other.example"))
+        .find(|user| user.flavour() == Flavour::WhatsApp)
+        .unwrap();
+    let others = [ivy.jid().clone(), live()];
+    let group = alice.create("K1", &[&others[0], &others[1]]).await;
+    let (name, livia) = (group.to_string(), contact(&stage, &live()));
+    alice
+        .write(&group, "A1", &text_message("hello both"), &others)
+        .await;
+    assert_eq!(got(&ivy, "A1").await.sender, alice.jid());
+    got(&livia, "A1").await;
+    let id = ivy.send_text(&name, "hello from elsewhere").await.unwrap();
+    let (node, message) = alice.hear(&group).await;
+    assert_eq!(
+        message.conversation.as_deref(),
+        Some("hello from elsewhere")
+    );
+    assert_eq!(node.jid("participant").as_ref(), Some(ivy.jid()));
+    assert_eq!(node.attr("display_name").as_deref(), Some("Ivy Other"));
+    assert_eq!(got(&livia, &id).await.sender, *ivy.jid());
 }

@@ -96,7 +96,7 @@ async fn a_person_makes_a_group_writes_in_it_and_changes_it() {
     );
     let http = stage.sandbox.http_address();
     let url = format!("http://{http}/api/contacts/{}/{path}/picture", live());
-    let jpeg = stage.http.post(&url).body(vec![0xff, 0xd8, 1]).send();
+    let jpeg = stage.http.post(&url).body(vec![0xff, 0xd8, 0xff, 1]).send();
     assert_eq!(jpeg.await.unwrap().status(), StatusCode::NO_CONTENT);
     let text = stage.http.post(&url).body("GIF89a").send();
     assert_eq!(text.await.unwrap().status(), StatusCode::BAD_REQUEST);
@@ -112,7 +112,10 @@ async fn a_person_makes_a_group_writes_in_it_and_changes_it() {
     let picture = format!("http://{http}{}", shown["picture"].as_str().unwrap());
     let picture = stage.http.get(picture).send().await.unwrap();
     assert_eq!(picture.headers()["content-type"], "image/jpeg");
-    assert_eq!(picture.bytes().await.unwrap().to_vec(), [0xff, 0xd8, 1]);
+    assert_eq!(
+        picture.bytes().await.unwrap().to_vec(),
+        [0xff, 0xd8, 0xff, 1]
+    );
     let (status, _) = ask(
         &stage,
         Method::DELETE,

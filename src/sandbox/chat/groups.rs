@@ -1,6 +1,6 @@
 //! What a client asks of groups: `w:g2` for everything but the picture, which is asked for and set as anybody's.
 
-use super::Desk;
+use super::{Desk, people::jpeg_in};
 use crate::{
     network::interop::wire::{Jid, Node},
     sandbox::directory::{Description, Group, NewGroup, Role, is_group, participant},
@@ -12,8 +12,6 @@ const MAX_SUBJECT: usize = 100;
 const MAX_DESCRIPTION: usize = 2048;
 /// The longest key of a creation.
 const MAX_KEY: usize = 128;
-/// The largest picture, in bytes.
-const MAX_PICTURE: usize = 1024 * 1024;
 
 type Outcome = Result<Option<Node>, u16>;
 
@@ -289,43 +287,25 @@ impl Desk<'_> {
         }
     }
 
-    /// `<iq xmlns="w:profile:picture" target=G>`: `<picture type="image" query="url" [id]/>` asks, `<picture>JPEG</picture>`
-    /// sets, no element removes.
-    pub(super) fn group_picture(&mut self, group: &Jid, node: &Node, is_set: bool) -> Outcome {
-        let picture = node.find("picture");
+    /// `<iq xmlns="w:profile:picture" target=G>`: as with people's pictures.
+    pub(super) fn group_picture(&mut self, node: &Node, is_set: bool) -> Outcome {
+        let group = node.jid("target").ok_or(400_u16)?;
         if !is_set {
-            let found = self.group_of_mine(group)?;
-            let id = found.picture.clone().ok_or(404_u16)?;
-            let answer = Node::new("picture").with("id", id.as_str());
-            if picture.and_then(|picture| picture.attr("id")).as_deref() == Some(&*id) {
-                return Ok(Some(answer));
-            }
-            let url = format!(
-                "{}/{}/media/groups/{group}/{id}",
-                self.directory.groups.address,
-                self.flavour.path()
-            );
-            return Ok(Some(answer.with("type", "image").with("url", url)));
+            let found = self.group_of_mine(&group)?;
+            let id = found.picture.as_deref().ok_or(404_u16)?;
+            let known = node.find("picture").and_then(|asked| asked.attr("id"));
+            return Ok(Some(self.picture_node(id, known.as_deref() == Some(id))));
         }
-        self.may_edit(group)?;
-        let new = match picture.and_then(Node::content_bytes) {
-            None | Some([]) => None,
-            Some(bytes) if bytes.len() > MAX_PICTURE => return Err(413),
-            Some(bytes) if !bytes.starts_with(&[0xff, 0xd8]) => return Err(406),
-            Some(bytes) => Some((
-                rand::random_range(1..=u64::from(u32::MAX)).to_string(),
-                bytes.to_vec(),
-            )),
-        };
-        let id = new.as_ref().map(|(id, _)| id.clone());
-        let had = self.group_of_mine(group)?.picture.is_some();
-        let node = Node::new("picture").with_opt("id", id);
-        if had || new.is_some() {
-            self.directory.set_group_picture(group, new, self.step);
-            self.directory
-                .tell_group(group, self.me, &node, self.now, self.step);
-        }
-        Ok(Some(node))
+        self.may_edit(&group)?;
+        let id = jpeg_in(node)?.map(|jpeg| self.directory.keep_picture(jpeg, self.step));
+        let told = Node::new("picture").with_opt("id", id.clone());
+        let answer = told.clone();
+        self.apply(&group, |found| {
+            let changed = found.picture != id;
+            found.picture = id;
+            changed.then_some(told)
+        });
+        Ok(Some(answer))
     }
 }
 

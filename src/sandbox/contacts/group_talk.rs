@@ -267,9 +267,6 @@ impl Phone {
             chat: group, id, ..
         } = origin;
         let sender = origin.author();
-        if let Some(name) = node.attr("notify") {
-            self.learn_name(sender, &name);
-        }
         if !self.shared.groups().contains_key(group) {
             self.query_group(group);
         }

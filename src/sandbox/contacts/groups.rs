@@ -220,8 +220,9 @@ impl Phone {
             return;
         };
         let by = node.jid("participant").map(|by| by.bare());
-        if let (Some(by), Some(name)) = (&by, node.attr("notify")) {
-            self.learn_name(by, &name);
+        let other = by.as_ref().filter(|by| **by != self.stored.jid);
+        if let (Some(by), Some(name)) = (other, node.attr("notify")) {
+            self.called_by(by, &name);
         }
         let by = by.unwrap_or_else(|| group.clone());
         let mut change = change;
@@ -296,16 +297,6 @@ impl Phone {
             self.note_key(&group, |has_key| {
                 has_key.remove(who);
             });
-        }
-    }
-
-    /// What somebody calls themselves.
-    pub(super) fn learn_name(&mut self, who: &Jid, name: &str) {
-        let name: String = name.chars().take(100).collect();
-        if *who != self.stored.jid && self.stored.names.get(who) != Some(&name) {
-            self.shared.set_name(who, &name);
-            self.stored.names.insert(who.clone(), name);
-            self.changes.push(self.stored.change());
         }
     }
 

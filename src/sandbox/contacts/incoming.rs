@@ -138,12 +138,13 @@ impl Phone {
             sender: sender.as_ref(),
             id: &id,
         };
+        if let Some(name) = node.attr("notify").or_else(|| node.attr("display_name")) {
+            self.called_by(origin.author(), &name);
+        }
+        self.look_at(origin.author());
         if sender.is_some() {
             self.group_message(node, origin);
             return self.ack(node);
-        }
-        if let Some(name) = node.attr("notify") {
-            self.learn_name(&chat, &name);
         }
         let enc = node.find("enc");
         let parsed = enc.and_then(|enc| keyring::parse(&enc.attr("type")?, enc.content_bytes()?));
@@ -390,6 +391,8 @@ impl Phone {
                 self.keyring.archive(&user);
                 self.forget_key_of(&user);
             }
+        } else {
+            self.notified(node);
         }
         self.ack(node);
     }

@@ -243,7 +243,8 @@ impl Phone {
             return None;
         }
         let mut message = message.clone();
-        let mention = format!("@{}", self.stored.number);
+        let address = own.split_once('@').map_or(&*own, |(user, _)| user);
+        let mention = format!("@{address}");
         message.text = message.text.replace(&mention, "").trim().to_owned();
         message.mentions.clear();
         Some(message)

@@ -154,10 +154,6 @@ pub(in crate::sandbox) fn hash<'j>(members: impl Iterator<Item = &'j Jid>) -> St
 #[derive(Debug, Default)]
 pub(in crate::sandbox) struct Groups {
     pub(in crate::sandbox) all: BTreeMap<Jid, Group>,
-    /// Their pictures.
-    pub(in crate::sandbox) pictures: BTreeMap<Jid, Vec<u8>>,
-    /// Where the media server is, such as `http://127.0.0.1:29342`.
-    pub(in crate::sandbox) address: String,
 }
 
 impl Groups {
@@ -171,13 +167,6 @@ impl Groups {
                     reason: error.to_string(),
                 })?;
             groups.all.insert(group.jid.clone(), group);
-        }
-        for group in groups.all.keys() {
-            let key = row_key(group);
-            let row = snapshot[&Table::GroupPictures].iter();
-            if let Some((_, bytes)) = row.into_iter().find(|(name, _)| *name == key) {
-                groups.pictures.insert(group.clone(), bytes.clone());
-            }
         }
         Ok(groups)
     }
@@ -226,8 +215,16 @@ impl Directory {
         let account = found.filter(|account| account.flavour == flavour);
         match account {
             None => Err(404),
-            Some(account) if account.blocked.contains(by) => Err(403),
-            Some(account) => Ok(account),
+            Some(account) => {
+                let asking = self.accounts.get(by);
+                let closed =
+                    asking.is_some_and(|by| account.is_closed_to(by) || by.is_closed_to(account));
+                if closed || account.blocked.contains(by) {
+                    Err(403)
+                } else {
+                    Ok(account)
+                }
+            }
         }
     }
 
@@ -346,9 +343,6 @@ impl Directory {
         }
         if found.members.is_empty() {
             self.groups.all.remove(group);
-            self.groups.pictures.remove(group);
-            step.changes
-                .push(Change::Delete(Table::GroupPictures, row_key(group)));
         }
         self.save_group(group, step);
         self.tell(group, &before, by, &change, now, step);
@@ -382,32 +376,6 @@ impl Directory {
             .collect();
         peers.remove(jid);
         peers
-    }
-
-    /// Gives a group a picture, or takes it away.
-    pub(in crate::sandbox) fn set_group_picture(
-        &mut self,
-        group: &Jid,
-        picture: Option<(String, Vec<u8>)>,
-        step: &mut Step,
-    ) {
-        let Some(found) = self.groups.all.get_mut(group) else {
-            return;
-        };
-        found.picture = picture.as_ref().map(|(id, _)| id.clone());
-        let key = row_key(group);
-        match picture {
-            Some((_, bytes)) => {
-                step.changes
-                    .push(Change::Put(Table::GroupPictures, key, bytes.clone()));
-                self.groups.pictures.insert(group.clone(), bytes);
-            }
-            None => {
-                self.groups.pictures.remove(group);
-                step.changes.push(Change::Delete(Table::GroupPictures, key));
-            }
-        }
-        self.save_group(group, step);
     }
 }
 

@@ -6,6 +6,7 @@
 mod account;
 mod groups;
 mod mailbox;
+mod people;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -17,6 +18,7 @@ pub(super) use groups::{
     Description, GROUPS, Group, Groups, NewGroup, hash as members_hash, is_group, participant,
 };
 pub(super) use mailbox::{Entry, KEPT_MS, Mailbox};
+pub(super) use people::{People, Setting};
 
 use super::{
     disk::{self, Change, DiskError, Snapshot, Table},
@@ -80,6 +82,9 @@ pub(super) struct Directory {
     pub(super) mailboxes: HashMap<Jid, Mailbox>,
     pub(super) lines: HashMap<Jid, Line>,
     pub(super) groups: Groups,
+    /// JPEGs by their ids.
+    pub(super) pictures: HashMap<String, Vec<u8>>,
+    pub(super) setting: Setting,
     next_entry: u64,
 }
 
@@ -105,6 +110,10 @@ impl Directory {
                 .entry(owner)
                 .or_default()
                 .insert(id, value);
+        }
+        for (key, value) in &snapshot[&Table::Pictures] {
+            let id = String::from_utf8_lossy(key).into_owned();
+            directory.pictures.insert(id, value.clone());
         }
         for (key, value) in &snapshot[&Table::Mailbox] {
             let (owner, entry) = mailbox::read_row(key, value)

@@ -1,10 +1,11 @@
 //! The HTTP listener: enlistment, key set, the chat channel by WebSocket, registration of phones, the page and its API.
 
 mod api;
-mod group_pictures;
 mod guard;
+mod other;
 mod page;
 mod phones;
+mod pictures;
 
 use std::sync::Arc;
 
@@ -46,15 +47,13 @@ pub(super) fn router(office: Arc<Office>, cast: Cast, info: serde_json::Value) -
             post(media::upload).layer(DefaultBodyLimit::disable()),
         )
         .route("/{gatekeeper}/media/v/{*rest}", get(media::download))
+        .route("/{gatekeeper}/media/pictures/{name}", get(pictures::give))
         .route(
             "/{gatekeeper}/media/interop/{named}/download/{integrator}/{reference}/",
             get(media::hosted),
         )
-        .route(
-            "/{gatekeeper}/media/groups/{group}/{picture}",
-            get(group_pictures::give),
-        )
         .route("/phones/register", post(phones::register))
+        .nest("/other", other::router())
         .nest("/api", api::router(cast))
         .layer(Extension(Arc::new(info)))
         .layer(DefaultBodyLimit::max(MAX_BODY))

@@ -20,12 +20,13 @@ use axum::{
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{ApiError, contact};
+use super::{ApiError, contact, people::picture_path};
 use crate::{
     network::interop::wire::Jid,
     sandbox::{
         contacts::{ContactHandle, GroupInfo},
         directory::Role,
+        error::SandboxError,
         http::Cast,
     },
 };
@@ -71,9 +72,8 @@ pub(super) fn shown(contact: &ContactHandle, info: &GroupInfo) -> Value {
             })
         })
         .collect();
-    let flavour = contact.flavour().path();
     let picture = info.picture.as_ref();
-    let picture = picture.map(|id| format!("/{flavour}/media/groups/{}/{id}", info.jid));
+    let picture = picture.map(|id| picture_path(contact.flavour(), id));
     json!({
         "jid": info.jid,
         "subject": info.subject,
@@ -90,7 +90,7 @@ pub(super) fn shown(contact: &ContactHandle, info: &GroupInfo) -> Value {
 /// What somebody is called, as far as the contact knows.
 pub(super) fn name(contact: &ContactHandle, jid: &Jid) -> Option<String> {
     if jid == contact.jid() {
-        return Some(contact.name().to_owned());
+        return Some(contact.name());
     }
     contact.name_of(jid)
 }
@@ -218,8 +218,8 @@ async fn set_picture(
     Path((id, group)): GroupPath,
     jpeg: Bytes,
 ) -> Done {
-    if !jpeg.starts_with(&[0xff, 0xd8]) {
-        return Err(ApiError::bad("a picture of a group is a JPEG"));
+    if !jpeg.starts_with(&[0xff, 0xd8, 0xff]) {
+        return Err(SandboxError::Picture.into());
     }
     let contact = contact(&cast, &id)?;
     contact

@@ -10,7 +10,10 @@ use axum::{
 use futures_util::Stream;
 use serde_json::{Value, json};
 
-use super::{ApiError, contact, groups};
+use super::{
+    ApiError, contact, groups,
+    people::{blocks, picture_path},
+};
 use crate::{
     domain::{RemoteUserId, Typing},
     network::interop::wire::Jid,
@@ -27,10 +30,11 @@ pub(super) async fn info(Extension(info): Extension<Arc<Value>>) -> Json<Value> 
 }
 
 pub(super) async fn contacts(Extension(cast): Extension<Cast>) -> Json<Value> {
-    let all = cast
-        .get()
-        .map(|contacts| contacts.all())
-        .unwrap_or_default();
+    let mut all = Vec::new();
+    if let Some(contacts) = cast.get() {
+        all.extend(contacts.all());
+        all.extend(contacts.partners());
+    }
     let list: Vec<Value> = all
         .iter()
         .map(|contact| {
@@ -41,6 +45,10 @@ pub(super) async fn contacts(Extension(cast): Extension<Cast>) -> Json<Value> {
                 "phone": contact.phone(),
                 "gatekeeper": contact.flavour(),
                 "script": contact.script(),
+                "visible_id": contact.visible_id(),
+                "picture": contact.picture().map(|id| picture_path(contact.flavour(), &id)),
+                "opted_in": contact.opted_in(),
+                "requests": contact.requests(),
                 "connected": contact.is_connected(),
                 "counters": contact.counters(),
             })
@@ -71,6 +79,7 @@ pub(super) async fn chats(
 ) -> Result<Json<Value>, ApiError> {
     let contact = contact(&cast, &id)?;
     let now = office.now().0;
+    let blocked = contact.blocked();
     let mut list: Vec<(i64, Value)> = contact
         .chats()
         .iter()
@@ -82,6 +91,10 @@ pub(super) async fn chats(
                 .count();
             let last = messages.iter().rev().find(|m| !m.has_expired(now));
             let group = contact.group(&chat.to_string());
+            let picture = match &group {
+                Some(group) => group.picture.clone(),
+                None => contact.picture_of(chat).map(|picture| picture.id),
+            };
             let subject = group.as_ref().map(|group| group.subject.clone());
             let value = json!({
                 "jid": chat,
@@ -90,6 +103,9 @@ pub(super) async fn chats(
                 "writing": writing(&contact, chat),
                 "typing": typing(&contact, chat),
                 "present": contact.sees_present(chat),
+                "picture": picture.map(|id| picture_path(contact.flavour(), &id)),
+                "blocked": blocked.contains(chat),
+                "blocks_me": blocks(&office, chat, contact.jid()),
                 "timer": contact.timer(&chat.to_string()),
                 "unread": unread,
                 "last": last.map(|message| shown(&contact, message)),

@@ -79,7 +79,7 @@ function row(member, group) {
 export function drawGroup() {
   const group = thisGroup();
   at("members").hidden = !group;
-  for (const id of ["call", "video"]) at(id).hidden = Boolean(group);
+  for (const id of ["call", "video", "person"]) at(id).hidden = Boolean(group);
   const left = Boolean(group && !group.member);
   const shut = Boolean(group && group.announce && !group.admin);
   at("text").disabled = left || shut;
