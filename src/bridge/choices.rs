@@ -4,7 +4,10 @@ use std::sync::Arc;
 
 use ruma::{RoomId, UserId};
 
-use super::context::{Bridge, BridgeError};
+use super::{
+    context::{Bridge, BridgeError},
+    routes::logins_in,
+};
 use crate::{
     domain::{ChatId, LoginId},
     store::{Lane, PortalRow, PortalSettings},
@@ -26,14 +29,13 @@ impl Bridge {
             .read(move |txn| {
                 let (mxid, room) = (mxid.clone(), room.clone());
                 Box::pin(async move {
-                    let Some(portal) = txn.portal_by_room(&room).await? else {
-                        return Ok(None);
-                    };
-                    let logins = txn.logins_of(&mxid).await?;
-                    let its = logins
-                        .into_iter()
-                        .find(|login| portal.key.login == Some(login.id));
-                    Ok(its.map(|login| (login.id, portal)))
+                    for portal in txn.portals_in(&room).await? {
+                        let logins = logins_in(txn, &portal).await?;
+                        if let Some(its) = logins.iter().find(|login| login.mxid == mxid) {
+                            return Ok(Some((its.id, portal)));
+                        }
+                    }
+                    Ok(None)
                 })
             })
             .await?)

@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     refusals::LastRefusal,
+    routes::{PortalRoute, Route},
     settings::Settings,
     signals::Signals,
     workers::{Job, Outcome, Workers},
@@ -27,7 +28,7 @@ use crate::{
     domain::{ChatId, GatekeeperId, LoginId, PortalId, StanzaId, Timestamp},
     matrix::{Client, GhostNaming, Intent, MatrixError},
     network::{Network, NetworkError},
-    store::{Database, LoginRow, PortalRow, StoreError},
+    store::{Database, StoreError},
 };
 
 /// What a bridge is made of.
@@ -105,25 +106,6 @@ pub trait Commands: Send + Sync + 'static {
     async fn answer(&self, context: CommandContext) -> String;
 }
 
-/// What a room is to the bridge.
-#[derive(Debug, Clone)]
-pub(super) enum Route {
-    /// A portal and the login it belongs to.
-    Portal(Arc<PortalRoute>),
-    /// Somebody's management room.
-    Management(OwnedUserId),
-    /// Neither.
-    Unknown,
-}
-
-/// A portal with what sending through it needs.
-#[derive(Debug, Clone)]
-pub(super) struct PortalRoute {
-    pub(super) portal: PortalRow,
-    pub(super) login: LoginId,
-    pub(super) owner: OwnedUserId,
-}
-
 /// Held while a chat's room is made or taken.
 pub(super) type RoomLock = Arc<tokio::sync::Mutex<()>>;
 
@@ -142,12 +124,16 @@ pub struct Bridge {
     /// What tells users how far their messages are; apart from the chats, so that it waits for no file.
     pub(super) statuses: Workers<(LoginId, ChatId)>,
     pub(super) routes: Mutex<HashMap<OwnedRoomId, Route>>,
+    /// Rooms that mirror several chats, or may.
+    pub(super) shared_rooms: Mutex<HashSet<OwnedRoomId>>,
     /// Counts what was forgotten of rooms and chats: what was looked up before is not remembered after.
     pub(super) forgotten: AtomicU64,
     pub(super) open_portals: Mutex<HashMap<(LoginId, ChatId), Arc<PortalRoute>>>,
     pub(super) ghosts: Mutex<HashMap<OwnedUserId, Option<String>>>,
     /// One lock a chat, held while its room is made or taken.
     pub(super) opening: Mutex<HashMap<(LoginId, ChatId), RoomLock>>,
+    /// One lock a group that several logins are in.
+    pub(super) turns: Mutex<HashMap<PortalId, RoomLock>>,
     /// Portals that were given a new room since the start: once is enough to get over a room that was lost.
     pub(super) abandoned: Mutex<HashSet<PortalId>>,
     /// Chats whose last sends have an unknown outcome: before the next send their rooms are searched.
@@ -160,6 +146,8 @@ pub struct Bridge {
     /// Who writes and who is there, as passed on last.
     pub(super) signals: Signals,
     /// The last notice of a failure in each room, while it counts further ones.
+    /// What the members of rooms are called, for those a login speaks for.
+    pub(super) names: Mutex<HashMap<OwnedRoomId, super::names::Names>>,
     pub(super) refusals: Mutex<HashMap<OwnedRoomId, LastRefusal>>,
     pub(super) connection_states: Mutex<HashMap<LoginId, String>>,
     /// Whether the homeserver knows the bot; nothing is asked of it before.
@@ -209,10 +197,12 @@ impl Bridge {
                 chats,
                 statuses,
                 routes: Mutex::default(),
+                shared_rooms: Mutex::default(),
                 forgotten: AtomicU64::new(0),
                 open_portals: Mutex::default(),
                 ghosts: Mutex::default(),
                 opening: Mutex::default(),
+                turns: Mutex::default(),
                 abandoned: Mutex::default(),
                 uncertain: Mutex::default(),
                 receipts,
@@ -220,6 +210,7 @@ impl Bridge {
                 signalled_there,
                 troubled: Mutex::default(),
                 signals: Signals::default(),
+                names: Mutex::default(),
                 refusals: Mutex::default(),
                 connection_states: Mutex::default(),
                 introduced: AtomicBool::new(false),
@@ -325,81 +316,16 @@ impl Bridge {
         user == self.client.bot_id() || self.naming.parse(user).is_some()
     }
 
-    /// What a room is.
-    pub(super) async fn route(&self, room_id: &OwnedRoomId) -> Result<Route, BridgeError> {
-        if let Some(route) = lock(&self.routes).get(room_id) {
-            return Ok(route.clone());
-        }
-        let forgotten = self.forgotten.load(Ordering::Acquire);
-        let room = room_id.to_string();
-        let (portal, owner) = self
-            .db
-            .read(move |txn| {
-                let room = room.clone();
-                Box::pin(async move {
-                    let portal = match txn.portal_by_room(&room).await? {
-                        Some(portal) => match portal.key.login {
-                            Some(login) => txn.login(login).await?.map(|login| (portal, login)),
-                            None => None,
-                        },
-                        None => None,
-                    };
-                    let owner = txn.management_room_owner(&room).await?;
-                    Ok((portal, owner))
-                })
-            })
-            .await?;
-        let route = match (portal, owner.and_then(|owner| UserId::parse(owner).ok())) {
-            (Some((portal, login)), _) => Route::Portal(Arc::new(portal_route(portal, &login)?)),
-            (None, Some(owner)) => Route::Management(owner),
-            (None, None) => return Ok(Route::Unknown),
-        };
-        let mut routes = lock(&self.routes);
-        if forgotten == self.forgotten.load(Ordering::Acquire) {
-            routes.insert(room_id.clone(), route.clone());
-        }
-        drop(routes);
-        Ok(route)
-    }
-
-    /// Forgets what was remembered of a room and of a chat, after either changed.
-    pub(super) fn forget_route(
-        &self,
-        room_id: Option<&OwnedRoomId>,
-        chat: Option<&(LoginId, ChatId)>,
-    ) {
-        self.forgotten.fetch_add(1, Ordering::AcqRel);
-        if let Some(room_id) = room_id {
-            lock(&self.routes).remove(room_id);
-        }
-        if let Some(chat) = chat {
-            lock(&self.open_portals).remove(chat);
-        }
-    }
-
-    /// Forgets which room was somebody's management room.
-    pub(super) fn forget_management(&self, of: &UserId) {
-        lock(&self.routes)
-            .retain(|_, route| !matches!(route, Route::Management(owner) if owner == of));
-    }
-
-    /// Forgets everything remembered of a login.
-    pub fn forget_login(&self, login: LoginId) {
-        lock(&self.routes)
-            .retain(|_, route| !matches!(route, Route::Portal(portal) if portal.login == login));
-        lock(&self.open_portals).retain(|(of, _), _| *of != login);
-        lock(&self.connection_states).remove(&login);
-    }
-
     /// The transaction id of one effect on the homeserver: unique to its words, the same whenever it is tried.
     pub(super) fn effect_id(&self, words: &[&str]) -> String {
         URL_SAFE_NO_PAD.encode(digest(&self.settings.namespace, words))
     }
 
-    /// The id on the wire of one part of a Matrix event; the same whenever it is sent.
-    pub(super) fn stanza_id(&self, event_id: &str, part: usize) -> StanzaId {
+    /// The id on the wire of one part of a Matrix event in a chat; the same whenever it is sent.
+    pub(super) fn stanza_id(&self, portal: PortalId, event_id: &str, part: usize) -> StanzaId {
         use std::fmt::Write as _;
-        let hash = digest(&self.settings.namespace, &[event_id, &part.to_string()]);
+        let words = [&portal.to_string(), event_id, &part.to_string()];
+        let hash = digest(&self.settings.namespace, &words);
         let mut id = String::from("3EB0");
         for byte in &hash[..9] {
             let _ = write!(id, "{byte:02X}");
@@ -420,21 +346,6 @@ fn chat_workers(
         None => Box::pin(std::future::ready(Outcome::Done)),
     });
     Workers::new(job, cancel.clone())
-}
-
-/// A portal row with its login, both as this module needs them.
-pub(super) fn portal_route(
-    portal: PortalRow,
-    login: &LoginRow,
-) -> Result<PortalRoute, BridgeError> {
-    let owner = UserId::parse(login.mxid.as_str()).map_err(|error| {
-        BridgeError::Inconsistent(format!("login {} has a bad user id: {error}", login.id))
-    })?;
-    Ok(PortalRoute {
-        portal,
-        login: login.id,
-        owner,
-    })
 }
 
 /// An event id out of a link.

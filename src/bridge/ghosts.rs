@@ -6,7 +6,7 @@ use super::context::{Bridge, BridgeError, lock};
 use crate::{
     domain::{GatekeeperId, RemoteUserId},
     matrix::Intent,
-    store::{GhostRow, Lane},
+    store::{GhostRow, Lane, NameSource},
     translate::clean_name,
 };
 
@@ -58,6 +58,9 @@ impl Bridge {
             mxid: mxid.to_string(),
             registered: false,
             name: None,
+            name_source: NameSource::Address,
+            picture: None,
+            avatar: None,
         });
         let before = row.clone();
         if !row.registered {

@@ -6,9 +6,10 @@ use ruma::{
 };
 
 use super::{
-    context::{Bridge, BridgeError, PortalRoute},
+    context::{Bridge, BridgeError},
     invites::member_change,
     rooms::open_room,
+    routes::PortalRoute,
 };
 use crate::{
     domain::{LoginId, PortalId},
@@ -57,7 +58,8 @@ impl Bridge {
         if left.as_deref() != Some("yes") {
             return Ok(());
         }
-        let route = super::context::portal_route(portal.clone(), login)?;
+        let route =
+            super::routes::portal_route(portal.clone(), login, std::slice::from_ref(login))?;
         let room_id = open_room(&route)?;
         match self.bot().invite(&room_id, &route.owner).await {
             Err(error) if error.is_transient() => return Err(error.into()),

@@ -7,8 +7,9 @@ use serde_json::Value;
 use tokio::sync::mpsc::Receiver;
 
 use super::{
-    context::{Bridge, BridgeError, PortalRoute, Route, event_id},
+    context::{Bridge, BridgeError, event_id},
     incoming::EDITS,
+    routes::{PortalRoute, Route},
 };
 use crate::{
     domain::{StanzaId, Timestamp},
@@ -67,16 +68,28 @@ pub(super) async fn report_reads(bridge: Weak<Bridge>, mut reads: Receiver<ReadU
 
 impl Bridge {
     async fn report_read(&self, read: &ReadUpTo) -> Result<(), BridgeError> {
-        let Route::Portal(route) = self.route(&read.room_id).await? else {
+        let Route::Portals(routes) = self.route(&read.room_id).await? else {
             return Ok(());
         };
-        if read.user != route.owner {
-            return Ok(());
+        for route in routes.iter() {
+            let login = route.login_of(&read.user);
+            if let Some(route) = login.and_then(|login| route.seen_by(login.id)) {
+                self.report_read_in(&route, read).await?;
+            }
         }
+        Ok(())
+    }
+
+    /// Reports to the senders of a chat's messages how far one of its logins' users has read.
+    async fn report_read_in(
+        &self,
+        route: &PortalRoute,
+        read: &ReadUpTo,
+    ) -> Result<(), BridgeError> {
         let network = self.network(&route.portal.key.gatekeeper)?.clone();
         // What was read while receipts were off is not told when they are on again.
-        let is_told = network.capabilities().receipts && self.settings.passes_receipts(&route);
-        let Some(event) = self.read_up_to(&route, read).await? else {
+        let is_told = network.capabilities().receipts && self.settings.passes_receipts(route);
+        let Some(event) = self.read_up_to(route, read).await? else {
             return Ok(());
         };
         let (portal, login) = (route.portal.id, route.login);

@@ -6,7 +6,10 @@ use std::collections::VecDeque;
 
 use ruma::{OwnedEventId, OwnedRoomId};
 
-use super::context::{Bridge, BridgeError, Route, event_id, lock};
+use super::{
+    context::{Bridge, BridgeError, event_id, lock},
+    routes::Route,
+};
 use crate::{
     domain::Unbridgeable,
     translate::{MessageStatus, STATUS_EVENT, bridge_notice, edited_notice, status_event},
@@ -133,10 +136,10 @@ impl Bridge {
         let Some(about) = event_id(event) else {
             return Ok(());
         };
-        let Route::Portal(portal) = self.route(room_id).await? else {
+        let Route::Portals(portals) = self.route(room_id).await? else {
             return Ok(());
         };
-        let network = portal.portal.key.gatekeeper.as_str();
+        let network = portals[0].portal.key.gatekeeper.as_str();
         let content = status_event(network, &about, status);
         // Each state is told once.
         let txn_id = self.effect_id(&["status", event, &content.to_string()]);

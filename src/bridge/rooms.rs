@@ -9,7 +9,10 @@ use std::sync::{Arc, atomic::Ordering};
 use ruma::{OwnedRoomId, OwnedUserId, UserId};
 use serde_json::json;
 
-use super::context::{Bridge, BridgeError, PortalRoute, RoomLock, lock, portal_route};
+use super::{
+    context::{Bridge, BridgeError, RoomLock, lock},
+    routes::{PortalRoute, owner_of, portal_route},
+};
 use crate::{
     domain::{ChatId, GatekeeperId, LoginId, PortalId, PortalKey, RemoteUserId},
     matrix::NewRoom,
@@ -38,7 +41,11 @@ impl Bridge {
         } else {
             self.make_or_give_up(portal, &login_row).await?
         };
-        let route = Arc::new(portal_route(portal, &login_row)?);
+        let route = Arc::new(portal_route(
+            portal,
+            &login_row,
+            std::slice::from_ref(&login_row),
+        )?);
         let mut open = lock(&self.open_portals);
         // Making a room forgets what was known of it before.
         if !was_ready || forgotten == self.forgotten.load(Ordering::Acquire) {
@@ -61,8 +68,12 @@ impl Bridge {
         let begun = portal.room_id.is_some();
         match self.make_room(portal.clone(), login).await {
             Err(error) if begun && !error.is_transient() => {
-                self.abandon_room(&portal_route(portal.clone(), login)?)
-                    .await?;
+                self.abandon_room(&portal_route(
+                    portal.clone(),
+                    login,
+                    std::slice::from_ref(login),
+                )?)
+                .await?;
                 let portal = PortalRow {
                     room_id: None,
                     ..portal
@@ -388,10 +399,4 @@ pub(super) fn open_room(route: &PortalRoute) -> Result<OwnedRoomId, BridgeError>
         .as_deref()
         .and_then(|room| OwnedRoomId::try_from(room).ok())
         .ok_or_else(|| BridgeError::Inconsistent(format!("portal {} has no room", route.portal.id)))
-}
-
-fn owner_of(login: &LoginRow) -> Result<OwnedUserId, BridgeError> {
-    UserId::parse(login.mxid.as_str()).map_err(|error| {
-        BridgeError::Inconsistent(format!("login {} has a bad user id: {error}", login.id))
-    })
 }

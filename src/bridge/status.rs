@@ -5,7 +5,8 @@ use std::{collections::BTreeMap, time::Duration};
 use ruma::OwnedRoomId;
 
 use super::{
-    context::{Bridge, BridgeError, PortalRoute, event_id},
+    context::{Bridge, BridgeError, event_id},
+    routes::PortalRoute,
     workers::Outcome,
 };
 use crate::{

@@ -40,6 +40,12 @@ pub struct Capabilities {
     pub link_previews: bool,
     /// The times after which messages of a chat can be made to disappear, in seconds; none where they cannot.
     pub timers: Vec<u32>,
+    /// The most members of a group the login can write to; 0 where there are no groups.
+    pub group_members: usize,
+    /// Whether people and groups have pictures.
+    pub pictures: bool,
+    /// Whether somebody who takes no messages of other apps can be asked to.
+    pub reachability: bool,
     /// The kinds of files that are taken, and which.
     pub media: BTreeMap<MediaKind, MediaRule>,
 }
@@ -72,6 +78,9 @@ impl Default for Capabilities {
             poll_options: 12,
             link_previews: true,
             timers: vec![86_400, 604_800, 7_776_000],
+            group_members: 1024,
+            pictures: true,
+            reachability: true,
             media: default_media(),
         }
     }

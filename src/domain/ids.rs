@@ -102,7 +102,13 @@ impl ChatId {
     /// The other user, if this is a direct chat.
     #[must_use]
     pub fn direct_user(&self) -> Option<RemoteUserId> {
-        (!self.0.ends_with("@g.us")).then(|| RemoteUserId(self.0.clone()))
+        (!self.is_group()).then(|| RemoteUserId(self.0.clone()))
+    }
+
+    /// Whether this is a group.
+    #[must_use]
+    pub fn is_group(&self) -> bool {
+        self.0.ends_with("@g.us")
     }
 
     /// The direct chat with a user.

@@ -1,10 +1,11 @@
-//! Plain values of the bridge's own language: ids, chats, events, files, capabilities.
+//! Plain values of the bridge's own language: ids, chats, events, files, capabilities, groups.
 //!
 //! Nothing here does IO, reads a clock or draws a random number.
 
 mod capabilities;
 mod duration;
 mod event;
+mod group;
 mod ids;
 mod media;
 
@@ -14,6 +15,7 @@ pub use event::{
     ContactCard, EncryptedVote, IncomingContent, IncomingMessage, LinkPreview, Location,
     MessageContext, MessageRef, Outgoing, OutgoingContent, Poll, Quote, Typing, Unbridgeable,
 };
+pub use group::{Group, GroupChange, GroupFacts, GroupMember, GroupRole, Picture, Reachability};
 pub use ids::{
     ChatId, GatekeeperId, IdError, LoginId, PortalId, PortalKey, RemoteUserId, StanzaId, Timestamp,
 };

@@ -14,6 +14,9 @@ pub enum NetworkError {
     /// There is no such user, or it cannot be written to.
     #[error("{0}")]
     NoSuchUser(String),
+    /// The user takes no messages of other apps; they can be asked to.
+    #[error("they do not take messages of other apps")]
+    NotReachable,
     /// There is no such login.
     #[error("there is no such login")]
     NoSuchLogin,

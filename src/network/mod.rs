@@ -15,9 +15,9 @@ pub use media::{ByteStream, FetchedFile, MediaError};
 
 use crate::{
     domain::{
-        Capabilities, ChatId, EncryptedVote, GatekeeperId, IncomingMessage, LoginId, MediaKey,
-        MediaKind, MessageRef, Outgoing, Poll, PortalId, RemoteMedia, RemoteUserId, StanzaId,
-        Timestamp, Typing,
+        Capabilities, ChatId, EncryptedVote, GatekeeperId, Group, GroupChange, IncomingMessage,
+        LoginId, MediaKey, MediaKind, MessageRef, Outgoing, Picture, Poll, PortalId, Reachability,
+        RemoteMedia, RemoteUserId, StanzaId, Timestamp, Typing,
     },
     store::{StoreError, StoreTxn},
 };
@@ -101,12 +101,95 @@ pub trait Network: Send + Sync + 'static {
     /// # Errors
     /// What the gatekeeper said; the login is kept and stays logged out, so that it can be tried again.
     async fn log_out(&self, login: LoginId) -> Result<(), NetworkError>;
+    /// The address a phone number, user name or id means; nobody is asked.
+    ///
+    /// # Errors
+    /// That it means none.
+    fn address(&self, input: &str) -> Result<RemoteUserId, NetworkError>;
+    /// Every group a login is in.
+    ///
+    /// # Errors
+    /// What the gatekeeper said, or why it could not be asked; so for the following ones.
+    async fn groups(&self, login: LoginId) -> Result<Vec<(ChatId, Group)>, NetworkError>;
+    /// A group a login is in.
+    ///
+    /// # Errors
+    /// As [`groups`](Self::groups).
+    async fn group(&self, login: LoginId, chat: &ChatId) -> Result<Group, NetworkError>;
+    /// Makes a group of the login and others; the same group for the same `key`.
+    ///
+    /// # Errors
+    /// As [`groups`](Self::groups).
+    async fn create_group(
+        &self,
+        login: LoginId,
+        key: &str,
+        subject: &str,
+        members: &[RemoteUserId],
+    ) -> Result<(ChatId, Group), NetworkError>;
+    /// Changes a group. Those of the named users that the gatekeeper refuses come back, each with why.
+    ///
+    /// # Errors
+    /// As [`groups`](Self::groups).
+    async fn change_group(
+        &self,
+        login: LoginId,
+        chat: &ChatId,
+        change: &GroupChange,
+    ) -> Result<Vec<(RemoteUserId, String)>, NetworkError>;
+    /// The picture of a user or group (`of` is a user's or group's address), unless it is the known one.
+    ///
+    /// # Errors
+    /// As [`groups`](Self::groups).
+    async fn picture(
+        &self,
+        login: LoginId,
+        of: &ChatId,
+        known: Option<&str>,
+    ) -> Result<Picture, NetworkError>;
+    /// Sets the picture of a group, or (`None`) of the login itself; no JPEG removes it. Its id.
+    ///
+    /// # Errors
+    /// As [`groups`](Self::groups).
+    async fn set_picture(
+        &self,
+        login: LoginId,
+        of: Option<&ChatId>,
+        jpeg: Option<Vec<u8>>,
+    ) -> Result<Option<String>, NetworkError>;
+    /// Tells the gatekeeper what the login's user is called: now, and at each new connection.
+    fn set_name(&self, login: LoginId, name: &str);
+    /// Blocks a user, or does so no more.
+    ///
+    /// # Errors
+    /// As [`groups`](Self::groups).
+    async fn block(
+        &self,
+        login: LoginId,
+        user: &RemoteUserId,
+        block: bool,
+    ) -> Result<(), NetworkError>;
+    /// The users a login has blocked, as the gatekeeper knows them.
+    ///
+    /// # Errors
+    /// As [`groups`](Self::groups).
+    async fn blocked(&self, login: LoginId) -> Result<Vec<RemoteUserId>, NetworkError>;
+    /// Asks somebody to take messages of other apps. The answer may come later ([`NetworkSink::waiting`] tells).
+    ///
+    /// # Errors
+    /// As [`groups`](Self::groups).
+    async fn ask_reachability(
+        &self,
+        login: LoginId,
+        user: &RemoteUserId,
+    ) -> Result<Reachability, NetworkError>;
     /// The user a phone number, user name or id means, if the gatekeeper has such a user and it can be written to.
     ///
     /// # Errors
-    /// That there is none, or why it could not be asked.
+    /// That there is none, that they take no messages of other apps ([`NetworkError::NotReachable`]), or why it could not be asked.
     async fn resolve(&self, login: LoginId, input: &str) -> Result<RemoteUserId, NetworkError>;
-    /// Makes sure there is a session with everybody in a chat, fetching keys where there is none.
+    /// Makes sure there is a session with everybody in a chat, fetching keys where there is none. Members of a group for whom there are
+    /// no keys are left out; they ask for what they cannot read.
     ///
     /// # Errors
     /// That there are no keys for somebody, or why they could not be fetched.

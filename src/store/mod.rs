@@ -18,16 +18,17 @@ mod writer;
 pub use commit::{Database, Lane, Step};
 pub use error::StoreError;
 pub use model::{
-    Accepted, ExpiryRow, GhostRow, InboxEvent, Instance, LoginRow, LoginSecrets, LoginState,
-    MatrixEventRow, MessageLink, NewOutboxRow, NewRemoteMessage, NoticeRow, OutboxKind, OutboxRow,
-    PollOption, PollRow, PortalRow, PortalSettings, PreKeyRow, QuarantinedEvent, ReactionRow,
-    RemoteMessageRow, RemoteNotice, Renewal, SendStage, SessionRow, SignedPreKeyRow, StatusReport,
-    UploadRow,
+    Accepted, ExpiryRow, GhostRow, GroupMemberRow, GroupRow, GroupShown, InboxEvent, Instance,
+    LoginRow, LoginSecrets, LoginState, MatrixEventRow, MessageLink, NameSource, NewOutboxRow,
+    NewRemoteMessage, NoticeRow, OutboxKind, OutboxRow, PollOption, PollRow, PortalRow,
+    PortalSettings, PreKeyRow, PuppetRow, QuarantinedEvent, ReachabilityRow, ReactionRow,
+    ReceiptStage, RemoteMessageRow, RemoteNotice, Renewal, SendStage, SessionRow, SignedPreKeyRow,
+    StatusReport, UploadRow,
 };
 pub use open::{OpenReport, inspect, migrate, open};
 pub use repositories::{
-    ExpiryRepository, FenceRepository, GhostRepository, KeyValueRepository, LinkRepository,
-    LoginRepository, MatrixInboxRepository, NoticeRepository, OutboxRepository, PollRepository,
-    PortalRepository, ReactionRepository, RemoteInboxRepository, SignalRepository, Store, StoreTxn,
-    UploadRepository, UserRepository,
+    ExpiryRepository, FenceRepository, GhostRepository, GroupRepository, KeyValueRepository,
+    LinkRepository, LoginRepository, MatrixInboxRepository, NoticeRepository, OutboxRepository,
+    PeopleRepository, PollRepository, PortalRepository, ReactionRepository, RemoteInboxRepository,
+    SenderKeyRepository, SignalRepository, Store, StoreTxn, UploadRepository, UserRepository,
 };

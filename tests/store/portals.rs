@@ -2,7 +2,7 @@
 
 use drawbridge::{
     domain::{ChatId, LoginId, PortalId, PortalKey},
-    store::GhostRow,
+    store::{GhostRow, NameSource},
 };
 
 use crate::place::{LOGIN, PORTAL, Place, chat, gatekeeper, step, user};
@@ -58,14 +58,14 @@ pub(crate) async fn knows_rooms_and_readiness(place: Place) {
     step!(db, txn => txn.ensure_portal(&direct(LOGIN), PORTAL).await);
     step!(db, txn => txn.set_portal_room(PORTAL, Some("!r:example.org")).await);
     step!(db, txn => txn.set_portal_ready(PORTAL, true).await);
-    let found = step!(db, txn => txn.portal_by_room("!r:example.org").await).unwrap();
+    let found = step!(db, txn => txn.portals_in("!r:example.org").await).remove(0);
     assert_eq!((found.id, found.ready), (PORTAL, true));
     assert_eq!(
         step!(db, txn => txn.portal_rooms().await),
         ["!r:example.org"]
     );
     step!(db, txn => txn.set_portal_room(PORTAL, None).await);
-    assert!(step!(db, txn => txn.portal_by_room("!r:example.org").await).is_none());
+    assert!(step!(db, txn => txn.portals_in("!r:example.org").await).is_empty());
     assert!(step!(db, txn => txn.portal_rooms().await).is_empty());
     db.close().await;
 }
@@ -78,6 +78,9 @@ pub(crate) async fn keeps_ghosts(place: Place) {
         mxid: "@_drawbridge_whatsapp_1:example.org".to_owned(),
         registered,
         name: name.map(str::to_owned),
+        name_source: NameSource::Profile,
+        picture: Some("p1".to_owned()),
+        avatar: None,
     };
     assert_eq!(
         step!(db, txn => txn.ghost(&gatekeeper(), &user(1)).await),

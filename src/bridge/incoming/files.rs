@@ -7,8 +7,9 @@ use futures_util::StreamExt as _;
 
 use super::super::{
     changes::Change,
-    context::{Bridge, BridgeError, PortalRoute},
+    context::{Bridge, BridgeError},
     outgoing::blocking,
+    routes::PortalRoute,
 };
 use crate::{
     config::ViewOnce,

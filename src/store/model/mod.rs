@@ -1,17 +1,22 @@
 //! The rows as values: what each table means, in the bridge's own types.
 
 mod conversation;
+mod people;
 
 use serde::{Deserialize, Serialize};
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
 use crate::domain::{
-    ChatId, GatekeeperId, LoginId, PortalId, PortalKey, RemoteUserId, StanzaId, Timestamp,
+    ChatId, GatekeeperId, GroupChange, LoginId, PortalId, PortalKey, RemoteUserId, StanzaId,
+    Timestamp,
 };
 
 pub use conversation::{
     ExpiryRow, NoticeRow, PollOption, PollRow, PortalSettings, ReactionRow, SendStage,
     StatusReport, UploadRow,
+};
+pub use people::{
+    GroupMemberRow, GroupRow, GroupShown, NameSource, PuppetRow, ReachabilityRow, ReceiptStage,
 };
 
 /// One event of a homeserver transaction, its envelope parsed and its JSON kept as it came.
@@ -228,6 +233,31 @@ pub enum RemoteNotice {
         /// What.
         text: String,
     },
+    /// The sender changed the group.
+    Group(GroupChange),
+    /// The login is in a group now that it was not in.
+    Joined,
+    /// The group's picture is another one.
+    GroupPicture,
+    /// The sender's name or picture is another one.
+    Profile {
+        /// The name, if it is that.
+        name: Option<String>,
+        /// Whether it is the picture.
+        picture: bool,
+    },
+    /// The sender says whether they take messages of other apps.
+    Reachability {
+        /// Whether they do.
+        accepted: bool,
+    },
+    /// The login's user blocked somebody, or does so no more, in another program.
+    Blocked {
+        /// Whom.
+        user: RemoteUserId,
+        /// Whether they are blocked now.
+        blocked: bool,
+    },
     /// The sender's device does not have the file of a message any more.
     MediaGone {
         /// The message.
@@ -284,6 +314,10 @@ pub struct PortalRow {
     pub ready: bool,
     /// What is decided for this room alone.
     pub settings: PortalSettings,
+    /// The login that speaks for Matrix users who have none.
+    pub relay: Option<LoginId>,
+    /// Whether somebody linked a room of their own, which the bridge neither names nor empties.
+    pub linked: bool,
 }
 
 /// A ghost.
@@ -299,6 +333,12 @@ pub struct GhostRow {
     pub registered: bool,
     /// The display name last set on the homeserver.
     pub name: Option<String>,
+    /// Where that name comes from.
+    pub name_source: NameSource,
+    /// The id of the picture last set on the homeserver; empty if it is known that there is none.
+    pub picture: Option<String>,
+    /// That picture's address at the homeserver.
+    pub avatar: Option<String>,
 }
 
 /// Which Matrix event and which message on the other side are the same.

@@ -5,7 +5,7 @@ use sqlx::Row as _;
 
 use super::{DbRow, Result, Txn, message_of, writer};
 use crate::{
-    domain::{PortalId, RemoteUserId, StanzaId, Timestamp},
+    domain::{LoginId, PortalId, RemoteUserId, StanzaId, Timestamp},
     store::{LinkRepository, MessageLink},
 };
 
@@ -108,6 +108,18 @@ impl LinkRepository for Txn {
             .fetch_optional(&mut *self.tx)
             .await?;
         row.as_ref().map(link).transpose()
+    }
+
+    async fn author(&mut self, portal: PortalId, stanza_id: &StanzaId) -> Result<Option<LoginId>> {
+        let row = sqlx::query(
+            "SELECT login FROM links WHERE portal = $1 AND stanza_id = $2 AND sender = '' AND login <> 0 \
+             UNION ALL SELECT login FROM outbox WHERE portal = $1 AND stanza_id = $2 AND part >= 0 AND state <> 2 LIMIT 1",
+        )
+        .bind(portal.0)
+        .bind(stanza_id.as_str())
+        .fetch_optional(&mut *self.tx)
+        .await?;
+        row.map(|row| Ok(LoginId(row.try_get(0)?))).transpose()
     }
 
     async fn delete_links(&mut self, portal: PortalId, event_id: &str) -> Result<()> {

@@ -12,7 +12,7 @@ use crate::{
 const TABLE: &str = "logins";
 
 impl Txn {
-    fn login_row(&self, row: &DbRow) -> Result<LoginRow> {
+    pub(super) fn login_row(&self, row: &DbRow) -> Result<LoginRow> {
         let login: i64 = row.try_get("id")?;
         let sealed: Vec<u8> = row.try_get("secrets")?;
         let opened = self
@@ -150,6 +150,12 @@ impl LoginRepository for Txn {
             "DELETE FROM signed_prekeys WHERE login = $1",
             "DELETE FROM outbox WHERE login = $1",
             "DELETE FROM remote_messages WHERE login = $1",
+            "DELETE FROM sender_keys WHERE login = $1",
+            "DELETE FROM sender_key_shares WHERE login = $1",
+            "DELETE FROM group_receipts WHERE login = $1",
+            "DELETE FROM blocked WHERE login = $1",
+            "DELETE FROM reachability WHERE login = $1",
+            "UPDATE portals SET relay = NULL WHERE relay = $1",
             "DELETE FROM logins WHERE id = $1",
         ] {
             sqlx::query(statement)

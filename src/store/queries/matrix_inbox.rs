@@ -175,4 +175,27 @@ impl KeyValueRepository for Txn {
         .await?;
         Ok(())
     }
+
+    async fn delete_value(&mut self, key: &str) -> Result<()> {
+        sqlx::query("DELETE FROM key_values WHERE key = $1")
+            .bind(key)
+            .execute(&mut *self.tx)
+            .await?;
+        Ok(())
+    }
+
+    async fn values(&mut self, prefix: &str) -> Result<Vec<(String, String)>> {
+        // Compared here and not there: the engines sort texts by different rules.
+        let rows = sqlx::query("SELECT key, value FROM key_values ORDER BY key")
+            .fetch_all(&mut *self.tx)
+            .await?;
+        let mut values = Vec::new();
+        for row in &rows {
+            let key: String = row.try_get(0)?;
+            if key.starts_with(prefix) {
+                values.push((key, row.try_get(1)?));
+            }
+        }
+        Ok(values)
+    }
 }

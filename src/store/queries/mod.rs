@@ -14,15 +14,18 @@ use crate::{
 mod engine;
 mod expiries;
 mod fence;
+mod groups;
 mod links;
 mod logins;
 mod matrix_inbox;
 mod notices;
 mod outbox;
+mod people;
 mod polls;
 mod portals;
 mod reactions;
 mod remote_inbox;
+mod sender_keys;
 mod signal;
 mod uploads;
 

@@ -173,6 +173,14 @@ impl OutboxRepository for Txn {
                 sent_at: at,
             })
             .await?;
+            sqlx::query(
+                "UPDATE links SET login = $3 WHERE portal = $1 AND stanza_id = $2 AND sender = ''",
+            )
+            .bind(portal.0)
+            .bind(stanza_id.as_str())
+            .bind(login.0)
+            .execute(&mut *self.tx)
+            .await?;
         }
         Ok(Some(row))
     }
@@ -201,7 +209,8 @@ impl OutboxRepository for Txn {
 
     async fn delivered(&mut self, login: LoginId, stanza_id: &StanzaId) -> Result<()> {
         sqlx::query(
-            "UPDATE outbox SET state = $3, plaintext = NULL WHERE login = $1 AND stanza_id = $2 AND state = $4",
+            "UPDATE outbox SET state = $3, plaintext = CASE WHEN chat LIKE '%@g.us' THEN plaintext ELSE NULL END \
+             WHERE login = $1 AND stanza_id = $2 AND state = $4",
         )
         .bind(login.0)
         .bind(stanza_id.as_str())
@@ -341,6 +350,12 @@ impl OutboxRepository for Txn {
             .bind(before.0)
             .execute(&mut *self.tx)
             .await?;
+        sqlx::query(
+            "DELETE FROM group_receipts WHERE NOT EXISTS (SELECT 1 FROM outbox \
+             WHERE outbox.login = group_receipts.login AND outbox.stanza_id = group_receipts.stanza_id)",
+        )
+        .execute(&mut *self.tx)
+        .await?;
         Ok(done.rows_affected())
     }
 }

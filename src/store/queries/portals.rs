@@ -7,7 +7,8 @@ use super::{DbRow, Result, Txn, corrupt, id};
 use crate::{
     domain::{ChatId, GatekeeperId, LoginId, PortalId, PortalKey, RemoteUserId},
     store::{
-        GhostRepository, GhostRow, PortalRepository, PortalRow, PortalSettings, UserRepository,
+        GhostRepository, GhostRow, NameSource, PortalRepository, PortalRow, PortalSettings,
+        UserRepository,
     },
 };
 
@@ -31,10 +32,12 @@ fn portal(row: &DbRow) -> Result<PortalRow> {
         ready: row.try_get("ready")?,
         settings: serde_json::from_str(&row.try_get::<String, _>("settings")?)
             .map_err(|error| corrupt("portals", &error))?,
+        relay: row.try_get::<Option<i64>, _>("relay")?.map(LoginId),
+        linked: row.try_get("linked")?,
     })
 }
 
-fn ghost(row: &DbRow) -> Result<GhostRow> {
+pub(super) fn ghost(row: &DbRow) -> Result<GhostRow> {
     Ok(GhostRow {
         gatekeeper: id(
             "ghosts",
@@ -49,6 +52,13 @@ fn ghost(row: &DbRow) -> Result<GhostRow> {
         mxid: row.try_get("mxid")?,
         registered: row.try_get("registered")?,
         name: row.try_get("name")?,
+        name_source: match row.try_get::<i64, _>("name_source")? {
+            0 => NameSource::Address,
+            1 => NameSource::Profile,
+            _ => NameSource::Contact,
+        },
+        picture: row.try_get("picture")?,
+        avatar: row.try_get("avatar")?,
     })
 }
 
@@ -65,12 +75,12 @@ impl PortalRepository for Txn {
         row.as_ref().map(portal).transpose()
     }
 
-    async fn portal_by_room(&mut self, room_id: &str) -> Result<Option<PortalRow>> {
-        let row = sqlx::query("SELECT * FROM portals WHERE room_id = $1")
+    async fn portals_in(&mut self, room_id: &str) -> Result<Vec<PortalRow>> {
+        let rows = sqlx::query("SELECT * FROM portals WHERE room_id = $1 ORDER BY id")
             .bind(room_id)
-            .fetch_optional(&mut *self.tx)
+            .fetch_all(&mut *self.tx)
             .await?;
-        row.as_ref().map(portal).transpose()
+        rows.iter().map(portal).collect()
     }
 
     async fn portal_by_id(&mut self, id: PortalId) -> Result<Option<PortalRow>> {
@@ -87,6 +97,48 @@ impl PortalRepository for Txn {
             .fetch_all(&mut *self.tx)
             .await?;
         rows.iter().map(portal).collect()
+    }
+
+    async fn portals(&mut self) -> Result<Vec<PortalRow>> {
+        let rows = sqlx::query("SELECT * FROM portals ORDER BY id")
+            .fetch_all(&mut *self.tx)
+            .await?;
+        rows.iter().map(portal).collect()
+    }
+
+    async fn set_portal_relay(&mut self, id: PortalId, relay: Option<LoginId>) -> Result<()> {
+        sqlx::query("UPDATE portals SET relay = $2 WHERE id = $1")
+            .bind(id.0)
+            .bind(relay.map(|login| login.0))
+            .execute(&mut *self.tx)
+            .await?;
+        Ok(())
+    }
+
+    async fn set_portal_linked(&mut self, id: PortalId, linked: bool) -> Result<()> {
+        sqlx::query("UPDATE portals SET linked = $2 WHERE id = $1")
+            .bind(id.0)
+            .bind(linked)
+            .execute(&mut *self.tx)
+            .await?;
+        Ok(())
+    }
+
+    async fn delete_portal(&mut self, id: PortalId) -> Result<()> {
+        for statement in [
+            "DELETE FROM links WHERE portal = $1",
+            "DELETE FROM reactions WHERE portal = $1",
+            "DELETE FROM polls WHERE portal = $1",
+            "DELETE FROM notices WHERE portal = $1",
+            "DELETE FROM expiries WHERE portal = $1",
+            "DELETE FROM portals WHERE id = $1",
+        ] {
+            sqlx::query(statement)
+                .bind(id.0)
+                .execute(&mut *self.tx)
+                .await?;
+        }
+        Ok(())
     }
 
     async fn ensure_portal(&mut self, key: &PortalKey, id: PortalId) -> Result<PortalRow> {
@@ -134,9 +186,11 @@ impl PortalRepository for Txn {
     }
 
     async fn portal_rooms(&mut self) -> Result<Vec<String>> {
-        let rows = sqlx::query("SELECT room_id FROM portals WHERE room_id IS NOT NULL ORDER BY id")
-            .fetch_all(&mut *self.tx)
-            .await?;
+        let rows = sqlx::query(
+            "SELECT DISTINCT room_id FROM portals WHERE room_id IS NOT NULL ORDER BY room_id",
+        )
+        .fetch_all(&mut *self.tx)
+        .await?;
         rows.iter().map(|row| Ok(row.try_get(0)?)).collect()
     }
 }
@@ -166,14 +220,22 @@ impl GhostRepository for Txn {
 
     async fn put_ghost(&mut self, ghost: &GhostRow) -> Result<()> {
         sqlx::query(
-            "INSERT INTO ghosts (gatekeeper, remote_id, mxid, registered, name) VALUES ($1, $2, $3, $4, $5) \
-             ON CONFLICT (gatekeeper, remote_id) DO UPDATE SET mxid = excluded.mxid, registered = excluded.registered, name = excluded.name",
+            "INSERT INTO ghosts (gatekeeper, remote_id, mxid, registered, name, name_source, picture, avatar) VALUES ($1, $2, $3, $4, $5, $6, $7, $8) \
+             ON CONFLICT (gatekeeper, remote_id) DO UPDATE SET mxid = excluded.mxid, registered = excluded.registered, name = excluded.name, \
+             name_source = excluded.name_source, picture = excluded.picture, avatar = excluded.avatar",
         )
         .bind(ghost.gatekeeper.as_str())
         .bind(ghost.remote_id.as_str())
         .bind(&ghost.mxid)
         .bind(ghost.registered)
         .bind(&ghost.name)
+        .bind(match ghost.name_source {
+            NameSource::Address => 0_i64,
+            NameSource::Profile => 1,
+            NameSource::Contact => 2,
+        })
+        .bind(&ghost.picture)
+        .bind(&ghost.avatar)
         .execute(&mut *self.tx)
         .await?;
         Ok(())

@@ -147,6 +147,27 @@ impl RemoteInboxRepository for Txn {
         })
     }
 
+    async fn handled_by_another(
+        &mut self,
+        login: LoginId,
+        chat: &ChatId,
+        sender: &RemoteUserId,
+        stanza_id: &StanzaId,
+    ) -> Result<Option<bool>> {
+        let row = sqlx::query(
+            "SELECT remote_messages.decrypted FROM remote_messages JOIN logins ON logins.id = remote_messages.login \
+             WHERE remote_messages.login <> $1 AND chat = $2 AND sender = $3 AND stanza_id = $4 AND remote_messages.state = 1 \
+             AND logins.gatekeeper = (SELECT gatekeeper FROM logins WHERE id = $1) ORDER BY remote_messages.decrypted DESC LIMIT 1",
+        )
+        .bind(login.0)
+        .bind(chat.as_str())
+        .bind(sender.as_str())
+        .bind(stanza_id.as_str())
+        .fetch_optional(&mut *self.tx)
+        .await?;
+        row.map(|row| Ok(row.try_get(0)?)).transpose()
+    }
+
     async fn waiting_chats(&mut self) -> Result<Vec<(LoginId, ChatId)>> {
         let rows = sqlx::query("SELECT DISTINCT login, chat FROM remote_messages WHERE state = 0")
             .fetch_all(&mut *self.tx)

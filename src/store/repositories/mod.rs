@@ -4,6 +4,7 @@
 //! they changed anything.
 
 mod conversation;
+mod people;
 
 use async_trait::async_trait;
 
@@ -20,6 +21,7 @@ use crate::domain::{
 pub use conversation::{
     ExpiryRepository, NoticeRepository, PollRepository, ReactionRepository, UploadRepository,
 };
+pub use people::{GroupRepository, PeopleRepository, SenderKeyRepository};
 
 type Result<T> = std::result::Result<T, StoreError>;
 
@@ -54,6 +56,9 @@ pub trait StoreTxn:
     + UploadRepository
     + NoticeRepository
     + ExpiryRepository
+    + GroupRepository
+    + SenderKeyRepository
+    + PeopleRepository
     + UserRepository
     + KeyValueRepository
     + FenceRepository
@@ -205,7 +210,7 @@ pub trait OutboxRepository {
         seq: i64,
         reason: &str,
     ) -> Result<Option<OutboxRow>>;
-    /// The message reached the other device: its plaintext is dropped.
+    /// The message reached the other device, or all devices of a group: its plaintext is dropped, if it went to one alone.
     async fn delivered(&mut self, login: LoginId, stanza_id: &StanzaId) -> Result<()>;
     /// A sent message whose plaintext is still kept, with how many retries were answered.
     async fn retryable(
@@ -261,6 +266,14 @@ pub trait RemoteInboxRepository {
         sender: &RemoteUserId,
         stanza_id: &StanzaId,
     ) -> Result<i64>;
+    /// Whether another login of the same gatekeeper has handled this message of a group, and how: `Some(true)` decrypted.
+    async fn handled_by_another(
+        &mut self,
+        login: LoginId,
+        chat: &ChatId,
+        sender: &RemoteUserId,
+        stanza_id: &StanzaId,
+    ) -> Result<Option<bool>>;
     /// The chats that have messages waiting.
     async fn waiting_chats(&mut self) -> Result<Vec<(LoginId, ChatId)>>;
     /// The oldest waiting messages of a chat, in order of arrival.
@@ -307,12 +320,20 @@ pub trait RemoteInboxRepository {
 pub trait PortalRepository {
     /// The portal of a chat.
     async fn portal(&mut self, key: &PortalKey) -> Result<Option<PortalRow>>;
-    /// The portal of a room.
-    async fn portal_by_room(&mut self, room_id: &str) -> Result<Option<PortalRow>>;
+    /// The portals of a room, the oldest first.
+    async fn portals_in(&mut self, room_id: &str) -> Result<Vec<PortalRow>>;
     /// A portal by its number.
     async fn portal_by_id(&mut self, id: PortalId) -> Result<Option<PortalRow>>;
-    /// Every portal of a login.
+    /// The portals of a login's direct chats.
     async fn portals_of(&mut self, login: LoginId) -> Result<Vec<PortalRow>>;
+    /// Every portal there is.
+    async fn portals(&mut self) -> Result<Vec<PortalRow>>;
+    /// Stores the login that speaks for those who have none.
+    async fn set_portal_relay(&mut self, id: PortalId, relay: Option<LoginId>) -> Result<()>;
+    /// Stores whether somebody linked a room of their own.
+    async fn set_portal_linked(&mut self, id: PortalId, linked: bool) -> Result<()>;
+    /// Forgets a portal and everything that is known of its messages.
+    async fn delete_portal(&mut self, id: PortalId) -> Result<()>;
     /// The portal of a chat, made with the given number if there is none.
     async fn ensure_portal(&mut self, key: &PortalKey, id: PortalId) -> Result<PortalRow>;
     /// Stores the room of a portal.
@@ -321,7 +342,7 @@ pub trait PortalRepository {
     async fn set_portal_ready(&mut self, id: PortalId, ready: bool) -> Result<()>;
     /// Stores what is decided for the room of a portal alone.
     async fn set_portal_settings(&mut self, id: PortalId, settings: &PortalSettings) -> Result<()>;
-    /// How many rooms there are that have a portal, and one of them.
+    /// The rooms that have a portal, each once.
     async fn portal_rooms(&mut self) -> Result<Vec<String>>;
 }
 
@@ -370,6 +391,8 @@ pub trait LinkRepository {
         portal: PortalId,
         until: Timestamp,
     ) -> Result<Option<MessageLink>>;
+    /// The login that wrote a message of our own in a portal: known from its link, or from the outbox before it has one.
+    async fn author(&mut self, portal: PortalId, stanza_id: &StanzaId) -> Result<Option<LoginId>>;
     /// Forgets which messages an event is.
     async fn delete_links(&mut self, portal: PortalId, event_id: &str) -> Result<()>;
     /// The messages of the other side up to and including an event that have no read receipt sent yet, oldest first.
@@ -396,6 +419,10 @@ pub trait KeyValueRepository {
     async fn value(&mut self, key: &str) -> Result<Option<String>>;
     /// Stores a value.
     async fn set_value(&mut self, key: &str, value: &str) -> Result<()>;
+    /// Forgets a value.
+    async fn delete_value(&mut self, key: &str) -> Result<()>;
+    /// The values whose keys begin with `prefix`, by key.
+    async fn values(&mut self, prefix: &str) -> Result<Vec<(String, String)>>;
 }
 
 /// Who may write, and how often ratchets were written: what keeps two processes, or an old copy of the database, from using a

@@ -1,8 +1,10 @@
 //! One gatekeeper as the bridge sees it: its logins, their connections, and the questions asked over them.
 
+mod groups;
 mod logins;
 mod network;
 mod options;
+mod people;
 
 use std::{
     collections::HashMap,

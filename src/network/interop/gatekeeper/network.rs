@@ -8,9 +8,9 @@ use futures_util::future::{BoxFuture, join_all};
 use super::Gatekeeper;
 use crate::{
     domain::{
-        Capabilities, ChatId, EncryptedVote, GatekeeperId, IncomingMessage, LoginId, MediaKey,
-        MediaKind, MessageRef, Outgoing, Poll, RemoteMedia, RemoteUserId, StanzaId, Timestamp,
-        Typing,
+        Capabilities, ChatId, EncryptedVote, GatekeeperId, Group, GroupChange, IncomingMessage,
+        LoginId, MediaKey, MediaKind, MessageRef, Outgoing, Picture, Poll, Reachability,
+        RemoteMedia, RemoteUserId, StanzaId, Timestamp, Typing,
     },
     network::{
         ByteStream, ConnectionState, Enqueued, FetchedFile, MediaError, Network, NetworkError,
@@ -57,6 +57,80 @@ impl Network for Gatekeeper {
 
     async fn log_out(&self, login: LoginId) -> Result<(), NetworkError> {
         self.end_login(login).await
+    }
+
+    fn address(&self, input: &str) -> Result<RemoteUserId, NetworkError> {
+        self.address_of(input)
+    }
+
+    async fn groups(&self, login: LoginId) -> Result<Vec<(ChatId, Group)>, NetworkError> {
+        self.groups_of(login).await
+    }
+
+    async fn group(&self, login: LoginId, chat: &ChatId) -> Result<Group, NetworkError> {
+        self.one_group(login, chat).await
+    }
+
+    async fn create_group(
+        &self,
+        login: LoginId,
+        key: &str,
+        subject: &str,
+        members: &[RemoteUserId],
+    ) -> Result<(ChatId, Group), NetworkError> {
+        self.make_group(login, key, subject, members).await
+    }
+
+    async fn change_group(
+        &self,
+        login: LoginId,
+        chat: &ChatId,
+        change: &GroupChange,
+    ) -> Result<Vec<(RemoteUserId, String)>, NetworkError> {
+        self.ask_group_change(login, chat, change).await
+    }
+
+    async fn picture(
+        &self,
+        login: LoginId,
+        of: &ChatId,
+        known: Option<&str>,
+    ) -> Result<Picture, NetworkError> {
+        self.picture_of(login, of, known).await
+    }
+
+    async fn set_picture(
+        &self,
+        login: LoginId,
+        of: Option<&ChatId>,
+        jpeg: Option<Vec<u8>>,
+    ) -> Result<Option<String>, NetworkError> {
+        self.change_picture(login, of, jpeg).await
+    }
+
+    fn set_name(&self, login: LoginId, name: &str) {
+        self.tell_name(login, name);
+    }
+
+    async fn block(
+        &self,
+        login: LoginId,
+        user: &RemoteUserId,
+        block: bool,
+    ) -> Result<(), NetworkError> {
+        self.change_block(login, user, block).await
+    }
+
+    async fn blocked(&self, login: LoginId) -> Result<Vec<RemoteUserId>, NetworkError> {
+        self.blocklist(login).await
+    }
+
+    async fn ask_reachability(
+        &self,
+        login: LoginId,
+        user: &RemoteUserId,
+    ) -> Result<Reachability, NetworkError> {
+        self.request_reachability(login, user).await
     }
 
     async fn resolve(&self, login: LoginId, input: &str) -> Result<RemoteUserId, NetworkError> {
