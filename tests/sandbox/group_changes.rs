@@ -231,7 +231,7 @@ async fn the_chatty_contact_puts_the_writer_into_the_group_of_the_cast() {
         ("Sandbox neighbours", 3)
     );
     let bundle = alice.client.keys_of(&chatty).await.unwrap();
-    alice.user.ratchet.towards(&chatty);
+    alice.towards(&chatty);
     alice.user.ratchet.establish(&bundle);
     let told = alice.user.message("A1", &chatty, "Add me to the group");
     alice.client.send(told).await;

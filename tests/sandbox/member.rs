@@ -10,9 +10,9 @@ use drawbridge::{
 };
 use futures_util::FutureExt;
 use libsignal_protocol::protocol::{
-    SenderKeyDistributionMessage as Distribution, SenderKeyName, SenderKeyRecord, SenderKeyStore,
-    SignalProtocolError, create_sender_key_distribution_message, group_decrypt, group_encrypt,
-    process_sender_key_distribution_message,
+    DeviceId, ProtocolAddress, SenderKeyDistributionMessage as Distribution, SenderKeyName,
+    SenderKeyRecord, SenderKeyStore, SignalProtocolError, create_sender_key_distribution_message,
+    group_decrypt, group_encrypt, process_sender_key_distribution_message,
 };
 use waproto::{
     buffa::MessageField,
@@ -233,9 +233,14 @@ impl Member {
         })
     }
 
+    /// Lets the ratchet work on the session with somebody.
+    pub(crate) fn towards(&mut self, whom: &Jid) {
+        self.user.ratchet.us = ProtocolAddress::new(&whom.to_string(), DeviceId::new(0));
+    }
+
     /// Encrypts for one member alone.
     async fn seal_for(&mut self, to: &Jid, message: &Message) -> Node {
-        self.user.ratchet.towards(to);
+        self.towards(to);
         if !self.user.ratchet.has_session() {
             let wanted = Node::new("key").child(Node::new("user").with("jid", to));
             let server = Jid::server("s.whatsapp.net");
@@ -332,7 +337,7 @@ impl Member {
                 said = unpadded(opened.now_or_never().unwrap()?);
                 continue;
             }
-            self.user.ratchet.towards(&sender);
+            self.towards(&sender);
             let kind = CiphertextKind::parse(&kind).unwrap();
             let mut message = unpadded(self.user.ratchet.decrypt(kind, bytes)?);
             if let Some(given) = message.sender_key_distribution_message.take() {

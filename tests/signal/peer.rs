@@ -122,7 +122,8 @@ impl SignedPreKeyStore for SignedPreKeys {
 /// A phone with its own ratchets.
 pub(crate) struct Peer {
     pub(crate) jid: Jid,
-    us: ProtocolAddress,
+    /// Public, so that a test can let it talk with several.
+    pub(crate) us: ProtocolAddress,
     identity: Identity,
     /// Public, so that a test can put an old state back.
     pub(crate) sessions: Sessions,
@@ -154,11 +155,6 @@ impl Peer {
     pub(crate) fn reinstall(&mut self) {
         let us: Jid = self.us.name().parse().unwrap();
         *self = Self::new(&self.jid.clone(), &us);
-    }
-
-    /// From now on the phone talks with somebody else as well; its other sessions stay.
-    pub(crate) fn towards(&mut self, with: &Jid) {
-        self.us = ProtocolAddress::new(&with.to_string(), DeviceId::new(0));
     }
 
     pub(crate) fn registration_id(&self) -> u32 {
