@@ -208,8 +208,13 @@ async fn a_contact_that_is_away_writes_to_who_is_in_the_group_when_it_comes_back
     let name = group.to_string();
     let online = |contact: &ContactHandle| contact.is_connected().then_some(());
     livia.wait_for(online, DEADLINE).await.unwrap();
-    livia.send_text(&name, "one").await.unwrap();
+    let id = livia.send_text(&name, "one").await.unwrap();
     bob.hear(&group).await;
+    let taken = |livia: &ContactHandle| {
+        let status = livia.message(&name, &id)?.status;
+        (status >= Status::Sent).then_some(())
+    };
+    livia.wait_for(taken, DEADLINE).await.unwrap();
     livia.set_online(false).unwrap();
     let away = |contact: &ContactHandle| (!contact.is_connected()).then_some(());
     livia.wait_for(away, DEADLINE).await.unwrap();

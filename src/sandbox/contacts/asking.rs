@@ -125,8 +125,8 @@ impl Phone {
     pub(super) fn query_group(&mut self, group: &Jid) {
         let query = Node::new("query").with("request", "interactive");
         let iq = about_groups("get", group, query);
-        let asked = self.asking.values().chain(&self.unasked);
-        if !asked.into_iter().any(|other| other.iq == iq) {
+        let mut asked = self.asking.values().chain(&self.unasked);
+        if !asked.any(|other| other.iq == iq) {
             self.ask(iq, None);
         }
     }

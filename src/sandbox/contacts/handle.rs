@@ -79,9 +79,8 @@ impl Shared {
         if let Some(who) = who {
             let doing = around.typing_in.entry(chat.bare()).or_default();
             doing.insert(who.bare(), typing);
-            let others = doing.values().copied();
+            let mut others = doing.values().copied();
             shown = others
-                .into_iter()
                 .find(|does| *does != Typing::Paused)
                 .unwrap_or(typing);
         }
