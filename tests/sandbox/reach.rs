@@ -11,8 +11,8 @@ use super::{
     user::{Client, User, refusal},
 };
 
-fn not_opted_in() -> Option<(u64, String)> {
-    Some((403, "not-opted-in".to_owned()))
+fn not_opted_in() -> (u64, String) {
+    (403, "not-opted-in".to_owned())
 }
 
 /// A user who is connected, and has no keys of the contact.
@@ -58,7 +58,7 @@ async fn refused(client: &mut Client, jid: &Jid) -> (Option<String>, Option<Stri
 async fn who_accepts_a_request_can_be_written_to() {
     let willing = number("447700900007");
     let (stage, mut user, mut client) = outside(&willing).await;
-    assert_eq!(client.keys_refused(&willing).await, not_opted_in());
+    assert_eq!(client.keys_refused(&willing).await, Some(not_opted_in()));
     assert_eq!(
         refused(&mut client, &willing).await,
         (Some("403".to_owned()), Some("not-opted-in".to_owned()))
@@ -87,7 +87,7 @@ async fn who_declines_is_not_asked_again() {
     assert_eq!(answered(&mut client, &unwilling).await, "declined");
     let answer = ask(&mut client, &unwilling).await;
     assert_eq!(status(&answer, &unwilling), "refused");
-    assert_eq!(client.keys_refused(&unwilling).await, not_opted_in());
+    assert_eq!(client.keys_refused(&unwilling).await, Some(not_opted_in()));
     let contact = stage.sandbox.contact(&unwilling.to_string()).unwrap();
     assert!(!contact.opted_in() && contact.requests().is_empty());
 
@@ -175,7 +175,7 @@ async fn who_opts_out_is_not_reached_and_does_not_reach() {
 
     let mut talk = talk.restart().await;
     assert!(!talk.contact.opted_in());
-    assert_eq!(talk.client.keys_refused(&jid).await, not_opted_in());
+    assert_eq!(talk.client.keys_refused(&jid).await, Some(not_opted_in()));
     let answer = ask(&mut talk.client, &jid).await;
     assert_eq!(status(&answer, &jid), "sent");
     talk.contact.opt_in(true).unwrap();

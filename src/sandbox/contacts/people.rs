@@ -210,22 +210,25 @@ impl Phone {
 
     /// How somebody looks came, or that they do not show it.
     pub(super) fn picture_came(&mut self, user: Jid, answer: &Node) {
-        let pictures = &mut self.stored.people.pictures;
         let picture = answer.find("picture");
         let field = |name| Some(picture?.attr(name)?.into_owned());
         match (field("id"), field("url")) {
             (Some(id), Some(url)) => {
-                pictures.insert(user, Picture { id, url });
+                let picture = Picture { id, url };
+                self.stored.people.pictures.insert(user, picture);
+                self.people_changed();
             }
             // It is the one that is known.
-            (Some(_), None) => return,
-            _ => {
-                if pictures.remove(&user).is_none() {
-                    return;
-                }
-            }
+            (Some(_), None) => {}
+            _ => self.unseen(&user),
         }
-        self.people_changed();
+    }
+
+    /// Somebody shows no picture.
+    fn unseen(&mut self, user: &Jid) {
+        if self.stored.people.pictures.remove(user).is_some() {
+            self.people_changed();
+        }
     }
 
     /// Takes what the gatekeeper tells about people.
@@ -235,11 +238,7 @@ impl Phone {
         };
         match node.attr("type").as_deref() {
             Some("w:interop") => self.reachability(&from, node),
-            Some("picture") if node.find("delete").is_some() => {
-                if self.stored.people.pictures.remove(&from).is_some() {
-                    self.people_changed();
-                }
-            }
+            Some("picture") if node.find("delete").is_some() => self.unseen(&from),
             Some("picture") => self.ask_picture(&from),
             Some("profile") => {
                 let name = node.find("name").and_then(Node::content_bytes);

@@ -79,13 +79,13 @@ impl Directory {
         let Some(account) = self.accounts.get(of) else {
             return BTreeSet::new();
         };
-        let seen_by = |peer: &&Jid| {
-            let peer = self.accounts.get(*peer);
+        let mut peers = account.chats.clone();
+        peers.extend(self.group_peers(of));
+        peers.retain(|peer| {
+            let peer = self.accounts.get(peer);
             peer.is_some_and(|peer| account.shows_itself_to(peer))
-        };
-        let in_groups = self.group_peers(of);
-        let peers = account.chats.iter().chain(&in_groups);
-        peers.filter(seen_by).cloned().collect()
+        });
+        peers
     }
 
     /// The picture a user shows another: `None` for none, 401 if it is not shown to them.
