@@ -32,15 +32,15 @@ impl Sandbox {
         let made = made.await.map_err(|_| SandboxError::Closed)?;
         let now = self.office.now().0;
         let (jids, done) = self.office.step(|directory, step| {
-            let mut numbers = match flavour {
-                Flavour::WhatsApp => FIRST_PHONE..,
-                Flavour::Messenger => FIRST_MESSENGER..,
+            let mut number = match flavour {
+                Flavour::WhatsApp => FIRST_PHONE,
+                Flavour::Messenger => FIRST_MESSENGER,
             };
             let mut jids = Vec::with_capacity(count);
             for (keys, prekey) in made {
                 let jid = loop {
-                    let number = numbers.next().expect("there are more numbers than memory");
                     let jid = Jid::user(number.to_string(), flavour.user_server());
+                    number += 1;
                     if !directory.accounts.contains_key(&jid) {
                         break jid;
                     }

@@ -32,7 +32,7 @@ impl Desk<'_> {
                 return self.refuse(node, FORBIDDEN);
             }
             let encrypted = encrypted(node).cloned().collect();
-            let message = self.from_group(group, node, &one, encrypted);
+            let message = self.for_member(group, node, &one, encrypted);
             self.directory.post(&one, message, self.now, self.step);
         } else {
             if found.announce && !role.is_admin() {
@@ -55,12 +55,12 @@ impl Desk<'_> {
         for member in others {
             let mut ciphertexts = own.get(member).cloned().unwrap_or_default();
             ciphertexts.extend(encrypted(node).cloned());
-            let message = self.from_group(&group.jid, node, member, ciphertexts);
+            let message = self.for_member(&group.jid, node, member, ciphertexts);
             self.directory.post(member, message, self.now, self.step);
         }
     }
 
-    fn from_group(&self, group: &Jid, node: &Node, to: &Jid, encrypted: Vec<Node>) -> Node {
+    fn for_member(&self, group: &Jid, node: &Node, to: &Jid, encrypted: Vec<Node>) -> Node {
         let mut message = Node::new("message")
             .with("from", group)
             .with("participant", self.me)

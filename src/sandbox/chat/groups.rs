@@ -53,7 +53,7 @@ impl Desk<'_> {
         self.role_in(&group)?;
         let me = self.me.clone();
         self.directory
-            .take_out(&group, &me, &[me.clone()], self.now, self.step);
+            .take_out(&group, &me, std::slice::from_ref(&me), self.now, self.step);
         Ok(Some(leave.clone()))
     }
 
@@ -247,11 +247,11 @@ impl Desk<'_> {
                 let found = self.directory.addable(jid, self.me, self.flavour);
                 found.map(|_| ())
             }
-            ("add", Some(_)) => Err(409),
             (_, None) => Err(404),
             ("remove" | "demote", Some(Role::Creator)) => Err(403),
-            ("promote", Some(role)) if role.is_admin() => Err(409),
-            ("demote", Some(Role::Member)) => Err(409),
+            ("promote", Some(Role::Admin | Role::Creator))
+            | ("demote", Some(Role::Member))
+            | ("add", Some(_)) => Err(409),
             _ => Ok(()),
         }
     }

@@ -108,7 +108,7 @@ impl GroupState {
     /// The change that stores it.
     pub(super) fn change(&self, owner: &Jid) -> Change {
         let parts = [owner.to_string(), self.info.jid.to_string()];
-        let key = disk::key(parts.each_ref().map(|part| part.as_bytes()));
+        let key = disk::key(parts.each_ref().map(String::as_bytes));
         let value = serde_json::to_vec(self).expect("a group is JSON");
         Change::Put(Table::ContactGroups, key, value)
     }

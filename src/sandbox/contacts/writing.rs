@@ -245,7 +245,8 @@ impl Phone {
         let mut message = message.clone();
         let address = own.split_once('@').map_or(&*own, |(user, _)| user);
         let mention = format!("@{address}");
-        message.text = message.text.replace(&mention, "").trim().to_owned();
+        let text = message.text.replace(&mention, "");
+        text.trim().clone_into(&mut message.text);
         message.mentions.clear();
         Some(message)
     }

@@ -145,7 +145,7 @@ pub(in crate::sandbox) fn hash<'j>(members: impl Iterator<Item = &'j Jid>) -> St
     let sorted: BTreeSet<String> = members.map(ToString::to_string).collect();
     let digest = sorted
         .iter()
-        .fold(Sha256::new(), |digest, jid| digest.chain_update(jid))
+        .fold(Sha256::new(), Sha256::chain_update)
         .finalize();
     format!("2:{}", STANDARD.encode(&digest[..6]))
 }
