@@ -399,6 +399,13 @@ fn settings(config: &Config) -> Settings {
             .iter()
             .map(|entry| (entry.id.clone(), entry.name.clone()))
             .collect(),
+        identifiers: config
+            .gatekeepers
+            .iter()
+            .map(|entry| (entry.id.clone(), entry.visible_id.clone()))
+            .collect(),
+        command_prefix: config.bridge.command_prefix.clone(),
+        terms: config.bridge.terms.clone(),
         conversation: Conversation {
             receipts: config.bridge.receipts,
             typing: config.bridge.typing,

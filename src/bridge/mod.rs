@@ -16,6 +16,8 @@ mod invites;
 mod management;
 mod outgoing;
 mod owners;
+mod pending;
+mod portal_commands;
 mod receipts;
 mod recover;
 mod redactions;
@@ -29,5 +31,6 @@ mod status;
 mod workers;
 
 pub use context::{Bridge, BridgeError, BridgeParts, CommandContext, Commands};
+pub use pending::{Contact, LinkError, PuppetError};
 pub use settings::{Conversation, Settings};
 pub use workers::{Job, Outcome, Workers};

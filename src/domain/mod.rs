@@ -5,9 +5,11 @@
 mod capabilities;
 mod duration;
 mod event;
+mod finding;
 mod group;
 mod ids;
 mod media;
+mod visible;
 
 pub use capabilities::{Capabilities, MediaRule};
 pub use duration::duration;
@@ -15,6 +17,7 @@ pub use event::{
     ContactCard, EncryptedVote, IncomingContent, IncomingMessage, LinkPreview, Location,
     MessageContext, MessageRef, Outgoing, OutgoingContent, Poll, Quote, Typing, Unbridgeable,
 };
+pub use finding::Finding;
 pub use group::{Group, GroupChange, GroupFacts, GroupMember, GroupRole, Picture, Reachability};
 pub use ids::{
     ChatId, GatekeeperId, IdError, LoginId, PortalId, PortalKey, RemoteUserId, StanzaId, Timestamp,
@@ -22,3 +25,4 @@ pub use ids::{
 pub use media::{
     AttachmentKey, MatrixMedia, MediaDetails, MediaKey, MediaKind, RemoteMedia, file_size,
 };
+pub use visible::visible_id;
