@@ -4,9 +4,7 @@ use ruma::{
     OwnedRoomId, RoomId, UserId,
     events::{
         AnyMessageLikeEvent, AnyTimelineEvent, MessageLikeEvent,
-        room::message::{
-            MessageType, OriginalRoomMessageEvent, Relation, RoomMessageEventContent,
-        },
+        room::message::{MessageType, OriginalRoomMessageEvent, Relation, RoomMessageEventContent},
     },
 };
 use serde_json::json;
@@ -116,11 +114,7 @@ impl Bridge {
     ///
     /// # Errors
     /// What the homeserver said, if trying again may help.
-    pub async fn hide_message(
-        &self,
-        room_id: &RoomId,
-        message: &str,
-    ) -> Result<bool, BridgeError> {
+    pub async fn hide_message(&self, room_id: &RoomId, message: &str) -> Result<bool, BridgeError> {
         let Some(about) = event_id(message) else {
             return Ok(false);
         };

@@ -20,6 +20,9 @@ mod tests {
     #[test]
     fn the_parts_of_a_user_id_are_filled_in() {
         assert_eq!(visible_id("{mxid}", "@a:b.org"), "@a:b.org");
-        assert_eq!(visible_id("{localpart}.{server}", "@a:b.org:81"), "a.b.org:81");
+        assert_eq!(
+            visible_id("{localpart}.{server}", "@a:b.org:81"),
+            "a.b.org:81"
+        );
     }
 }

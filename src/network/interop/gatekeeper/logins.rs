@@ -24,7 +24,7 @@ impl Gatekeeper {
             None => {
                 let visible = visible_id(&self.visible_id, mxid);
                 enlisting::create(&self.context, mxid, visible).await?
-            },
+            }
         };
         let id = row.id;
         if row.state != LoginState::Active {
