@@ -399,11 +399,6 @@ fn settings(config: &Config) -> Settings {
             .iter()
             .map(|entry| (entry.id.clone(), entry.name.clone()))
             .collect(),
-        identifiers: config
-            .gatekeepers
-            .iter()
-            .map(|entry| (entry.id.clone(), entry.visible_id.clone()))
-            .collect(),
         command_prefix: config.bridge.command_prefix.clone(),
         terms: config.bridge.terms.clone(),
         conversation: Conversation {

@@ -27,8 +27,6 @@ pub struct Settings {
     pub permissions: Permissions,
     /// The gatekeepers' names for people, by id.
     pub gatekeeper_names: BTreeMap<GatekeeperId, String>,
-    /// How users are identified at the gatekeepers, by gatekeeper: templates for [`visible_id`](crate::domain::visible_id).
-    pub identifiers: BTreeMap<GatekeeperId, String>,
     /// The word that makes a message a command outside of management rooms.
     pub command_prefix: String,
     /// What is to be accepted before the first login; the bridge's own words if `None`, nothing if empty.

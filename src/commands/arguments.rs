@@ -250,7 +250,7 @@ mod tests {
                 "Say which gatekeeper: `whatsapp`, `messenger`.",
             ),
             ("logout-user alice", "`alice` is no Matrix id"),
-            ("doin !nowhere? id", "is no room id"),
+            ("doin #room:example.org id", "is no room id"),
             (
                 "quarantine kill 3",
                 "`kill` is none of `list`, `show`, `retry`, `drop`.",

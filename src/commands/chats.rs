@@ -78,7 +78,7 @@ pub(super) async fn create_group(call: &Call<'_>) -> Reply {
             call.name(&login.gatekeeper),
             link(&room)
         )),
-        Err(error) => Err(format!("The group was not made: {error}")),
+        Err(error) => Err(format!("The group was not made: {error}.")),
     }
 }
 

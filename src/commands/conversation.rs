@@ -13,23 +13,11 @@ use crate::{
     store::Lane,
 };
 
-/// The room of a chat that ends with its login.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Closing {
-    pub(super) portal: PortalId,
-    pub(super) chat: ChatId,
-    pub(super) room_id: Option<String>,
-}
-
-/// A login that is to be ended, with what ends with it.
+/// A login that is to be ended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Ending {
     pub(super) login: LoginId,
     pub(super) gatekeeper: GatekeeperId,
-    /// The rooms of its direct chats.
-    pub(super) chats: Vec<Closing>,
-    /// The portals of groups in which no other login is.
-    pub(super) groups: Vec<PortalId>,
 }
 
 /// What is asked.
@@ -189,8 +177,6 @@ mod tests {
                 endings: vec![Ending {
                     login: LoginId(1),
                     gatekeeper: gatekeeper.clone(),
-                    chats: Vec::new(),
-                    groups: vec![PortalId(2)],
                 }],
             },
             Question::Delete {

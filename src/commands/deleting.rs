@@ -5,6 +5,7 @@ use super::{
     call::{Call, failed, link},
     chats::logins_in,
     conversation::Question,
+    logout::count_rooms,
     whom,
 };
 use crate::{
@@ -99,15 +100,14 @@ pub(super) async fn delete_all(call: &Call<'_>) -> Reply {
     let logins = whom::all_logins(call).await?;
     let mut rooms = 0;
     for login in &logins {
-        let portals = call.bridge.rooms_of(login.id).await;
-        rooms += portals.map_err(|error| failed(&error))?.len();
+        rooms += count_rooms(call.bridge, login).await?;
     }
     let names: Vec<&str> = logins
         .iter()
         .map(|one| call.name(&one.gatekeeper))
         .collect();
     let lost = format!(
-        "To give up all your rooms at {} ends {rooms} rooms of direct chats, and those of groups that nobody shares with you. Which event is which message is forgotten. You stay logged in; the next message of a chat makes a new room.",
+        "To give up all your rooms at {} ends {rooms} of them; rooms of groups that others of this bridge share with you stay. Which event is which message is forgotten. You stay logged in; the next message of a chat makes a new room.",
         names.join(" and ")
     );
     let logins = logins.iter().map(|login| login.id).collect();

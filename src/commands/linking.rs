@@ -22,7 +22,7 @@ pub(super) async fn link(call: &Call<'_>) -> Reply {
             "{} is linked to {name} now: what you write here goes there, and what is written there appears here. Write `set-relay` here to let your login speak for members without one, or `unbridge` to end it.",
             room_link(&room)
         )),
-        Err(error) => Err(format!("The room was not linked: {error}")),
+        Err(error) => Err(format!("The room was not linked: {error}.")),
     }
 }
 
@@ -47,7 +47,7 @@ pub(super) async fn unlink(call: &Call<'_>) -> Reply {
             "{several} links of {} are ended; what was said stays.",
             room_link(&room)
         )),
-        Err(error) => Err(format!("The link was not ended: {error}")),
+        Err(error) => Err(format!("The link was not ended: {error}.")),
     }
 }
 
@@ -87,7 +87,7 @@ pub(super) async fn set_relay(call: &Call<'_>) -> Reply {
             "Your login at {name} speaks in {} for members without one: their messages go there under your name, with theirs before them. `unset-relay` ends it.",
             room_link(&room)
         )),
-        Err(error) => Err(format!("Nothing was changed: {error}")),
+        Err(error) => Err(format!("Nothing was changed: {error}.")),
     }
 }
 
@@ -100,6 +100,6 @@ pub(super) async fn unset_relay(call: &Call<'_>) -> Reply {
             "Nobody speaks for others in {} any more: what members without a login write stays there.",
             room_link(&room)
         )),
-        Err(error) => Err(format!("Nothing was changed: {error}")),
+        Err(error) => Err(format!("Nothing was changed: {error}.")),
     }
 }

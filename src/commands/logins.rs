@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     bridge::Bridge,
-    domain::{GatekeeperId, visible_id},
+    domain::GatekeeperId,
     network::ConnectionState,
     store::{LoginRow, LoginState},
 };
@@ -63,7 +63,10 @@ pub(super) async fn log_in(call: &Call<'_>) -> Reply {
     if terms::is_accepted(call.bridge, user, &version).await? {
         return enlist(call.bridge, user, &gatekeeper).await;
     }
-    let identifier = identifier(call.bridge, user, &gatekeeper);
+    let identifier = call
+        .network(&gatekeeper)?
+        .visible_id(user.as_str())
+        .map_err(|error| format!("{error}."))?;
     let prompt = format!(
         "At {name} you will be known as `{identifier}`. Write `accept` to log in, or `cancel`. By that you agree to this:\n\n{text}"
     );
@@ -82,12 +85,6 @@ async fn ask_where(call: &Call<'_>, left: &[&(GatekeeperId, String)]) -> Reply {
         let _ = write!(prompt, "\n- `{id}` ({name})");
     }
     call.ask(Question::Gatekeeper, prompt).await
-}
-
-/// The identifier that others at a gatekeeper will see.
-fn identifier(bridge: &Bridge, user: &UserId, gatekeeper: &GatekeeperId) -> String {
-    let template = bridge.settings().identifiers.get(gatekeeper);
-    visible_id(template.map_or("{mxid}", String::as_str), user.as_str())
 }
 
 /// Goes on with a login once the terms are accepted.
@@ -114,7 +111,7 @@ async fn enlist(bridge: &Bridge, user: &UserId, gatekeeper: &GatekeeperId) -> Re
             // One made when the template was another one keeps its identifier.
             let identifier = match row {
                 Ok(Some(row)) => row.visible_id,
-                _ => identifier(bridge, user, gatekeeper),
+                _ => user.to_string(),
             };
             Ok(format!(
                 "You are now logged in at {name} as `{identifier}`. Write `start-chat {gatekeeper} <phone>` to write to somebody; who writes to you appears by themselves."

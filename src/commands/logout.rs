@@ -5,15 +5,10 @@ use ruma::{OwnedUserId, UserId};
 use super::{
     Reply,
     call::Call,
-    conversation::{Closing, Ending, Question},
+    conversation::{Ending, Question},
     say_store,
 };
-use crate::{
-    bridge::Bridge,
-    domain::PortalKey,
-    network::NetworkError,
-    store::{LoginRow, PortalRow, PortalSettings},
-};
+use crate::{bridge::Bridge, network::NetworkError, store::LoginRow};
 
 /// Asks whether the user's enlistment at a gatekeeper is to be deleted.
 pub(super) async fn log_out(call: &Call<'_>) -> Reply {
@@ -34,15 +29,14 @@ pub(super) async fn log_out(call: &Call<'_>) -> Reply {
             ));
         }
     };
-    let ending = ending(call.bridge, login).await?;
     let name = call.name(&login.gatekeeper);
     let lost = format!(
         "To log out of {name} deletes your account there and your keys. {}. What was said stays in the rooms and with your contacts; to write to you at {name} will not be possible any more.",
-        rooms(&ending)
+        rooms(call.bridge, login).await?
     );
     let question = Question::LogOut {
         of: call.said.sender.clone(),
-        endings: vec![ending],
+        endings: vec![ending(login)],
     };
     call.confirm(question, &lost).await
 }
@@ -65,13 +59,9 @@ pub(super) async fn log_out_user(call: &Call<'_>) -> Reply {
     }
     let (mut endings, mut lost) = (Vec::new(), Vec::new());
     for login in &logins {
-        let ending = ending(call.bridge, login).await?;
-        lost.push(format!(
-            "- {}: {}",
-            call.name(&login.gatekeeper),
-            rooms(&ending)
-        ));
-        endings.push(ending);
+        let rooms = rooms(call.bridge, login).await?;
+        lost.push(format!("- {}: {rooms}", call.name(&login.gatekeeper)));
+        endings.push(ending(login));
     }
     let lost = format!(
         "To log out `{user}` deletes these accounts and their keys:\n\n{}",
@@ -93,49 +83,49 @@ async fn logins_of(bridge: &Bridge, user: &OwnedUserId) -> Result<Vec<LoginRow>,
         .map_err(|error| say_store(&error))
 }
 
-fn rooms(ending: &Ending) -> String {
-    match ending.chats.len() + ending.groups.len() {
-        0 => "No room ends with it".to_owned(),
-        1 => "The room of one chat ends with it".to_owned(),
-        several => format!("The rooms of {several} chats end with it"),
+fn ending(login: &LoginRow) -> Ending {
+    Ending {
+        login: login.id,
+        gatekeeper: login.gatekeeper.clone(),
     }
 }
 
-/// What ends with a login.
-async fn ending(bridge: &Bridge, login: &LoginRow) -> Result<Ending, String> {
+/// What ends with a login, in words.
+async fn rooms(bridge: &Bridge, login: &LoginRow) -> Result<String, String> {
+    Ok(match count_rooms(bridge, login).await? {
+        0 => "No room ends with it".to_owned(),
+        1 => "The room of one chat ends with it".to_owned(),
+        several => format!("The rooms of {several} chats end with it"),
+    })
+}
+
+/// How many chats have a room for this login alone.
+pub(super) async fn count_rooms(bridge: &Bridge, login: &LoginRow) -> Result<usize, String> {
     let (id, gatekeeper) = (login.id, login.gatekeeper.clone());
-    let (chats, groups) = bridge
+    bridge
         .database()
         .read(move |txn| {
             let gatekeeper = gatekeeper.clone();
             Box::pin(async move {
-                let chats = txn.portals_of(id).await?;
-                let mut groups = Vec::new();
+                let mut rooms = 0;
                 for portal in txn.portals().await? {
-                    if portal.key.login.is_some() || portal.key.gatekeeper != gatekeeper {
+                    if portal.key.gatekeeper != gatekeeper || portal.room_id.is_none() {
                         continue;
                     }
-                    let logins = txn.group_logins(&gatekeeper, &portal.key.chat).await?;
-                    if logins.iter().any(|one| one.id == id) && logins.len() == 1 {
-                        groups.push(portal.id);
-                    }
+                    let is_alone = match portal.key.login {
+                        Some(login) => login == id,
+                        None => {
+                            let logins = txn.group_logins(&gatekeeper, &portal.key.chat).await?;
+                            logins.len() == 1 && logins[0].id == id
+                        }
+                    };
+                    rooms += usize::from(is_alone);
                 }
-                Ok((chats, groups))
+                Ok(rooms)
             })
         })
         .await
-        .map_err(|error| say_store(&error))?;
-    let closing = |portal: PortalRow| Closing {
-        portal: portal.id,
-        chat: portal.key.chat,
-        room_id: portal.room_id,
-    };
-    Ok(Ending {
-        login: id,
-        gatekeeper: login.gatekeeper.clone(),
-        chats: chats.into_iter().map(closing).collect(),
-        groups,
-    })
+        .map_err(|error| say_store(&error))
 }
 
 /// Ends logins.
@@ -174,39 +164,16 @@ async fn end_one(bridge: &Bridge, ending: &Ending) -> Result<(), NetworkError> {
     let network = bridge
         .network(&ending.gatekeeper)
         .map_err(|error| NetworkError::Unreachable(error.to_string()))?;
+    let rooms = bridge
+        .rooms_of(ending.login)
+        .await
+        .map_err(|error| NetworkError::Unreachable(error.to_string()))?;
     match network.log_out(ending.login).await {
         // A try before this one ended it.
         Ok(()) | Err(NetworkError::NoSuchLogin) => {}
         Err(error) => return Err(error),
     }
     bridge.forget_login(ending.login);
-    let rows: Vec<PortalRow> = ending
-        .chats
-        .iter()
-        .map(|closing| row_of(ending, closing))
-        .collect();
-    bridge.close_rooms(&rows).await;
-    for group in &ending.groups {
-        if let Err(error) = bridge.delete_portal(*group).await {
-            tracing::warn!(portal = %group, %error, "the room of a group without logins could not be given up");
-        }
-    }
+    bridge.close_rooms(&rooms).await;
     Ok(())
-}
-
-/// A portal as it was before its login was deleted.
-fn row_of(ending: &Ending, closing: &Closing) -> PortalRow {
-    PortalRow {
-        id: closing.portal,
-        key: PortalKey {
-            gatekeeper: ending.gatekeeper.clone(),
-            chat: closing.chat.clone(),
-            login: Some(ending.login),
-        },
-        room_id: closing.room_id.clone(),
-        ready: true,
-        settings: PortalSettings::default(),
-        relay: None,
-        linked: false,
-    }
 }

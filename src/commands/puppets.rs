@@ -44,7 +44,7 @@ pub(super) async fn log_in(call: &Call<'_>) -> Reply {
             "What you do in other programs appears as you from now on. `logout-matrix` takes it back.{warning}"
         )),
         Err(error) => Err(format!(
-            "The token was not taken: {error}\n\nWrite `login-matrix` alone for how to get one.{warning}"
+            "The token was not taken: {error}.\n\nWrite `login-matrix` alone for how to get one.{warning}"
         )),
     }
 }

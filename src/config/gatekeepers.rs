@@ -28,12 +28,6 @@ pub(super) const SECTION: Section = Section {
                  put a file with what the gatekeeper gave you in the place of `sandbox`.",
             ),
             Key::new(
-                "visible_id",
-                Unset::Default("\"{mxid}\""),
-                "What the gatekeeper's users see as the identifier of a user of the bridge; of `{mxid}`, `{localpart}` and `{server}`.\n\
-                 Who is logged in keeps the one they have.",
-            ),
-            Key::new(
                 "connection",
                 Unset::Default("always"),
                 "`always` connected, or `on_demand`: connected for outgoing messages and when the gatekeeper announces incoming ones.",
@@ -81,8 +75,6 @@ pub struct GatekeeperConfig {
     pub name: String,
     /// The layers of its profile: built-in names and paths.
     pub profiles: Vec<String>,
-    /// The template of its logins' user-visible identifiers.
-    pub visible_id: String,
     /// When its logins are connected.
     pub connection: ConnectionMode,
     /// After how many seconds without work an on-demand connection is closed.
@@ -120,17 +112,6 @@ pub(super) fn validate(entries: &[GatekeeperConfig]) -> Result<(), ConfigError> 
             return Err(ConfigError::invalid(
                 named("profiles"),
                 "is empty: name at least one profile",
-            ));
-        }
-        // Two users may not have the same.
-        let tells_apart = entry.visible_id.contains("{mxid}")
-            || ["{localpart}", "{server}"]
-                .iter()
-                .all(|part| entry.visible_id.contains(part));
-        if !tells_apart {
-            return Err(ConfigError::invalid(
-                named("visible_id"),
-                "has to contain {mxid}, or both {localpart} and {server}",
             ));
         }
         for layer in &entry.profiles {

@@ -9,7 +9,6 @@ mod finding;
 mod group;
 mod ids;
 mod media;
-mod visible;
 
 pub use capabilities::{Capabilities, MediaRule};
 pub use duration::duration;
@@ -25,4 +24,3 @@ pub use ids::{
 pub use media::{
     AttachmentKey, MatrixMedia, MediaDetails, MediaKey, MediaKind, RemoteMedia, file_size,
 };
-pub use visible::visible_id;

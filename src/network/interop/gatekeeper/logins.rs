@@ -2,7 +2,7 @@
 
 use super::Gatekeeper;
 use crate::{
-    domain::{LoginId, RemoteUserId, visible_id},
+    domain::{LoginId, RemoteUserId},
     network::{
         ConnectionState, NetworkError,
         interop::{
@@ -21,10 +21,7 @@ impl Gatekeeper {
         let _changing = self.changing.lock().await;
         let row = match self.login_of(mxid).await? {
             Some(row) => row,
-            None => {
-                let visible = visible_id(&self.visible_id, mxid);
-                enlisting::create(&self.context, mxid, visible).await?
-            }
+            None => enlisting::create(&self.context, mxid, self.visible_id(mxid)).await?,
         };
         let id = row.id;
         if row.state != LoginState::Active {
@@ -106,6 +103,17 @@ impl Gatekeeper {
         Ok(rows
             .into_iter()
             .find(|row| row.gatekeeper == self.context.gatekeeper))
+    }
+
+    fn visible_id(&self, mxid: &str) -> String {
+        let (localpart, server) = mxid
+            .strip_prefix('@')
+            .and_then(|rest| rest.split_once(':'))
+            .unwrap_or((mxid, ""));
+        self.visible_id
+            .replace("{mxid}", mxid)
+            .replace("{localpart}", localpart)
+            .replace("{server}", server)
     }
 
     /// Makes sure there is a session with a user.

@@ -19,7 +19,7 @@ pub struct GatekeeperOptions {
     pub profile: Arc<Profile>,
     /// When its logins are connected.
     pub connection: ConnectionPolicy,
-    /// The template of the user-visible identifier of a Matrix user, for [`visible_id`](crate::domain::visible_id).
+    /// The user-visible identifier of a Matrix user: `{mxid}`, `{localpart}` and `{server}` are replaced.
     pub visible_id: String,
     /// The files hosted for the gatekeepers.
     pub hosted: Arc<HostedMedia>,
@@ -32,7 +32,7 @@ pub struct GatekeeperOptions {
 }
 
 impl GatekeeperOptions {
-    /// As an entry and the section `media` of the configuration say.
+    /// As an entry and the section `media` of the configuration say. The user-visible identifier is the Matrix id.
     #[must_use]
     pub fn new(
         entry: &GatekeeperConfig,
@@ -50,7 +50,7 @@ impl GatekeeperOptions {
                     idle_ms: entry.idle_seconds.saturating_mul(1000),
                 },
             },
-            visible_id: entry.visible_id.clone(),
+            visible_id: "{mxid}".to_owned(),
             hosted,
             work_dir: media.work_dir.clone(),
             patience: Duration::from_secs(media.patience_seconds),
