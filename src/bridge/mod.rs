@@ -14,6 +14,7 @@ mod ghosts;
 mod incoming;
 mod invites;
 mod management;
+mod names;
 mod outgoing;
 mod owners;
 mod pending;
@@ -32,5 +33,5 @@ mod workers;
 
 pub use context::{Bridge, BridgeError, BridgeParts, CommandContext, Commands};
 pub use pending::{Contact, LinkError, PuppetError};
-pub use settings::{Conversation, Settings};
+pub use settings::{Conversation, Relay, Settings};
 pub use workers::{Job, Outcome, Workers};
