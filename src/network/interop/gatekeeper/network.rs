@@ -51,10 +51,6 @@ impl Network for Gatekeeper {
         Ok(())
     }
 
-    fn visible_id(&self, mxid: &str) -> Result<String, NetworkError> {
-        Ok(self.visible_id(mxid))
-    }
-
     async fn log_in(&self, mxid: &str) -> Result<LoginId, NetworkError> {
         self.make_login(mxid).await
     }
