@@ -385,7 +385,9 @@ fn profile(entry: &GatekeeperConfig, sandbox: Option<&Sandbox>) -> Result<Profil
     Ok(profile)
 }
 
-fn settings(config: &Config) -> Settings {
+/// What the bridge is told by a configuration.
+#[must_use]
+pub fn settings(config: &Config) -> Settings {
     Settings {
         server_name: config.homeserver.domain.clone(),
         namespace: config.bridge.namespace.clone(),
@@ -399,6 +401,8 @@ fn settings(config: &Config) -> Settings {
             .iter()
             .map(|entry| (entry.id.clone(), entry.name.clone()))
             .collect(),
+        command_prefix: config.bridge.command_prefix.clone(),
+        terms: config.bridge.terms.clone(),
         relay: Relay::new(config.relay.clone()),
         conversation: Conversation {
             receipts: config.bridge.receipts,

@@ -13,7 +13,9 @@ mod appservice {
     mod attachment;
     mod auth;
     mod bridge;
+    mod clerk;
     mod client;
+    mod commands;
     mod download;
     mod events;
     mod lookups;

@@ -86,20 +86,22 @@ impl BridgeError {
     }
 }
 
-/// Somebody wrote to the bot in their management room.
+/// Somebody wrote to the bot.
 #[derive(Debug, Clone)]
 pub struct CommandContext {
     /// Who.
     pub sender: OwnedUserId,
     /// Where.
     pub room_id: OwnedRoomId,
+    /// Whether that is their management room, which nobody else reads.
+    pub is_private: bool,
     /// In which event: what the command does outside has ids that follow from it.
     pub event_id: String,
-    /// What: the whole text; only its first line is a command.
+    /// What: the whole text without what calls the bot; only its first line is a command.
     pub body: String,
 }
 
-/// What answers in management rooms.
+/// What answers to those who write to the bot.
 #[async_trait]
 pub trait Commands: Send + Sync + 'static {
     /// The answer, in Markdown. It may be called again with the same message after a crash.

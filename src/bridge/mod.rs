@@ -17,6 +17,8 @@ mod management;
 mod names;
 mod outgoing;
 mod owners;
+mod pending;
+mod portal_commands;
 mod receipts;
 mod recover;
 mod redactions;
@@ -30,5 +32,6 @@ mod status;
 mod workers;
 
 pub use context::{Bridge, BridgeError, BridgeParts, CommandContext, Commands};
+pub use pending::{Contact, LinkError, PuppetError};
 pub use settings::{Conversation, Relay, Settings};
 pub use workers::{Job, Outcome, Workers};

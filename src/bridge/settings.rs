@@ -28,6 +28,10 @@ pub struct Settings {
     pub permissions: Permissions,
     /// The gatekeepers' names for people, by id.
     pub gatekeeper_names: BTreeMap<GatekeeperId, String>,
+    /// The word that makes a message a command outside of management rooms.
+    pub command_prefix: String,
+    /// What is to be accepted before the first login; the bridge's own words if `None`, nothing if empty.
+    pub terms: Option<String>,
     /// Logins that speak for others.
     pub relay: Relay,
     /// What is carried besides messages, and how.

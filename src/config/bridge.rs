@@ -68,6 +68,17 @@ pub(super) const SECTION: Section = Section {
             "Whether previews of links that the sender's side made are passed on. The bridge itself never asks a page for one.",
         ),
         Key::new(
+            "command_prefix",
+            Unset::Default("\"!drawbridge\""),
+            "The word that makes a message a command in rooms other than the direct chat with the bot. Such a message is never carried.",
+        ),
+        Key::new(
+            "terms",
+            Unset::Optional("\"Ask me before you log in: @admin:example.org\""),
+            "What users have to accept before their first login, in Markdown, in place of the bridge's own words; empty if nothing.\n\
+             Who has accepted other words is asked again at the next login.",
+        ),
+        Key::new(
             "permissions",
             Unset::Required("{\"*\": relay, \"example.org\": user, \"@admin:example.org\": admin}"),
             "Who may do what, by user id, server name, or \"*\"; the most specific one counts. `block`: nothing. `relay`: be carried\n\
@@ -116,6 +127,11 @@ pub struct BridgeConfig {
     pub view_once: ViewOnce,
     /// Whether previews of links are passed on.
     pub link_previews: bool,
+    /// The word that makes a message a command outside of management rooms.
+    pub command_prefix: String,
+    /// What users have to accept before their first login; the bridge's own words if `None`, nothing if empty.
+    #[serde(default)]
+    pub terms: Option<String>,
     /// Who may do what.
     pub permissions: Permissions,
 }
@@ -141,6 +157,13 @@ impl BridgeConfig {
             return Err(ConfigError::invalid(
                 "bridge.room_version",
                 format!("{version:?} is not a room version"),
+            ));
+        }
+        let prefix = &self.command_prefix;
+        if prefix.is_empty() || prefix.chars().any(char::is_whitespace) {
+            return Err(ConfigError::invalid(
+                "bridge.command_prefix",
+                "has to be one word, such as !drawbridge",
             ));
         }
         self.permissions

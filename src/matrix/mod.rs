@@ -9,6 +9,7 @@ pub mod appservice;
 pub mod attachment;
 mod client;
 mod error;
+mod health;
 mod history;
 mod ids;
 mod inbox;
