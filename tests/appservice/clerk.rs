@@ -75,6 +75,9 @@ impl Network for Clerk {
     async fn start(&self) -> Result<(), NetworkError> {
         Ok(())
     }
+    fn visible_id(&self, mxid: &str) -> Result<String, NetworkError> {
+        Ok(mxid.to_owned())
+    }
     async fn log_in(&self, mxid: &str) -> Result<LoginId, NetworkError> {
         self.note("log in");
         let row = self.row(mxid);

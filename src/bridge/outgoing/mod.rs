@@ -147,6 +147,9 @@ impl Bridge {
                     // The room turned out to be a portal whose creation was interrupted: the event is taken again as its.
                     return Ok(true);
                 }
+                Route::Unknown if self.take_prefixed(room_id, &parsed).await? => {
+                    self.finish(&event).await?;
+                }
                 Route::Unknown => {
                     match self.take_invite(room_id, &parsed).await {
                         Err(error) if error.is_transient() => return Err(error),
@@ -176,6 +179,10 @@ impl Bridge {
     ) -> Result<(), BridgeError> {
         self.note_member(room_id, taken.parsed);
         let source = self.source_of(taken);
+        if source == Source::Room && self.take_prefixed(room_id, taken.parsed).await? {
+            batch.push(Item::nothing(taken.event));
+            return Ok(());
+        }
         if source == Source::Room {
             for portal in portals {
                 self.note_owner_left(portal, taken.parsed).await?;
