@@ -147,7 +147,7 @@ impl AppserviceConfig {
     }
 }
 
-fn token(key: &str, token: &str) -> Result<(), ConfigError> {
+pub(super) fn token(key: &str, token: &str) -> Result<(), ConfigError> {
     let reason = if [PLACEHOLDER_AS_TOKEN, PLACEHOLDER_HS_TOKEN].contains(&token) {
         "is the sample's placeholder, which everybody knows: make your own with `drawbridge registration`"
     } else if token.len() < SHORTEST_TOKEN {

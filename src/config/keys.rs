@@ -5,7 +5,7 @@
 use serde_json::{Map, Value};
 
 use super::{
-    ConfigError, appservice, bridge, database, gatekeepers, homeserver, logging, media, partner,
+    ConfigError, appservice, bridge, database, double_puppets, gatekeepers, homeserver, logging, media, partner,
     sandbox,
 };
 
@@ -102,6 +102,7 @@ pub(super) const SECTIONS: &[Section] = &[
     appservice::SECTION,
     database::SECTION,
     bridge::SECTION,
+    double_puppets::SECTION,
     gatekeepers::SECTION,
     partner::SECTION,
     media::SECTION,

@@ -8,13 +8,15 @@ mod event;
 mod files;
 mod markup;
 mod status;
+mod names;
 mod text;
 mod to_matrix;
 mod to_network;
 
 pub use event::{AsRoomEvent, RoomEvent};
 pub use status::{MessageStatus, STATUS_EVENT, status_event};
-pub use text::{clean_name, clean_text, split_text};
+pub use names::{clean_name, display_name};
+pub use text::{clean_text, split_text};
 pub use to_matrix::{
     Appearance, MatrixContext, MatrixEvent, MediaAtMatrix, Thumbnail, bridge_notice, edited_notice,
     mentioned, to_matrix,

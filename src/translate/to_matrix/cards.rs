@@ -7,7 +7,8 @@ use crate::{
     domain::{ContactCard, Location},
     translate::{
         clean_name, clean_text,
-        text::{is_invisible, shortened},
+        names::is_invisible,
+        text::shortened,
     },
 };
 
