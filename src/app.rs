@@ -6,7 +6,7 @@ use tokio::net::TcpListener;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
-    bridge::{Bridge, BridgeError, BridgeParts, Conversation, Settings},
+    bridge::{Bridge, BridgeError, BridgeParts, Conversation, PeopleSettings, Relay, Settings},
     clock::Clock,
     commands::ManagementCommands,
     config::{Config, GatekeeperConfig},
@@ -399,6 +399,12 @@ fn settings(config: &Config) -> Settings {
             .iter()
             .map(|entry| (entry.id.clone(), entry.name.clone()))
             .collect(),
+        relay: Relay::new(config.relay.clone()),
+        people: PeopleSettings {
+            phone_in_profile: config.bridge.phone_in_profile,
+            connection_grace: Duration::from_secs(config.bridge.connection_grace_seconds),
+            double_puppets: config.double_puppets.clone(),
+        },
         conversation: Conversation {
             receipts: config.bridge.receipts,
             typing: config.bridge.typing,

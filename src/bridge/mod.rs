@@ -7,15 +7,21 @@
 
 mod changes;
 mod choices;
+mod claims;
 mod connections;
 mod context;
 mod expiry;
 mod ghosts;
+mod ignores;
 mod incoming;
 mod invites;
 mod management;
+mod names;
 mod outgoing;
+mod own_profile;
 mod owners;
+mod people;
+mod puppets;
 mod receipts;
 mod recover;
 mod redactions;
@@ -28,6 +34,9 @@ mod signals;
 mod status;
 mod workers;
 
+pub use connections::{LoginCondition, LoginStatus};
 pub use context::{Bridge, BridgeError, BridgeParts, CommandContext, Commands};
-pub use settings::{Conversation, Settings};
+pub use people::Contact;
+pub use puppets::PuppetError;
+pub use settings::{Conversation, PeopleSettings, Relay, Settings};
 pub use workers::{Job, Outcome, Workers};

@@ -19,6 +19,8 @@ impl Bridge {
     /// # Errors
     /// The store's. A homeserver that is down is not one: what needs it waits.
     pub async fn start(&self) -> Result<(), BridgeError> {
+        self.load_people().await?;
+        self.find_shared_rooms().await?;
         let (rooms, chats, unreported) = self
             .db
             .read(|txn| {
@@ -75,6 +77,7 @@ impl Bridge {
         self.rooms.hurry();
         self.chats.hurry();
         self.statuses.hurry();
+        self.people.hurry();
         Ok(())
     }
 
@@ -114,6 +117,7 @@ impl Bridge {
         self.rooms.stopped().await;
         self.chats.stopped().await;
         self.statuses.stopped().await;
+        self.people.stopped().await;
         for network in self.networks() {
             network.stop().await;
         }

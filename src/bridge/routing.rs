@@ -13,8 +13,9 @@ use crate::{
 
 #[async_trait]
 impl AppserviceSink for Bridge {
-    fn is_own(&self, user: &str) -> bool {
-        UserId::parse(user).is_ok_and(|user| self.is_ours(&user))
+    fn is_own(&self, user: &str, room_id: &str) -> bool {
+        // In a room with several chats what one of them says is for the others.
+        UserId::parse(user).is_ok_and(|user| self.is_ours(&user)) && !self.is_shared(room_id)
     }
 
     fn rooms_waiting(&self, rooms: &[String]) {
@@ -58,6 +59,7 @@ impl AppserviceSink for Bridge {
         self.rooms.hurry();
         self.chats.hurry();
         self.statuses.hurry();
+        self.people.hurry();
     }
 }
 
@@ -68,9 +70,7 @@ impl NetworkSink for Bridge {
     }
 
     fn connection(&self, login: LoginId, state: ConnectionState) {
-        if let Some(bridge) = self.this.upgrade() {
-            tokio::spawn(async move { bridge.show_connection(login, state).await });
-        }
+        self.note_connection(login, state);
     }
 
     fn typing(&self, login: LoginId, chat: &ChatId, who: &RemoteUserId, state: Typing) {

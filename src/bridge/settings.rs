@@ -4,8 +4,9 @@ use std::{collections::BTreeMap, time::Duration};
 
 use super::routes::PortalRoute;
 use crate::{
-    config::{Permissions, ViewOnce},
+    config::{DoublePuppetsConfig, Permissions, RelayConfig, ViewOnce},
     domain::GatekeeperId,
+    translate::RelayTemplates,
 };
 
 /// What the bridge is told once, by the configuration.
@@ -27,8 +28,47 @@ pub struct Settings {
     pub permissions: Permissions,
     /// The gatekeepers' names for people, by id.
     pub gatekeeper_names: BTreeMap<GatekeeperId, String>,
+    /// Logins that speak for others.
+    pub relay: Relay,
+    /// How people are shown, and as whom the bridge acts.
+    pub people: PeopleSettings,
     /// What is carried besides messages, and how.
     pub conversation: Conversation,
+}
+
+/// How people are shown, and as whom the bridge acts.
+#[derive(Debug, Clone)]
+pub struct PeopleSettings {
+    /// Whether ghosts' profiles tell phone numbers.
+    pub phone_in_profile: bool,
+    /// For how long a connection may be broken before its user is told.
+    pub connection_grace: Duration,
+    /// As whom the bridge acts.
+    pub double_puppets: DoublePuppetsConfig,
+}
+
+/// Logins that speak for others.
+#[derive(Debug, Clone)]
+pub struct Relay {
+    /// Who may set one, and for whom none speaks.
+    pub rules: RelayConfig,
+    /// How a login says for whom it speaks.
+    pub templates: RelayTemplates,
+}
+
+impl Relay {
+    /// What the configuration says.
+    #[must_use]
+    pub fn new(rules: RelayConfig) -> Self {
+        let templates = RelayTemplates {
+            text: rules.text.clone(),
+            emote: rules.emote.clone(),
+            thing: rules.thing.clone(),
+            reaction: rules.reaction.clone(),
+            vote: rules.vote.clone(),
+        };
+        Self { rules, templates }
+    }
 }
 
 /// What is carried besides messages, and how; the first three can be decided otherwise in a room.

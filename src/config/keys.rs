@@ -5,8 +5,8 @@
 use serde_json::{Map, Value};
 
 use super::{
-    ConfigError, appservice, bridge, database, double_puppets, gatekeepers, homeserver, logging, media, partner,
-    sandbox,
+    ConfigError, appservice, bridge, database, double_puppets, gatekeepers, homeserver, logging, media,
+    partner, relay, sandbox,
 };
 
 /// What stands for a key nobody has set. The texts are YAML.
@@ -103,6 +103,7 @@ pub(super) const SECTIONS: &[Section] = &[
     database::SECTION,
     bridge::SECTION,
     double_puppets::SECTION,
+    relay::SECTION,
     gatekeepers::SECTION,
     partner::SECTION,
     media::SECTION,

@@ -18,6 +18,7 @@ mod logging;
 mod media;
 mod partner;
 mod permissions;
+mod relay;
 mod sandbox;
 mod secrets;
 
@@ -37,6 +38,7 @@ pub use logging::{LogFormat, LoggingConfig};
 pub use media::MediaConfig;
 pub use partner::PartnerConfig;
 pub use permissions::{Level, Permissions};
+pub use relay::RelayConfig;
 pub use sandbox::SandboxConfig;
 pub use secrets::{SealingKey, SecretFile};
 
@@ -53,6 +55,8 @@ pub struct Config {
     pub bridge: BridgeConfig,
     /// Acting as Matrix users.
     pub double_puppets: DoublePuppetsConfig,
+    /// Logins that speak for others.
+    pub relay: RelayConfig,
     /// The gatekeepers.
     pub gatekeepers: Vec<GatekeeperConfig>,
     /// What the gatekeepers see of the bridge.
@@ -150,6 +154,7 @@ impl Config {
         self.database.validate()?;
         self.bridge.validate()?;
         self.double_puppets.validate(&self.appservice)?;
+        self.relay.validate()?;
         gatekeepers::validate(&self.gatekeepers)?;
         self.partner.validate()?;
         self.media.validate()?;

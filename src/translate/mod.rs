@@ -22,6 +22,6 @@ pub use to_matrix::{
     mentioned, to_matrix,
 };
 pub use to_network::{
-    KnownPoll, NetworkContext, Part, PartContent, Reply, Target, Targets, poll_options, targets,
-    to_network,
+    KnownPoll, NetworkContext, Part, PartContent, RelayTemplates, Relayed, Reply, Target, Targets,
+    poll_options, relay, targets, to_network,
 };
