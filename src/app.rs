@@ -401,6 +401,7 @@ fn settings(config: &Config) -> Settings {
             .collect(),
         relay: Relay::new(config.relay.clone()),
         people: PeopleSettings {
+            bot_avatar: config.appservice.bot_avatar.clone(),
             phone_in_profile: config.bridge.phone_in_profile,
             connection_grace: Duration::from_secs(config.bridge.connection_grace_seconds),
             double_puppets: config.double_puppets.clone(),

@@ -10,6 +10,7 @@ mod choices;
 mod claims;
 mod connections;
 mod context;
+mod directory;
 mod expiry;
 mod ghosts;
 mod ignores;

@@ -73,6 +73,11 @@ impl Bridge {
                 })
                 .await?;
         }
+        let (key, avatar) = ("bot_avatar", self.settings.people.bot_avatar.as_deref());
+        if self.kept(key).await?.as_deref() != avatar {
+            bot.set_avatar(avatar).await?;
+            self.keep(key, avatar).await?;
+        }
         self.introduced.store(true, Ordering::Release);
         self.rooms.hurry();
         self.chats.hurry();

@@ -39,6 +39,8 @@ pub struct Settings {
 /// How people are shown, and as whom the bridge acts.
 #[derive(Debug, Clone)]
 pub struct PeopleSettings {
+    /// The address of the bot's picture at the homeserver.
+    pub bot_avatar: Option<String>,
     /// Whether ghosts' profiles tell phone numbers.
     pub phone_in_profile: bool,
     /// For how long a connection may be broken before its user is told.

@@ -39,6 +39,11 @@ pub(super) const SECTION: Section = Section {
             "The bot's display name.",
         ),
         Key::new(
+            "bot_avatar",
+            Unset::Optional("\"mxc://example.org/abcdef\""),
+            "The bot's picture, and that of the gatekeepers in a client's directory: the address of one that was uploaded.",
+        ),
+        Key::new(
             "sender_localpart",
             Unset::Default("drawbridge-sender"),
             "A user name the interface demands; nothing is ever sent as it. Not the bot's.",
@@ -86,6 +91,9 @@ pub struct AppserviceConfig {
     pub bot_localpart: String,
     /// The bot's display name.
     pub bot_displayname: String,
+    /// The address of the bot's picture at the homeserver.
+    #[serde(default)]
+    pub bot_avatar: Option<String>,
     /// The registration's `sender_localpart`.
     pub sender_localpart: String,
     /// What ghosts' localparts begin with.
@@ -133,6 +141,14 @@ impl AppserviceConfig {
                     "may not begin with ghost_prefix: it would be taken for a gatekeeper's user",
                 ));
             }
+        }
+        if let Some(avatar) = &self.bot_avatar
+            && !<&ruma::MxcUri>::from(avatar.as_str()).is_valid()
+        {
+            return Err(ConfigError::invalid(
+                "appservice.bot_avatar",
+                "has to be the address of an uploaded picture, like mxc://example.org/abcdef",
+            ));
         }
         let (ours, theirs) = (self.as_token.expose_secret(), self.hs_token.expose_secret());
         token("appservice.as_token", ours)?;

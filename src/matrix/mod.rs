@@ -8,6 +8,7 @@ mod account;
 pub mod appservice;
 pub mod attachment;
 mod client;
+mod directory;
 mod error;
 mod history;
 mod ids;
