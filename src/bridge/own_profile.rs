@@ -3,11 +3,16 @@
 //! It is compared with what was told last, whenever it may have changed and after each connection; nothing is told twice.
 
 use futures_util::StreamExt as _;
-use ruma::UserId;
+use ruma::{
+    UserId,
+    events::{AnyTimelineEvent, room::member::MembershipState},
+};
 
 use super::{
     context::{Bridge, BridgeError, lock},
+    invites::member_change,
     outgoing::blocking,
+    workers::Outcome,
 };
 use crate::{
     imaging,
@@ -27,6 +32,29 @@ struct Shown {
 }
 
 impl Bridge {
+    /// Looks at an event for a member whose name or picture changed with it.
+    pub(super) fn note_own_profile(&self, event: &AnyTimelineEvent) {
+        let change = member_change(event).filter(|change| {
+            change.membership == MembershipState::Join
+                && change.of == event.sender()
+                && !self.is_ours(&change.of)
+        });
+        if let Some(change) = change {
+            self.people.own_profiles.wake(change.of);
+        }
+    }
+
+    pub(super) async fn carry_own_profile(&self, user: &UserId) -> Outcome {
+        match self.owner_profile(user).await {
+            Ok(()) => Outcome::Done,
+            Err(error) if error.is_transient() => Outcome::Retry,
+            Err(error) => {
+                tracing::warn!(%user, %error, "a user's profile could not be told to the gatekeepers");
+                Outcome::Done
+            }
+        }
+    }
+
     /// The name or the picture of a user may have changed: the gatekeepers of their logins are told what has.
     pub(super) async fn owner_profile(&self, user: &UserId) -> Result<(), BridgeError> {
         let mxid = user.to_string();

@@ -8,7 +8,7 @@ use std::{
 use futures_util::future::BoxFuture;
 use ruma::{OwnedRoomId, OwnedUserId};
 use serde::Serialize;
-use tokio::sync::Semaphore;
+use tokio::{sync::Semaphore, time::Instant};
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -50,6 +50,10 @@ pub(super) struct People {
     pub(super) accounts: Mutex<HashMap<(GatekeeperId, RemoteUserId), Option<OwnedUserId>>>,
     /// Accounts that somebody says are theirs and has to show it.
     pub(super) claims: Mutex<HashSet<(GatekeeperId, RemoteUserId)>>,
+    /// Users who are shown as writing for what they do elsewhere, and until when that can be told by the homeserver.
+    pub(super) typing: Mutex<HashMap<(OwnedRoomId, OwnedUserId), Instant>>,
+    /// What looks at users' own profiles once they may have changed.
+    pub(super) own_profiles: Workers<OwnedUserId>,
     /// What each login was told since the start of its user's name.
     pub(super) named: Mutex<HashMap<LoginId, String>>,
 }
@@ -86,6 +90,10 @@ impl People {
             logged_in: Mutex::default(),
             accounts: Mutex::default(),
             claims: Mutex::default(),
+            typing: Mutex::default(),
+            own_profiles: workers(this, cancel, |bridge, user| {
+                Box::pin(async move { bridge.carry_own_profile(&user).await })
+            }),
             named: Mutex::default(),
         }
     }
@@ -95,6 +103,7 @@ impl People {
         self.profiles.hurry();
         self.notices.hurry();
         self.greetings.hurry();
+        self.own_profiles.hurry();
     }
 
     /// Waits until its workers have ended.
@@ -102,6 +111,7 @@ impl People {
         self.profiles.stopped().await;
         self.notices.stopped().await;
         self.greetings.stopped().await;
+        self.own_profiles.stopped().await;
     }
 
     pub(super) fn alone_with(&self, user: &OwnedUserId) -> UserLock {

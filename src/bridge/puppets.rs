@@ -4,9 +4,12 @@
 //! sends so comes back like everything a user does; it carries a mark, by which it is known. A token that is not good any more is
 //! told once and then not used; ghosts speak again.
 
-use ruma::{OwnedUserId, RoomId, UserId};
+use std::time::Duration;
+
+use ruma::{OwnedRoomId, OwnedUserId, RoomId, UserId};
 use secrecy::SecretString;
 use serde_json::{Value, json};
+use tokio::time::Instant;
 
 use super::{
     context::{Bridge, BridgeError, lock},
@@ -20,6 +23,9 @@ use crate::{
 
 /// What keys begin with under which it is kept who gave a token.
 const GIVEN: &str = "puppet/";
+
+/// For how long after it was shown last the homeserver may tell that a user writes.
+const TYPING_ECHO: Duration = Duration::from_secs(2);
 
 /// Why somebody's token is not taken.
 #[derive(Debug, thiserror::Error)]
@@ -79,11 +85,14 @@ impl Bridge {
 
     /// Whether an event of a Matrix user is one the bridge sent as them.
     pub(super) fn is_puppet_echo(&self, event: &Value) -> bool {
-        event["content"][self.mark()] == json!(true)
-            && event["sender"]
-                .as_str()
-                .and_then(|sender| UserId::parse(sender).ok())
-                .is_some_and(|sender| self.has_puppet(&sender))
+        let sender = event["sender"].as_str();
+        let sender = sender.and_then(|sender| UserId::parse(sender).ok());
+        sender.is_some_and(|sender| self.is_echo_of(&sender, &event["content"]))
+    }
+
+    /// Whether a content is of an event that the bridge sent as a Matrix user.
+    pub(super) fn is_echo_of(&self, sender: &UserId, content: &Value) -> bool {
+        content[self.mark()] == json!(true) && self.has_puppet(sender)
     }
 
     fn has_puppet(&self, user: &UserId) -> bool {
@@ -221,12 +230,23 @@ impl Bridge {
         shown: Option<&str>,
     ) -> Result<Intent, BridgeError> {
         let gatekeeper = &route.portal.key.gatekeeper;
-        if let Some(user) = self.account_owner(gatekeeper, remote).await?
-            && let Some(puppet) = self.puppet_in(&user, room_id).await?
-        {
-            return Ok(puppet);
+        match self.puppet_at(gatekeeper, remote, room_id).await? {
+            Some(puppet) => Ok(puppet),
+            None => self.ghost(gatekeeper, remote, shown).await,
         }
-        self.ghost(gatekeeper, remote, shown).await
+    }
+
+    /// The Matrix user whose account somebody is, if the bridge may act as them and they are in the room.
+    pub(super) async fn puppet_at(
+        &self,
+        gatekeeper: &GatekeeperId,
+        remote: &RemoteUserId,
+        room_id: &RoomId,
+    ) -> Result<Option<Intent>, BridgeError> {
+        match self.account_owner(gatekeeper, remote).await? {
+            Some(user) => self.puppet_in(&user, room_id).await,
+            None => Ok(None),
+        }
     }
 
     /// A user to act as in a room they are in. It is asked as them, so that a token that was lost is found out before it is needed.
@@ -272,53 +292,29 @@ impl Bridge {
             .await
     }
 
-    /// Brings a user into a room: invited, and by themselves if the bridge may act as them.
-    pub(super) async fn bring_in(
+    /// Remembers that a user is shown as writing in a room, or as having stopped, for what they do elsewhere.
+    pub(super) fn note_puppet_typing(
         &self,
+        room_id: &OwnedRoomId,
         user: &UserId,
-        room_id: &RoomId,
-    ) -> Result<(), BridgeError> {
-        self.bot().invite(room_id, user).await?;
-        let Some(puppet) = self.puppet_of(user).await? else {
-            return Ok(());
+        time: Option<Duration>,
+    ) {
+        let mut typing = lock(&self.people.typing);
+        let now = Instant::now();
+        typing.retain(|_, until| *until > now);
+        let key = (room_id.clone(), user.to_owned());
+        match time {
+            // What the homeserver tells of it may come a little later.
+            Some(time) => typing.insert(key, now + time + TYPING_ECHO),
+            None => typing.insert(key, now + TYPING_ECHO),
         };
-        match puppet.join(room_id).await {
-            Ok(()) => Ok(()),
-            Err(error) if error.is_transient() => Err(error.into()),
-            // The invitation is there.
-            Err(error) => self.note_puppet_failure(user, &error).await,
-        }
     }
 
-    /// Has a room counted among a user's direct chats with a ghost; whether that could be done.
-    pub(super) async fn mark_direct(
-        &self,
-        user: &UserId,
-        ghost: &UserId,
-        room_id: &RoomId,
-    ) -> Result<bool, BridgeError> {
-        let Some(puppet) = self.puppet_of(user).await? else {
-            return Ok(false);
-        };
-        let marked = async {
-            let chats = puppet.account_data("m.direct").await?;
-            let mut chats = chats.filter(Value::is_object).unwrap_or_else(|| json!({}));
-            let rooms = &mut chats[ghost.as_str()];
-            let known = rooms.as_array().cloned().unwrap_or_default();
-            if known.iter().any(|known| known == room_id.as_str()) {
-                return Ok(());
-            }
-            *rooms = known.into_iter().chain([json!(room_id)]).collect();
-            puppet.set_account_data("m.direct", &chats).await
-        };
-        match marked.await {
-            Ok(()) => Ok(true),
-            Err(error) if MatrixError::is_transient(&error) => Err(error.into()),
-            Err(error) => {
-                self.note_puppet_failure(user, &error).await?;
-                Ok(false)
-            }
-        }
+    /// Whether a user writes in a room only as the bridge shows it.
+    pub(super) fn is_puppet_typing(&self, room_id: &OwnedRoomId, user: &UserId) -> bool {
+        let key = (room_id.clone(), user.to_owned());
+        let until = lock(&self.people.typing).get(&key).copied();
+        until.is_some_and(|until| until > Instant::now())
     }
 
     /// Whose account at a gatekeeper this is, if somebody showed that it is theirs.

@@ -35,6 +35,10 @@ impl Intent {
     /// # Errors
     /// What the homeserver said.
     pub async fn ensure_registered(&self) -> Result<(), MatrixError> {
+        if self.is_puppet() {
+            // Somebody else made it.
+            return Ok(());
+        }
         let mut request = register::v3::Request::new();
         request.username = Some(self.user.localpart().to_owned());
         request.login_type = Some(LoginType::ApplicationService);

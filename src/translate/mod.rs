@@ -7,6 +7,7 @@
 mod event;
 mod files;
 mod markup;
+mod profile;
 mod status;
 mod names;
 mod text;
@@ -14,6 +15,7 @@ mod to_matrix;
 mod to_network;
 
 pub use event::{AsRoomEvent, RoomEvent};
+pub use profile::spoken_for;
 pub use status::{MessageStatus, STATUS_EVENT, status_event};
 pub use names::{clean_name, display_name};
 pub use text::{clean_text, split_text};

@@ -21,11 +21,11 @@ use super::{
     workers::Outcome,
 };
 use crate::{
-    domain::{ChatId, IncomingContent, IncomingMessage, LoginId, PortalId},
+    domain::{ChatId, IncomingContent, IncomingMessage, LoginId},
     matrix::{Intent, MatrixError},
     network::Network,
-    store::{Lane, RemoteMessageRow},
-    translate::{MatrixEvent, bridge_notice},
+    store::{Lane, RemoteMessageRow, RemoteNotice},
+    translate::{MatrixEvent, bridge_notice, spoken_for},
 };
 
 /// How many messages one run takes; also how many sends can have an unknown outcome after a crash.
@@ -59,7 +59,7 @@ struct Send<'a> {
     txn_id: String,
     event: MatrixEvent,
     row: &'a RemoteMessageRow,
-    portal: PortalId,
+    route: &'a PortalRoute,
 }
 
 impl Shown {
@@ -108,7 +108,8 @@ impl Bridge {
         if rows.is_empty() {
             return Ok(false);
         }
-        if !chat.as_str().contains('@') {
+        // What is told of people needs no room.
+        if !chat.as_str().contains('@') || rows.iter().all(is_about_people) {
             return self.tell_gatekeeper_notices(login, &rows).await;
         }
         let count = rows.len();
@@ -199,18 +200,24 @@ impl Bridge {
         &self,
         ghost: &Intent,
         room_id: &OwnedRoomId,
-        send: Send<'_>,
+        mut send: Send<'_>,
     ) -> Result<Option<OwnedEventId>, BridgeError> {
-        let MatrixEvent { kind, mut content } = send.event;
+        let MatrixEvent { kind, mut content } = std::mem::take(&mut send.event);
         content[format!("{}.source", self.settings.namespace)] =
-            json!({ "id": send.txn_id, "portal": send.portal });
+            json!({ "id": send.txn_id, "portal": send.route.portal.id });
         fail::fail_point!("matrix_send.before");
         let at = Some(send.row.message.sent_at).filter(|at| at.0 > 0);
         let sent = ghost.send(room_id, kind, &send.txn_id, &content, at).await;
         let sent = match sent {
             Err(error) if is_kept_out(&error) => {
                 // Somebody removed the ghost, or the homeserver forgot it: it is brought back.
-                self.bring_back(ghost, room_id).await?;
+                match self.bring_back(ghost, room_id).await {
+                    Err(BridgeError::RoomLost(_)) if send.route.portal.linked => {
+                        let event = MatrixEvent { kind, content };
+                        return self.send_for(room_id, &send, event).await;
+                    }
+                    back => back?,
+                }
                 ghost.send(room_id, kind, &send.txn_id, &content, at).await
             }
             other => other,
@@ -235,6 +242,32 @@ impl Bridge {
             Err(error) if error.is_transient() => Err(error.into()),
             Err(error) => {
                 tracing::error!(room = %room_id, message = %send.row.message.stanza_id, %error, "the homeserver refuses even the notice of a message");
+                Ok(None)
+            }
+        }
+    }
+
+    /// Sends what somebody says as the bot, with their name: somebody else's room may let in the bot and not them.
+    async fn send_for(
+        &self,
+        room_id: &OwnedRoomId,
+        send: &Send<'_>,
+        event: MatrixEvent,
+    ) -> Result<Option<OwnedEventId>, BridgeError> {
+        let sender = &send.row.message.sender;
+        let name = self.ghost_name(send.route, sender);
+        let event = spoken_for(event, sender.as_str(), &name, None);
+        let at = Some(send.row.message.sent_at).filter(|at| at.0 > 0);
+        let sent = self
+            .bot()
+            .send(room_id, event.kind, &send.txn_id, &event.content, at)
+            .await;
+        match sent {
+            Ok(event_id) => Ok(Some(event_id)),
+            Err(error) if error.is_transient() => Err(error.into()),
+            Err(error) if is_kept_out(&error) => Err(BridgeError::RoomLost(error)),
+            Err(error) => {
+                tracing::warn!(room = %room_id, message = %send.row.message.stanza_id, %error, "a message could not be shown as the bot");
                 Ok(None)
             }
         }
@@ -359,6 +392,18 @@ fn reading(row: &RemoteMessageRow, network: &Arc<dyn Network>) -> Option<Incomin
     let plaintext = message.plaintext.as_ref()?;
     let says = message.notice.is_none();
     says.then(|| network.read_message(plaintext, &message.sender))
+}
+
+/// Whether a row tells of somebody and is no message.
+fn is_about_people(row: &RemoteMessageRow) -> bool {
+    matches!(
+        row.message.notice,
+        Some(
+            RemoteNotice::Profile { .. }
+                | RemoteNotice::Reachability { .. }
+                | RemoteNotice::Blocked { .. }
+        )
+    )
 }
 
 /// Whether the sender may not be in the room, as far as the code tells.
