@@ -53,7 +53,10 @@ fn meant(text: &str) -> String {
 
 impl Claim {
     fn is_shown_by(&self, text: &str) -> bool {
-        meant(text).as_bytes().ct_eq(meant(&self.code).as_bytes()).into()
+        meant(text)
+            .as_bytes()
+            .ct_eq(meant(&self.code).as_bytes())
+            .into()
     }
 }
 

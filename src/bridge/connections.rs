@@ -3,7 +3,7 @@
 //! What passes by itself is held back for a while. What needs the user's doing is told at once. The message is kept in the store, so
 //! that a bridge that was started again goes on with it; each login has a worker of its own for it, so nobody waits for another's room.
 
-use ruma::{OwnedRoomId, OwnedEventId, UserId, events::room::message::RoomMessageEventContent};
+use ruma::{OwnedEventId, OwnedRoomId, UserId, events::room::message::RoomMessageEventContent};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -102,7 +102,11 @@ impl Link {
             self.broken = self.broken.or(Some(now));
             self.reason = reason.clone().or_else(|| self.reason.take());
         }
-        let since = if word == was.0 { self.status.since } else { now };
+        let since = if word == was.0 {
+            self.status.since
+        } else {
+            now
+        };
         self.status = LoginStatus {
             state: word,
             reason,
@@ -121,7 +125,10 @@ impl Link {
 
     /// What its user is to know, if anything is wrong for them.
     fn trouble(&self) -> Option<String> {
-        let reason = self.reason.as_deref().unwrap_or("the gatekeeper does not answer");
+        let reason = self
+            .reason
+            .as_deref()
+            .unwrap_or("the gatekeeper does not answer");
         let reason = reason.trim_end_matches('.');
         if self.is_failed() {
             return Some(format!("The connection does not work: {reason}."));
@@ -340,7 +347,9 @@ impl Bridge {
         let words = ["connection", &login, &since, &message.edits.to_string()];
         let txn_id = self.effect_id(&words);
         let sent = self.notify(&message.room, &txn_id, &content).await?;
-        message.event = message.event.or_else(|| sent.map(|event| event.to_string()));
+        message.event = message
+            .event
+            .or_else(|| sent.map(|event| event.to_string()));
         message.text = text;
         self.keep_message(&key, &message).await
     }

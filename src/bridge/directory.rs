@@ -86,7 +86,10 @@ impl Bridge {
         if !self.is_public(&room).await? {
             return Ok(None);
         }
-        let canonical = self.bot().state(&room, "m.room.canonical_alias", "").await?;
+        let canonical = self
+            .bot()
+            .state(&room, "m.room.canonical_alias", "")
+            .await?;
         Ok(canonical.and_then(|content| {
             let alias = content["alias"].as_str()?;
             OwnedRoomAliasId::try_from(alias).ok()

@@ -126,10 +126,7 @@ impl Bridge {
             .collect()
     }
 
-    async fn last_ignored(
-        &self,
-        login: &LoginRow,
-    ) -> Result<Option<Last>, BridgeError> {
+    async fn last_ignored(&self, login: &LoginRow) -> Result<Option<Last>, BridgeError> {
         let kept = self.kept(&ignored_key(login)).await?;
         Ok(kept.and_then(|text| serde_json::from_str(&text).ok()))
     }
@@ -165,9 +162,6 @@ mod tests {
                 unblock: one("a@x"),
             }
         );
-        assert_eq!(
-            differences(&last, &last.ignored),
-            Differences::default()
-        );
+        assert_eq!(differences(&last, &last.ignored), Differences::default());
     }
 }

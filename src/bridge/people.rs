@@ -121,7 +121,10 @@ impl People {
     /// Forgets the lock of a user if nobody else waits for it.
     pub(super) fn done_with(&self, user: &OwnedUserId) {
         let mut naming = lock(&self.naming);
-        if naming.get(user).is_some_and(|lock| Arc::strong_count(lock) == 1) {
+        if naming
+            .get(user)
+            .is_some_and(|lock| Arc::strong_count(lock) == 1)
+        {
             naming.remove(user);
         }
     }
@@ -348,7 +351,11 @@ impl Bridge {
                 } else {
                     format!("{name} does not want to take messages of other apps.")
                 };
-                let words = ["reachability", sender.as_str(), row.message.stanza_id.as_str()];
+                let words = [
+                    "reachability",
+                    sender.as_str(),
+                    row.message.stanza_id.as_str(),
+                ];
                 self.tell_owner_once(login, &words, &text).await?;
             }
             RemoteNotice::Blocked { user, blocked } => {
@@ -398,8 +405,8 @@ impl Bridge {
                     let mut knowing: Vec<LoginRow> = Vec::new();
                     for login in txn.logins().await? {
                         let key = direct_key(&gatekeeper, login.id, &remote);
-                        let is_there = login.gatekeeper == gatekeeper
-                            && login.state == LoginState::Active;
+                        let is_there =
+                            login.gatekeeper == gatekeeper && login.state == LoginState::Active;
                         if is_there && txn.portal(&key).await?.is_some() {
                             knowing.push(login);
                         }

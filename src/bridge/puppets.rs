@@ -31,10 +31,14 @@ const TYPING_ECHO: Duration = Duration::from_secs(2);
 #[derive(Debug, thiserror::Error)]
 pub enum PuppetError {
     /// The configuration does not allow it.
-    #[error("this bridge does not take access tokens: its admin can allow it (double_puppets.allow_login)")]
+    #[error(
+        "this bridge does not take access tokens: its admin can allow it (double_puppets.allow_login)"
+    )]
     NotAllowed,
     /// The bridge does not know where the user's homeserver is.
-    #[error("this bridge does not know where {0} is: its admin can tell it (double_puppets.homeservers)")]
+    #[error(
+        "this bridge does not know where {0} is: its admin can tell it (double_puppets.homeservers)"
+    )]
     UnknownHomeserver(String),
     /// The homeserver does not know the token.
     #[error("the homeserver does not know this token: copy it anew from your client, whole")]
@@ -83,15 +87,8 @@ impl Bridge {
         format!("{}.double_puppet", self.settings.namespace)
     }
 
-    /// Whether an event of a Matrix user is one the bridge sent as them.
-    pub(super) fn is_puppet_echo(&self, event: &Value) -> bool {
-        let sender = event["sender"].as_str();
-        let sender = sender.and_then(|sender| UserId::parse(sender).ok());
-        sender.is_some_and(|sender| self.is_echo_of(&sender, &event["content"]))
-    }
-
-    /// Whether a content is of an event that the bridge sent as a Matrix user.
-    pub(super) fn is_echo_of(&self, sender: &UserId, content: &Value) -> bool {
+    /// Whether an event of a Matrix user, of this content, is one the bridge sent as them.
+    pub(super) fn is_puppet_echo(&self, sender: &UserId, content: &Value) -> bool {
         content[self.mark()] == json!(true) && self.has_puppet(sender)
     }
 

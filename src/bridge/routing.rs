@@ -86,11 +86,7 @@ impl AppserviceSink for Bridge {
         })
     }
 
-    async fn alias_of(
-        &self,
-        gatekeeper: &GatekeeperId,
-        chat: &ChatId,
-    ) -> Option<OwnedRoomAliasId> {
+    async fn alias_of(&self, gatekeeper: &GatekeeperId, chat: &ChatId) -> Option<OwnedRoomAliasId> {
         let found = self.alias_of_group(gatekeeper, chat).await;
         found.unwrap_or_else(|error| {
             tracing::debug!(%gatekeeper, %error, "a linked room could not be looked up");

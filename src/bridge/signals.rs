@@ -144,8 +144,8 @@ impl Bridge {
 
     async fn pass_typing(&self, room_id: OwnedRoomId, users: &HashSet<OwnedUserId>) {
         for portal in self.views_of(&room_id).await {
-            let writes = users.contains(&portal.owner)
-                && !self.is_puppet_typing(&room_id, &portal.owner);
+            let writes =
+                users.contains(&portal.owner) && !self.is_puppet_typing(&room_id, &portal.owner);
             let changed = {
                 let mut writing = lock(&self.signals.writing);
                 if writes {

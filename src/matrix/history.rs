@@ -21,9 +21,7 @@ impl Intent {
         reason: Option<&str>,
     ) -> Result<OwnedEventId, MatrixError> {
         if self.is_puppet() {
-            return self
-                .redact_marked(room, event, txn_id, reason)
-                .await;
+            return self.redact_marked(room, event, txn_id, reason).await;
         }
         let mut request =
             redact_event::v3::Request::new(room.to_owned(), event.to_owned(), txn_id.into());

@@ -83,10 +83,10 @@ fn without_suffix(name: &str, gatekeeper: &str) -> Option<String> {
 /// Which kind of bracket a character looks like.
 fn bracket(c: char) -> Option<char> {
     match c {
-        '(' | '[' | '{' | '<' | '（' | '［' | '｛' | '❨' | '❲' | '❪' | '⁽' | '₍' | '﴾' | '⟨' | '〈'
-        | '⦅' => Some('('),
-        ')' | ']' | '}' | '>' | '）' | '］' | '｝' | '❩' | '❳' | '❫' | '⁾' | '₎' | '﴿' | '⟩' | '〉'
-        | '⦆' => Some(')'),
+        '(' | '[' | '{' | '<' | '（' | '［' | '｛' | '❨' | '❲' | '❪' | '⁽' | '₍' | '﴾' | '⟨'
+        | '〈' | '⦅' => Some('('),
+        ')' | ']' | '}' | '>' | '）' | '］' | '｝' | '❩' | '❳' | '❫' | '⁾' | '₎' | '﴿' | '⟩'
+        | '〉' | '⦆' => Some(')'),
         _ => None,
     }
 }
@@ -284,7 +284,13 @@ mod tests {
     #[test]
     fn nobody_passes_for_the_bot() {
         let plain = |name| display_name("{name}", "WhatsApp", name, &["drawbridge", "admin"]);
-        for name in ["drawbridge", "Drawbr1dge", "ԁrаwbridgе", "d.r.a.w.bridge", "@admin"] {
+        for name in [
+            "drawbridge",
+            "Drawbr1dge",
+            "ԁrаwbridgе",
+            "d.r.a.w.bridge",
+            "@admin",
+        ] {
             assert_eq!(plain(name), None, "{name}");
         }
         assert_eq!(plain("Alice").as_deref(), Some("Alice"));

@@ -87,7 +87,10 @@ async fn gatekeepers_and_their_users_can_be_looked_up() {
     assert_eq!(protocol["user_fields"], json!(["phone", "address"]));
     assert_eq!(protocol["location_fields"], json!(["chat"]));
     for field in ["phone", "address", "chat"] {
-        assert!(protocol["field_types"][field]["regexp"].is_string(), "{field}");
+        assert!(
+            protocol["field_types"][field]["regexp"].is_string(),
+            "{field}"
+        );
     }
     assert_eq!(protocol["icon"], "mxc://example.org/icon");
     assert_eq!(protocol["instances"][0]["desc"], "WhatsApp");

@@ -89,7 +89,9 @@ async fn a_token_of_ones_own_names_nobody() {
 async fn what_a_puppet_does_is_marked_and_what_a_ghost_does_is_not() {
     let server = server().await;
     let room = room_id!("!r:example.org");
-    let ghost = server.client().ghost(user_id!("@_drawbridge_x_1:example.org"));
+    let ghost = server
+        .client()
+        .ghost(user_id!("@_drawbridge_x_1:example.org"));
     for intent in [by_everybodys_token(&server), by_own_token(&server), ghost] {
         say(&intent).await;
         let event = event_id!("$a");
@@ -116,7 +118,9 @@ async fn what_is_not_kept_is_none() {
 #[tokio::test]
 async fn pictures_and_fields_of_profiles() {
     let server = server().await;
-    let ghost = server.client().ghost(user_id!("@_drawbridge_x_1:example.org"));
+    let ghost = server
+        .client()
+        .ghost(user_id!("@_drawbridge_x_1:example.org"));
     ghost.set_avatar(Some("mxc://example.org/a")).await.unwrap();
     ghost.set_avatar(None).await.unwrap();
     let told = ghost.set_profile_field("com.example.phone", &json!("1"));

@@ -152,13 +152,14 @@ impl Bridge {
     ) -> Result<String, BridgeError> {
         let owner = self.login_row(login).await?;
         let gatekeeper = owner.gatekeeper.clone();
-        let is_admin =
-            ruma::UserId::parse(owner.mxid.as_str()).is_ok_and(|of| self.level(&of) >= Level::Admin);
+        let is_admin = ruma::UserId::parse(owner.mxid.as_str())
+            .is_ok_and(|of| self.level(&of) >= Level::Admin);
         if !is_admin {
             let knowing = self.logins_knowing(&gatekeeper, user).await?;
             if knowing.iter().any(|other| other.mxid != owner.mxid) {
                 return Err(BridgeError::Inconsistent(
-                    "others of this bridge know them, too, and would see that name: ask an admin".to_owned(),
+                    "others of this bridge know them, too, and would see that name: ask an admin"
+                        .to_owned(),
                 ));
             }
         }
@@ -187,7 +188,8 @@ impl Bridge {
             Some(name) => {
                 let name = self.shown_as(gatekeeper, name).ok_or_else(|| {
                     BridgeError::Inconsistent(
-                        "that is no name one could see, or it is the bot's: choose another".to_owned(),
+                        "that is no name one could see, or it is the bot's: choose another"
+                            .to_owned(),
                     )
                 })?;
                 if row.name_source == NameSource::Profile {
@@ -198,18 +200,16 @@ impl Bridge {
                     source: NameSource::Contact,
                 }
             }
-            None if row.name_source == NameSource::Contact => {
-                match self.kept(&key).await? {
-                    Some(name) => Wanted {
-                        name,
-                        source: NameSource::Profile,
-                    },
-                    None => Wanted {
-                        name: self.address_name(gatekeeper, user),
-                        source: NameSource::Address,
-                    },
-                }
-            }
+            None if row.name_source == NameSource::Contact => match self.kept(&key).await? {
+                Some(name) => Wanted {
+                    name,
+                    source: NameSource::Profile,
+                },
+                None => Wanted {
+                    name: self.address_name(gatekeeper, user),
+                    source: NameSource::Address,
+                },
+            },
             None => return Ok(row.name.unwrap_or_default()),
         };
         let row = self.give_name(intent, row, Some(wanted)).await?;

@@ -115,7 +115,9 @@ impl Bridge {
             None => None,
         };
         if uri != row.avatar {
-            let ghost = self.client.ghost(&self.ghost_id(&row.gatekeeper, &row.remote_id));
+            let ghost = self
+                .client
+                .ghost(&self.ghost_id(&row.gatekeeper, &row.remote_id));
             ghost.set_avatar(uri.as_deref()).await?;
         }
         self.store_picture(row, Some(id.to_owned()), uri).await
@@ -179,7 +181,9 @@ impl Bridge {
         let before: Map<String, Value> = told
             .and_then(|told| serde_json::from_str(&told).ok())
             .unwrap_or_default();
-        let ghost = self.client.ghost(&self.ghost_id(&row.gatekeeper, &row.remote_id));
+        let ghost = self
+            .client
+            .ghost(&self.ghost_id(&row.gatekeeper, &row.remote_id));
         for (name, value) in &fields {
             // What one field is refused for, the others are, too.
             if before.get(name) != Some(value) && !ghost.set_profile_field(name, value).await? {

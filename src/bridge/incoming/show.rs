@@ -3,8 +3,9 @@
 use ruma::OwnedEventId;
 
 use super::{
-    Copy, Place, Send, Shown, is_about_people,
+    Copy, Place, Send, Shown,
     about::{About, Form},
+    is_about_people,
 };
 use crate::{
     bridge::{
@@ -160,11 +161,7 @@ impl Bridge {
                 return Ok(None);
             }
             (
-                Some(
-                    RemoteNotice::Group(_)
-                    | RemoteNotice::Joined
-                    | RemoteNotice::GroupPicture,
-                ),
+                Some(RemoteNotice::Group(_) | RemoteNotice::Joined | RemoteNotice::GroupPicture),
                 _,
             ) => return Ok(None),
             (

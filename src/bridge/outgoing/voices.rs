@@ -56,7 +56,7 @@ impl Bridge {
                 Source::Bridge
             }
             _ if !self.is_ours(taken.parsed.sender())
-                && !self.is_echo_of(taken.parsed.sender(), taken.said.content()) =>
+                && !self.is_puppet_echo(taken.parsed.sender(), taken.said.content()) =>
             {
                 Source::Room
             }

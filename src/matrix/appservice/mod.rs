@@ -25,7 +25,11 @@ use secrecy::SecretString;
 use serde_json::Value;
 
 use super::GhostNaming;
-use crate::{clock::Clock, domain::{ChatId, GatekeeperId, RemoteUserId}, store::Database};
+use crate::{
+    clock::Clock,
+    domain::{ChatId, GatekeeperId, RemoteUserId},
+    store::Database,
+};
 
 /// What is told about what the homeserver handed over. What is announced is in the store.
 #[async_trait]
@@ -66,11 +70,7 @@ pub trait AppserviceSink: Send + Sync + 'static {
         Vec::new()
     }
     /// The alias of the room a group is linked to; only if anybody may know it.
-    async fn alias_of(
-        &self,
-        gatekeeper: &GatekeeperId,
-        chat: &ChatId,
-    ) -> Option<OwnedRoomAliasId> {
+    async fn alias_of(&self, gatekeeper: &GatekeeperId, chat: &ChatId) -> Option<OwnedRoomAliasId> {
         let _ = (gatekeeper, chat);
         None
     }

@@ -93,7 +93,9 @@ pub(super) async fn user_by_fields(
             (Some(address), None) => address?,
             (None, Some(phone)) => phone?,
             // Both have to be the same user's.
-            (Some(address), Some(phone)) => address.filter(|address| Some(address) == phone.as_ref())?,
+            (Some(address), Some(phone)) => {
+                address.filter(|address| Some(address) == phone.as_ref())?
+            }
             (None, None) => return None,
         };
         Some(users(&state, directory, &id, &remote))
