@@ -6,7 +6,7 @@ use tokio::net::TcpListener;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
-    bridge::{Bridge, BridgeError, BridgeParts, Conversation, Relay, Settings},
+    bridge::{Bridge, BridgeError, BridgeParts, Conversation, PeopleSettings, Relay, Settings},
     clock::Clock,
     commands::ManagementCommands,
     config::{Config, GatekeeperConfig},
@@ -404,6 +404,12 @@ pub fn settings(config: &Config) -> Settings {
         command_prefix: config.bridge.command_prefix.clone(),
         terms: config.bridge.terms.clone(),
         relay: Relay::new(config.relay.clone()),
+        people: PeopleSettings {
+            bot_avatar: config.appservice.bot_avatar.clone(),
+            phone_in_profile: config.bridge.phone_in_profile,
+            connection_grace: Duration::from_secs(config.bridge.connection_grace_seconds),
+            double_puppets: config.double_puppets.clone(),
+        },
         conversation: Conversation {
             receipts: config.bridge.receipts,
             typing: config.bridge.typing,

@@ -19,6 +19,7 @@ mod appservice {
     mod download;
     mod events;
     mod lookups;
+    mod puppets;
     mod redirects;
     mod repair;
     mod script;

@@ -16,6 +16,8 @@ use sha2::{Digest, Sha256};
 use tokio_util::sync::CancellationToken;
 
 use super::{
+    connections::Link,
+    people::People,
     refusals::LastRefusal,
     routes::{PortalRoute, Route},
     settings::Settings,
@@ -151,7 +153,8 @@ pub struct Bridge {
     /// What the members of rooms are called, for those a login speaks for.
     pub(super) names: Mutex<HashMap<OwnedRoomId, super::names::Names>>,
     pub(super) refusals: Mutex<HashMap<OwnedRoomId, LastRefusal>>,
-    pub(super) connection_states: Mutex<HashMap<LoginId, String>>,
+    pub(super) connection_states: Mutex<HashMap<LoginId, Link>>,
+    pub(super) people: People,
     /// Whether the homeserver knows the bot; nothing is asked of it before.
     pub(super) introduced: AtomicBool,
     pub(super) this: Weak<Self>,
@@ -186,6 +189,7 @@ impl Bridge {
             let statuses = chat_workers(this, &parts.cancel, |bridge, login, chat| {
                 Box::pin(async move { bridge.carry_statuses(login, &chat).await })
             });
+            let people = People::new(this, &parts.cancel);
             Self {
                 db: parts.db,
                 client: parts.client,
@@ -215,6 +219,7 @@ impl Bridge {
                 names: Mutex::default(),
                 refusals: Mutex::default(),
                 connection_states: Mutex::default(),
+                people,
                 introduced: AtomicBool::new(false),
                 this: this.clone(),
             }

@@ -7,18 +7,23 @@
 
 mod changes;
 mod choices;
+mod claims;
 mod connections;
 mod context;
+mod directory;
 mod expiry;
 mod ghosts;
+mod ignores;
 mod incoming;
 mod invites;
 mod management;
 mod names;
 mod outgoing;
+mod own_profile;
 mod owners;
-mod pending;
+mod people;
 mod portal_commands;
+mod puppets;
 mod receipts;
 mod recover;
 mod redactions;
@@ -31,7 +36,9 @@ mod signals;
 mod status;
 mod workers;
 
+pub use connections::{LoginCondition, LoginStatus};
 pub use context::{Bridge, BridgeError, BridgeParts, CommandContext, Commands};
-pub use pending::{Contact, LinkError, PuppetError};
-pub use settings::{Conversation, Relay, Settings};
+pub use people::Contact;
+pub use puppets::PuppetError;
+pub use settings::{Conversation, PeopleSettings, Relay, Settings};
 pub use workers::{Job, Outcome, Workers};

@@ -19,6 +19,7 @@ impl Bridge {
     /// # Errors
     /// The store's. A homeserver that is down is not one: what needs it waits.
     pub async fn start(&self) -> Result<(), BridgeError> {
+        self.load_people().await?;
         self.find_shared_rooms().await?;
         let (rooms, chats, unreported) = self
             .db
@@ -72,10 +73,16 @@ impl Bridge {
                 })
                 .await?;
         }
+        let (key, avatar) = ("bot_avatar", self.settings.people.bot_avatar.as_deref());
+        if self.kept(key).await?.as_deref() != avatar {
+            bot.set_avatar(avatar).await?;
+            self.keep(key, avatar).await?;
+        }
         self.introduced.store(true, Ordering::Release);
         self.rooms.hurry();
         self.chats.hurry();
         self.statuses.hurry();
+        self.people.hurry();
         Ok(())
     }
 
@@ -115,6 +122,7 @@ impl Bridge {
         self.rooms.stopped().await;
         self.chats.stopped().await;
         self.statuses.stopped().await;
+        self.people.stopped().await;
         for network in self.networks() {
             network.stop().await;
         }

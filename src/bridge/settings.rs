@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use super::routes::PortalRoute;
 use crate::{
-    config::{Permissions, RelayConfig, ViewOnce},
+    config::{DoublePuppetsConfig, Permissions, RelayConfig, ViewOnce},
     domain::GatekeeperId,
     translate::RelayTemplates,
 };
@@ -34,8 +34,23 @@ pub struct Settings {
     pub terms: Option<String>,
     /// Logins that speak for others.
     pub relay: Relay,
+    /// How people are shown, and as whom the bridge acts.
+    pub people: PeopleSettings,
     /// What is carried besides messages, and how.
     pub conversation: Conversation,
+}
+
+/// How people are shown, and as whom the bridge acts.
+#[derive(Debug, Clone)]
+pub struct PeopleSettings {
+    /// The address of the bot's picture at the homeserver.
+    pub bot_avatar: Option<String>,
+    /// Whether ghosts' profiles tell phone numbers.
+    pub phone_in_profile: bool,
+    /// For how long a connection may be broken before its user is told.
+    pub connection_grace: Duration,
+    /// As whom the bridge acts.
+    pub double_puppets: DoublePuppetsConfig,
 }
 
 /// Logins that speak for others.

@@ -22,6 +22,16 @@ pub(super) const SECTION: Section = Section {
             "The display names of the gatekeepers' users.",
         ),
         Key::new(
+            "phone_in_profile",
+            Unset::Default("false"),
+            "Whether the profiles of the gatekeepers' users tell their phone numbers; whoever shares a room with them can read that.",
+        ),
+        Key::new(
+            "connection_grace_seconds",
+            Unset::Default("30"),
+            "For how long a connection may be broken before its user is told. What will not pass by itself is told at once.",
+        ),
+        Key::new(
             "room_version",
             Unset::Optional("\"12\""),
             "The version of new rooms; the homeserver's own choice if not set.",
@@ -108,6 +118,10 @@ pub struct BridgeConfig {
     pub namespace: String,
     /// The display names of ghosts, with `{name}` and `{gatekeeper}`.
     pub displayname_template: String,
+    /// Whether ghosts' profiles tell phone numbers.
+    pub phone_in_profile: bool,
+    /// For how many seconds a connection may be broken before its user is told.
+    pub connection_grace_seconds: u64,
     /// The version of new rooms.
     #[serde(default, deserialize_with = "text_or_number")]
     pub room_version: Option<String>,

@@ -34,7 +34,7 @@ use crate::domain::Timestamp;
 /// How much longer than the homeserver was asked to wait an answer to `/sync` may take.
 const SYNC_GRACE: Duration = Duration::from_mins(1);
 
-/// One account of the bridge: the bot or a ghost. Every call may be repeated.
+/// One account the bridge acts as: the bot, a ghost, or a user who lets it. Every call may be repeated.
 #[derive(Clone)]
 pub struct Intent {
     pub(super) client: Client,
@@ -117,7 +117,7 @@ impl Intent {
             room.to_owned(),
             txn_id.into(),
             MessageLikeEventType::from(event_type),
-            raw(content)?,
+            raw(&self.marked(content))?,
         );
         request.timestamp = ts.and_then(|ts| {
             let millis = UInt::try_from(ts.0).ok()?;

@@ -242,7 +242,7 @@ impl Bridge {
     }
 
     /// Uploads a file; its address, or why it cannot be uploaded.
-    async fn upload(
+    pub(in crate::bridge) async fn upload(
         &self,
         key: &str,
         details: &MediaDetails,

@@ -24,7 +24,7 @@ use crate::{
     domain::{ChatId, IncomingContent, IncomingMessage, LoginId},
     matrix::{Intent, MatrixError},
     network::Network,
-    store::{Lane, RemoteMessageRow},
+    store::{Lane, RemoteMessageRow, RemoteNotice},
     translate::{MatrixEvent, bridge_notice, spoken_for},
 };
 
@@ -108,7 +108,8 @@ impl Bridge {
         if rows.is_empty() {
             return Ok(false);
         }
-        if !chat.as_str().contains('@') {
+        // What is told of people needs no room.
+        if !chat.as_str().contains('@') || rows.iter().all(is_about_people) {
             return self.tell_gatekeeper_notices(login, &rows).await;
         }
         let count = rows.len();
@@ -391,6 +392,18 @@ fn reading(row: &RemoteMessageRow, network: &Arc<dyn Network>) -> Option<Incomin
     let plaintext = message.plaintext.as_ref()?;
     let says = message.notice.is_none();
     says.then(|| network.read_message(plaintext, &message.sender))
+}
+
+/// Whether a row tells of somebody and is no message.
+fn is_about_people(row: &RemoteMessageRow) -> bool {
+    matches!(
+        row.message.notice,
+        Some(
+            RemoteNotice::Profile { .. }
+                | RemoteNotice::Reachability { .. }
+                | RemoteNotice::Blocked { .. }
+        )
+    )
 }
 
 /// Whether the sender may not be in the room, as far as the code tells.

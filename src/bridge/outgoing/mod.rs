@@ -140,6 +140,7 @@ impl Bridge {
                 }
                 _ if self.is_ours(parsed.sender()) => batch.push(Item::nothing(&event)),
                 Route::Management(owner) => {
+                    self.note_own_profile(&parsed);
                     self.take_command(room_id, &owner, &parsed).await?;
                     self.finish(&event).await?;
                 }
@@ -178,6 +179,7 @@ impl Bridge {
         batch: &mut Vec<Item>,
     ) -> Result<(), BridgeError> {
         self.note_member(room_id, taken.parsed);
+        self.note_own_profile(taken.parsed);
         let source = self.source_of(taken);
         if source == Source::Room && self.take_prefixed(room_id, taken.parsed).await? {
             batch.push(Item::nothing(taken.event));
