@@ -19,7 +19,7 @@ impl Bridge {
     /// # Errors
     /// The store's. A homeserver that is down is not one: what needs it waits.
     pub async fn start(&self) -> Result<(), BridgeError> {
-        let (rooms, chats, unreported) = self
+        let (rooms, chats, unreported, portals, logins) = self
             .db
             .read(|txn| {
                 Box::pin(async move {
@@ -27,6 +27,8 @@ impl Bridge {
                         txn.waiting_rooms().await?,
                         txn.waiting_chats().await?,
                         txn.unreported_chats().await?,
+                        txn.portals().await?,
+                        txn.logins().await?,
                     ))
                 })
             })
@@ -43,6 +45,19 @@ impl Bridge {
         }
         for chat in unreported {
             self.statuses.wake(chat);
+        }
+        for portal in portals {
+            if let (false, Some(login)) = (portal.ready, portal.key.login) {
+                let unfinished = (login, portal.key.chat.clone());
+                lock(&self.groups.unfinished).insert(portal.id, unfinished);
+            }
+            // A group may have been brought to its room in part.
+            if !portal.ready || portal.key.login.is_none() {
+                self.groups.members.wake(portal.id);
+            }
+        }
+        for login in logins {
+            self.groups.spaces.wake(login.id);
         }
         for network in self.networks() {
             network.start().await?;
@@ -75,6 +90,7 @@ impl Bridge {
         self.rooms.hurry();
         self.chats.hurry();
         self.statuses.hurry();
+        self.groups.hurry();
         Ok(())
     }
 
@@ -114,6 +130,7 @@ impl Bridge {
         self.rooms.stopped().await;
         self.chats.stopped().await;
         self.statuses.stopped().await;
+        self.groups.stopped().await;
         for network in self.networks() {
             network.stop().await;
         }

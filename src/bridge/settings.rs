@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use super::routes::PortalRoute;
 use crate::{
-    config::{Permissions, ViewOnce},
+    config::{ChatRooms, Permissions, ViewOnce},
     domain::GatekeeperId,
 };
 
@@ -29,6 +29,23 @@ pub struct Settings {
     pub gatekeeper_names: BTreeMap<GatekeeperId, String>,
     /// What is carried besides messages, and how.
     pub conversation: Conversation,
+    /// Which rooms there are, and who is in them.
+    pub rooms: RoomSettings,
+}
+
+/// Which rooms there are, and who is in them.
+#[derive(Debug, Clone)]
+pub struct RoomSettings {
+    /// Which direct chats get a room by themselves.
+    pub direct_chats: ChatRooms,
+    /// Which groups get a room by themselves.
+    pub groups: ChatRooms,
+    /// Whether somebody who left a room is invited again with the next message.
+    pub invite_back: bool,
+    /// Whether each login has a space with its rooms.
+    pub personal_spaces: bool,
+    /// How many members of large groups are brought into rooms a second.
+    pub members_per_second: u32,
 }
 
 /// What is carried besides messages, and how; the first three can be decided otherwise in a room.

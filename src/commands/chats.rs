@@ -7,7 +7,7 @@ use ruma::UserId;
 use super::{chosen, logins_of, names};
 use crate::{
     bridge::Bridge,
-    domain::{LoginId, RemoteUserId},
+    domain::{ChatId, LoginId, RemoteUserId},
     network::Network,
     store::LoginState,
 };
@@ -15,7 +15,8 @@ use crate::{
 /// Opens a room for a chat with a phone number or id, at the gatekeeper named first or at the only one there is a login for.
 pub(super) async fn start(bridge: &Bridge, user: &UserId, words: &str) -> Result<String, String> {
     let (login, remote) = whom(bridge, user, words).await?;
-    let room = bridge.start_chat(login, &remote).await.map_err(|error| {
+    let chat = ChatId::direct(&remote);
+    let room = bridge.open_chat(login, &chat).await.map_err(|error| {
         format!(
             "The room could not be made: {error}. Write the same again to go on where it stopped."
         )

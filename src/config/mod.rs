@@ -26,7 +26,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 pub use appservice::{AppserviceConfig, PLACEHOLDER_AS_TOKEN, PLACEHOLDER_HS_TOKEN};
-pub use bridge::{BridgeConfig, ViewOnce};
+pub use bridge::{BridgeConfig, ChatRooms, ViewOnce};
 pub use database::{DatabaseConfig, DatabaseUri};
 pub use error::ConfigError;
 pub use gatekeepers::{ConnectionMode, GatekeeperConfig};

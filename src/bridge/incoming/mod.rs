@@ -96,7 +96,10 @@ impl Bridge {
             return self.tell_gatekeeper_notices(login, &rows).await;
         }
         let count = rows.len();
-        let route = self.open_portal(login, chat).await?;
+        let Some(route) = self.portal_to_show(login, chat, &rows).await? else {
+            return Ok(false);
+        };
+        let _busy = self.groups.pace.messages();
         let room_id = open_room(&route)?;
         let network = self.network(&route.portal.key.gatekeeper)?.clone();
         let key = (login, chat.clone());
@@ -215,8 +218,10 @@ impl Bridge {
         }
         match ghost.join(room_id).await {
             Err(error) if error.is_transient() => Err(error.into()),
+            // Whoever is kept out of a room of many does not close it for the others.
+            Err(error) if self.is_shared(room_id).await? => Err(error.into()),
             Err(error) => Err(BridgeError::RoomLost(error)),
-            Ok(()) => Ok(()),
+            Ok(()) => self.let_write(room_id, ghost.user_id()).await,
         }
     }
 

@@ -158,10 +158,19 @@ impl Bridge {
             }
             (
                 Some(
-                    RemoteNotice::Group(_)
+                    change @ (RemoteNotice::Group(_)
                     | RemoteNotice::Joined
-                    | RemoteNotice::GroupPicture
-                    | RemoteNotice::Profile { .. }
+                    | RemoteNotice::GroupPicture),
+                ),
+                _,
+            ) => {
+                self.take_group_notice(place.route, place.room_id, row, change)
+                    .await?;
+                return Ok(None);
+            }
+            (
+                Some(
+                    RemoteNotice::Profile { .. }
                     | RemoteNotice::Reachability { .. }
                     | RemoteNotice::Blocked { .. },
                 ),
