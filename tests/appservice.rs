@@ -16,10 +16,13 @@ mod appservice {
     mod client;
     mod download;
     mod events;
+    mod gatekeeper;
+    mod groups;
     mod lookups;
     mod redirects;
     mod repair;
     mod script;
+    mod town;
     mod transactions;
     mod upload;
 }
