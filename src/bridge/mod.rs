@@ -15,6 +15,7 @@ mod groups;
 mod incoming;
 mod invites;
 mod management;
+mod names;
 mod outgoing;
 mod owners;
 mod receipts;
@@ -32,5 +33,5 @@ mod workers;
 
 pub use context::{Bridge, BridgeError, BridgeParts, CommandContext, Commands};
 pub use owners::LoginRooms;
-pub use settings::{Conversation, RoomSettings, Settings};
+pub use settings::{Conversation, Relay, RoomSettings, Settings};
 pub use workers::{Job, Outcome, Workers};

@@ -1,6 +1,6 @@
 //! The space of each login, with the rooms of its chats in it; and the direct chats a user's clients know of.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use ruma::{OwnedRoomId, UserId};
 use serde_json::{Value, json};
@@ -30,9 +30,13 @@ fn child_prefix(login: LoginId) -> String {
     format!("space_child/{login}/")
 }
 
-/// The key under which the room is kept that a user's clients know as a direct chat.
-fn direct_key(portal: &PortalRow) -> String {
-    format!("direct/{}", portal.id)
+/// The key under which the room is kept that a user's clients know as a direct chat; without a portal, what those of a login
+/// begin with.
+fn direct_key(login: LoginId, portal: Option<&PortalRow>) -> String {
+    match portal {
+        Some(portal) => format!("direct/{login}/{}", portal.id),
+        None => format!("direct/{login}/"),
+    }
 }
 
 /// What is true of a login's rooms, and what was done of that.
@@ -127,12 +131,14 @@ impl Bridge {
                     let mut portals = txn.portals_of(login).await?;
                     portals.extend(group_portals(txn, &row).await?);
                     portals.retain(|portal| portal.ready && portal.room_id.is_some());
-                    let mut untold = Vec::new();
-                    for portal in portals.iter().filter(|one| one.key.login.is_some()) {
-                        if txn.value(&direct_key(portal)).await? != portal.room_id {
-                            untold.push(portal.clone());
-                        }
-                    }
+                    let told = txn.values(&direct_key(login, None)).await?;
+                    let told: HashMap<String, String> = told.into_iter().collect();
+                    let is_untold = |portal: &&PortalRow| {
+                        portal.key.login.is_some()
+                            && told.get(&direct_key(login, Some(*portal)))
+                                != portal.room_id.as_ref()
+                    };
+                    let untold = portals.iter().filter(is_untold).cloned().collect();
                     let space = txn.value(&space_key(login)).await?;
                     let inside = txn.values(&child_prefix(login)).await?;
                     Ok(Some(Wanted {
@@ -238,7 +244,8 @@ impl Bridge {
         }
         for portal in &wanted.untold {
             let room = portal.room_id.clone();
-            self.keep(wanted.login.id, direct_key(portal), room).await?;
+            let key = direct_key(wanted.login.id, Some(portal));
+            self.keep(wanted.login.id, key, room).await?;
         }
         Ok(())
     }

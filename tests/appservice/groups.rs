@@ -145,10 +145,8 @@ async fn changes_are_shown_as_done_by_whoever_did_them() {
     let left = RemoteNotice::Group(GroupChange::Leave);
     town.change(ALICE.1, person(2), left, group.clone()).await;
     town.all_taken(ALICE.1, &group_id()).await;
-    assert_eq!(
-        town.state(&room, "m.room.member"),
-        (json!({ "membership": "leave" }), ghost(2))
-    );
+    assert_eq!(town.membership(&room, &ghost(2)), "leave");
+    assert_eq!(town.state(&room, "m.room.member").1, ghost(2));
 
     group.members.push(member(person(7), GroupRole::Member));
     let added = RemoteNotice::Group(GroupChange::Add(vec![person(7)]));
@@ -336,4 +334,91 @@ async fn a_login_has_a_space_with_its_rooms() {
             .then_some(())
     };
     town.wait("a space with both rooms", children).await;
+}
+
+#[tokio::test]
+async fn a_room_that_was_left_stays_left_and_its_user_is_told_once() {
+    let town = Town::new(rooms()).await;
+    let management = town.management_room().await;
+    let chat = ChatId::direct(&person(5));
+    town.write(ALICE.1, &chat, person(5), "hello").await;
+    let room = town.shown("hello").await;
+    town.homeserver.join(&room, ALICE.0);
+    town.leave(&room, ALICE.0).await;
+
+    for text in ["are you there", "still there"] {
+        town.write(ALICE.1, &chat, person(5), text).await;
+        assert_eq!(town.shown(text).await, room, "what is written is kept");
+        town.all_taken(ALICE.1, &chat).await;
+    }
+    assert_eq!(town.membership(&room, ALICE.0), "leave");
+    let told = town.homeserver.world().messages(&management);
+    let told: Vec<&str> = told
+        .iter()
+        .filter_map(|(_, said)| said["body"].as_str())
+        .collect();
+    assert_eq!(told.len(), 1, "{told:?}");
+    let command = format!("start-chat whatsapp {chat}");
+    assert!(told[0].contains(&command), "{told:?}");
+
+    let opened = town.bridge.open_chat(ALICE.1, &chat).await.unwrap();
+    assert_eq!(opened.as_str(), room);
+    assert_eq!(town.membership(&room, ALICE.0), "invite");
+}
+
+#[tokio::test]
+async fn who_left_is_invited_again_where_that_is_wanted_or_nobody_can_tell_them() {
+    for invite_back in [true, false] {
+        let mut settings = rooms();
+        settings.invite_back = invite_back;
+        let town = Town::new(settings).await;
+        if invite_back {
+            town.management_room().await;
+        } else {
+            town.forget_management_room().await;
+        }
+        town.set_group(group_of(&[ALICE.2], 2));
+        town.write(ALICE.1, &group_id(), person(1), "hello").await;
+        let room = town.shown("hello").await;
+        town.homeserver.join(&room, ALICE.0);
+        town.leave(&room, ALICE.0).await;
+        town.write(ALICE.1, &group_id(), person(1), "come back")
+            .await;
+        town.shown("come back").await;
+        assert_eq!(town.membership(&room, ALICE.0), "invite");
+    }
+}
+
+#[tokio::test]
+async fn in_a_linked_room_only_ghosts_come_and_go() {
+    let town = Town::new(rooms()).await;
+    let room = town
+        .homeserver
+        .create_room(BOB.0, &[BOT, &ghost(0), &ghost(1)], false);
+    town.homeserver.join(&room, BOT);
+    town.link(&room).await;
+    let mut group = group_of(&[ALICE.2], 2);
+    let renamed = RemoteNotice::Group(GroupChange::Subject("Garden".to_owned()));
+    town.change(ALICE.1, person(0), renamed, group.clone())
+        .await;
+    town.all_taken(ALICE.1, &group_id()).await;
+    town.bridge.sync_groups(ALICE.1).await.unwrap();
+    let came = |world: &crate::homeserver::World| {
+        let members = &world.rooms[&room].members;
+        (members[&ghost(0)] == "join" && members[&ghost(1)] == "join").then_some(())
+    };
+    town.wait("the ghosts in the linked room", came).await;
+    group.members.retain(|one| one.user == person(0));
+    let removed = RemoteNotice::Group(GroupChange::Remove(vec![own(ALICE.2), person(1)]));
+    town.change(ALICE.1, person(0), removed, group).await;
+    town.all_taken(ALICE.1, &group_id()).await;
+    let gone = |world: &crate::homeserver::World| {
+        let members = &world.rooms[&room].members;
+        (members[&ghost(0)] == "leave" && members[&ghost(1)] == "leave").then_some(())
+    };
+    town.wait("the ghosts gone again", gone).await;
+    assert_eq!(town.membership(&room, BOB.0), "join");
+    for kind in ["m.room.name", "m.room.power_levels", "m.bridge"] {
+        assert!(town.state(&room, kind).0.is_null(), "{kind}");
+    }
 }

@@ -11,18 +11,20 @@ use std::{
 
 use async_trait::async_trait;
 use drawbridge::{
-    bridge::{Bridge, BridgeParts, CommandContext, Commands, Conversation, RoomSettings, Settings},
+    bridge::{
+        Bridge, BridgeParts, CommandContext, Commands, Conversation, Relay, RoomSettings, Settings,
+    },
     clock::ManualClock,
     config::{ChatRooms, Config, ViewOnce},
     domain::{
         ChatId, GatekeeperId, Group, GroupFacts, GroupMember, GroupRole, LoginId, PortalId,
         PortalKey, RemoteUserId, StanzaId, Timestamp,
     },
-    matrix::{Client, GhostNaming},
+    matrix::{Client, GhostNaming, appservice::AppserviceSink as _},
     network::{Network, NetworkSink},
     store::{
-        self, Database, GroupRow, Lane, LoginRow, LoginSecrets, LoginState, NewRemoteMessage,
-        RemoteNotice, StoreTxn,
+        self, Database, GroupRow, Lane, LoginRow, LoginSecrets, LoginState, MatrixEventRow,
+        NewRemoteMessage, RemoteNotice, StoreTxn,
     },
 };
 use futures_util::future::BoxFuture;
@@ -198,6 +200,90 @@ impl Town {
         .await;
         self.arrive(to, &group_id(), actor, None, Some(notice))
             .await;
+    }
+
+    /// Alice's management room.
+    pub(crate) async fn management_room(&self) -> String {
+        let room = self.homeserver.create_room(ALICE.0, &[BOT], true);
+        self.homeserver.join(&room, BOT);
+        let is = room.clone();
+        self.step(ALICE.1, move |txn| {
+            let is = is.clone();
+            Box::pin(async move { txn.set_management_room(ALICE.0, Some(&is)).await })
+        })
+        .await;
+        room
+    }
+
+    /// Alice has no management room.
+    pub(crate) async fn forget_management_room(&self) {
+        self.step(ALICE.1, |txn| {
+            Box::pin(async move { txn.set_management_room(ALICE.0, None).await })
+        })
+        .await;
+    }
+
+    /// Somebody linked a room of theirs to the group.
+    pub(crate) async fn link(&self, room: &str) {
+        let room = room.to_owned();
+        self.step(ALICE.1, move |txn| {
+            let room = room.clone();
+            Box::pin(async move {
+                let key = PortalKey {
+                    gatekeeper: whatsapp(),
+                    chat: group_id(),
+                    login: None,
+                };
+                let portal = txn.ensure_portal(&key, PortalId(77)).await?;
+                txn.set_portal_room(portal.id, Some(&room)).await?;
+                txn.set_portal_linked(portal.id, true).await?;
+                txn.set_portal_ready(portal.id, true).await
+            })
+        })
+        .await;
+    }
+
+    /// A user leaves a room, and the bridge has heard of it.
+    pub(crate) async fn leave(&self, room: &str, user: &str) {
+        let event = {
+            let mut world = self.homeserver.world();
+            world.member(room, user, user, "leave", false);
+            world.rooms[room].events.last().cloned().unwrap()
+        };
+        let row = MatrixEventRow {
+            event_id: event["event_id"].as_str().unwrap().to_owned(),
+            room_id: room.to_owned(),
+            json: event.to_string(),
+            quarantine: None,
+        };
+        self.step(ALICE.1, move |txn| {
+            let row = row.clone();
+            Box::pin(async move {
+                let id = row.event_id.clone();
+                txn.accept_transaction(&id, b"hash", &[row], Timestamp(5))
+                    .await
+                    .map(drop)
+            })
+        })
+        .await;
+        self.bridge.rooms_waiting(&[room.to_owned()]);
+        let end = tokio::time::Instant::now() + DEADLINE;
+        loop {
+            let of = room.to_owned();
+            let waiting = self
+                .db
+                .read(move |txn| {
+                    let of = of.clone();
+                    Box::pin(async move { txn.waiting_events(&of, 10).await })
+                })
+                .await
+                .unwrap();
+            if waiting.is_empty() {
+                return;
+            }
+            assert!(tokio::time::Instant::now() < end, "{waiting:?} still wait");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
     }
 
     async fn step(
@@ -388,6 +474,7 @@ async fn bridge(
             room_version: Some("11".to_owned()),
             permissions: config.bridge.permissions,
             gatekeeper_names: BTreeMap::from([(whatsapp(), "WhatsApp".to_owned())]),
+            relay: Relay::new(config.relay),
             conversation: Conversation {
                 receipts: true,
                 typing: true,

@@ -180,19 +180,6 @@ impl Bridge {
         self.keep_shown(sync, changed).await
     }
 
-    /// Whether a room is there for more than one ghost.
-    pub(in crate::bridge) async fn is_shared(
-        &self,
-        room_id: &OwnedRoomId,
-    ) -> Result<bool, BridgeError> {
-        Ok(match self.route(room_id).await? {
-            Route::Portals(portals) => portals
-                .iter()
-                .any(|portal| portal.portal.linked || portal.is_group()),
-            Route::Management(_) | Route::Unknown => false,
-        })
-    }
-
     /// Lets a ghost write that is in the room and may not: only admins may by now, but what it says was said before.
     pub(in crate::bridge) async fn let_write(
         &self,

@@ -37,6 +37,12 @@ pub(super) fn create_room(world: &mut World, user: &str, body: &Value) -> Answer
         levels,
         None,
     );
+    for (field, kind) in [("name", "m.room.name"), ("topic", "m.room.topic")] {
+        if body[field].is_string() {
+            let content = json!({ field: body[field] });
+            world.append(&room_id, user, kind, Some(""), content, None);
+        }
+    }
     for event in body["initial_state"].as_array().into_iter().flatten() {
         let kind = event["type"].as_str().unwrap_or_default();
         let key = event["state_key"].as_str().unwrap_or_default();
