@@ -3,7 +3,6 @@
 
 #[path = "support/homeserver/mod.rs"]
 #[expect(
-    dead_code,
     clippy::unwrap_used,
     reason = "each program uses its part, and panics where it cannot go on"
 )]

@@ -182,8 +182,10 @@ impl GroupRepository for Txn {
         user: &RemoteUserId,
         shown: Option<GroupRole>,
     ) -> Result<()> {
+        // Who left the group while they came into the room has no row, and has to be taken out again.
         sqlx::query(
-            "UPDATE group_members SET shown = $4 WHERE gatekeeper = $1 AND chat = $2 AND remote_id = $3",
+            "INSERT INTO group_members (gatekeeper, chat, remote_id, shown) VALUES ($1, $2, $3, $4) \
+             ON CONFLICT (gatekeeper, chat, remote_id) DO UPDATE SET shown = excluded.shown",
         )
         .bind(gatekeeper.as_str())
         .bind(chat.as_str())
