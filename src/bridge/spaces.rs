@@ -53,12 +53,7 @@ struct Wanted {
 
 impl Bridge {
     /// The double puppet of a Matrix user, if there is one.
-    #[expect(
-        clippy::unused_async,
-        clippy::unnecessary_wraps,
-        clippy::unused_self,
-        reason = "nobody can have one yet"
-    )]
+    #[expect(clippy::unused_async, reason = "nobody can have one yet")]
     pub(super) async fn puppet_of(&self, _user: &UserId) -> Result<Option<Intent>, BridgeError> {
         Ok(None)
     }

@@ -14,13 +14,12 @@ impl Bridge {
     /// Closes a room whose group no login is in; whether ghosts are left in it.
     pub(super) async fn close_group(&self, sync: &Sync) -> Result<bool, BridgeError> {
         let id = sync.group.portal.id;
-        let since = match &sync.group.closed {
-            Some(since) => since.clone(),
-            None => {
-                let since = self.now().0.to_string();
-                self.keep_closed(sync, since.clone()).await?;
-                since
-            }
+        let since = if let Some(since) = &sync.group.closed {
+            since.clone()
+        } else {
+            let since = self.now().0.to_string();
+            self.keep_closed(sync, since.clone()).await?;
+            since
         };
         if !since.ends_with(TOLD) {
             let gatekeeper = self.gatekeeper_name(&sync.group.portal.key.gatekeeper);

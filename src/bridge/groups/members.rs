@@ -54,13 +54,11 @@ impl Bridge {
         let mut joined = Vec::new();
         for some in first.chunks(TOGETHER) {
             let joins = some.iter().map(|(member, own)| async move {
-                match own {
-                    Some(own) => self.let_owner_in(room_id, own, is_new).await,
-                    None => {
-                        let ghost = self.ghost(gatekeeper, &member.user, None).await?;
-                        self.let_in(room_id, &ghost, None, true).await
-                    }
+                if let Some(own) = own {
+                    return self.let_owner_in(room_id, own, is_new).await;
                 }
+                let ghost = self.ghost(gatekeeper, &member.user, None).await?;
+                self.let_in(room_id, &ghost, None, true).await
             });
             try_join_all(joins).await?;
             joined.extend(
@@ -107,7 +105,7 @@ impl Bridge {
             let gatekeeper = &sync.group.portal.key.gatekeeper;
             let ghost = self.ghost(gatekeeper, &member.user, None).await?;
             if !inside.is_some_and(|inside| inside.contains(ghost.user_id())) {
-                let by = self.inviter(sync);
+                let by = inviter(sync);
                 // A room somebody linked may be open to everybody.
                 let joins_first = sync.group.portal.linked;
                 self.let_in(&sync.room_id, &ghost, by, joins_first).await?;
@@ -115,14 +113,6 @@ impl Bridge {
         }
         self.keep_shown(sync, vec![(member.user.clone(), member.role)])
             .await
-    }
-
-    /// Who invites: the admin who added somebody, if it was one.
-    fn inviter<'a>(&self, sync: &'a Sync) -> Option<&'a Intent> {
-        let actor = sync.actor.as_ref()?;
-        let mut members = sync.group.members.iter();
-        let may = members.any(|one| one.user == *actor && is_admin(one.shown));
-        sync.hands.as_ref().filter(|_| may)
     }
 
     /// Brings a login's user into a room, unless they left it by themselves.
@@ -400,4 +390,12 @@ impl Bridge {
         };
         Ok(Some((sync, member)))
     }
+}
+
+/// Who invites: the admin who added somebody, if it was one.
+fn inviter(sync: &Sync) -> Option<&Intent> {
+    let actor = sync.actor.as_ref()?;
+    let mut members = sync.group.members.iter();
+    let may = members.any(|one| one.user == *actor && is_admin(one.shown));
+    sync.hands.as_ref().filter(|_| may)
 }

@@ -48,9 +48,10 @@ impl Bridge {
         mut portal: PortalRow,
         login: &LoginRow,
     ) -> Result<PortalRow, BridgeError> {
-        let mut group = match portal.key.chat.is_group() {
-            true => Some(self.view_group(portal.id).await?),
-            false => None,
+        let mut group = if portal.key.chat.is_group() {
+            Some(self.view_group(portal.id).await?)
+        } else {
+            None
         };
         let made_before = portal.room_id.as_deref().map(OwnedRoomId::try_from);
         let made_before = made_before.transpose().map_err(|error| {
@@ -130,12 +131,11 @@ impl Bridge {
         let avatar = match &facts.picture {
             Some(id) => {
                 let picture = self.group_picture(login.id, &portal.key, id);
-                match tokio::time::timeout(PICTURE_WAIT, picture).await {
-                    Ok(Ok(avatar)) => avatar,
-                    Ok(Err(_)) | Err(_) => {
-                        facts.picture = None;
-                        None
-                    }
+                if let Ok(Ok(avatar)) = tokio::time::timeout(PICTURE_WAIT, picture).await {
+                    avatar
+                } else {
+                    facts.picture = None;
+                    None
                 }
             }
             None => None,

@@ -17,9 +17,10 @@ impl Bridge {
     /// Whether a chat gets a room by itself.
     pub(in crate::bridge) fn makes_room(&self, _login: LoginId, chat: &ChatId) -> bool {
         let rooms = &self.settings.rooms;
-        let which = match chat.is_group() {
-            true => rooms.groups,
-            false => rooms.direct_chats,
+        let which = if chat.is_group() {
+            rooms.groups
+        } else {
+            rooms.direct_chats
         };
         which != ChatRooms::Never
     }
