@@ -68,35 +68,40 @@ impl Pace {
 mod tests {
     use super::*;
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn turns_come_at_the_pace_and_after_messages() {
-        let pace = Pace::new(5, CancellationToken::new());
+        let pace = Pace::new(20, CancellationToken::new());
         let start = Instant::now();
-        for _ in 0..11 {
+        for _ in 0..5 {
             assert!(pace.turn().await);
         }
-        assert_eq!(start.elapsed(), Duration::from_secs(2));
-        let (busy, start) = (pace.messages(), Instant::now());
-        let done = async {
-            tokio::time::sleep(Duration::from_millis(900)).await;
-            drop(busy);
-        };
-        let (came, ()) = tokio::join!(pace.turn(), done);
-        assert!(came);
-        assert_eq!(start.elapsed(), Duration::from_millis(900));
-        let (_always, start) = (pace.messages(), Instant::now());
-        assert!(pace.turn().await);
-        assert_eq!(start.elapsed(), Duration::from_millis(200) + GIVES_WAY);
+        assert!(start.elapsed() >= Duration::from_millis(200));
+        let busy = pace.messages();
+        let turn = pace.turn();
+        tokio::pin!(turn);
+        tokio::select! {
+            biased;
+            _ = &mut turn => panic!("a member came before a message"),
+            () = tokio::time::sleep(Duration::from_millis(300)) => {}
+        }
+        drop(busy);
+        assert!(turn.await);
     }
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
+    async fn members_come_though_messages_never_end() {
+        let pace = Pace::new(1000, CancellationToken::new());
+        let (_always, start) = (pace.messages(), Instant::now());
+        assert!(pace.turn().await);
+        assert!(start.elapsed() >= GIVES_WAY);
+    }
+
+    #[tokio::test]
     async fn nobody_waits_for_a_turn_once_the_bridge_stops() {
         let cancel = CancellationToken::new();
         let pace = Pace::new(1, cancel.clone());
         assert!(pace.turn().await);
         cancel.cancel();
-        let start = Instant::now();
         assert!(!pace.turn().await);
-        assert_eq!(start.elapsed(), Duration::ZERO);
     }
 }
