@@ -6,7 +6,7 @@ use tokio::net::TcpListener;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
-    bridge::{Bridge, BridgeError, BridgeParts, Conversation, PeopleSettings, Relay, Settings},
+    bridge::{Bridge, BridgeError, BridgeParts, Conversation, PeopleSettings, Relay, RoomSettings, Settings},
     clock::Clock,
     commands::ManagementCommands,
     config::{Config, GatekeeperConfig},
@@ -421,6 +421,13 @@ pub fn settings(config: &Config) -> Settings {
             link_previews: config.bridge.link_previews,
             max_media_bytes: config.media.max_bytes,
             patience: Duration::from_secs(config.media.patience_seconds),
+        },
+        rooms: RoomSettings {
+            direct_chats: config.bridge.direct_chats,
+            groups: config.bridge.groups,
+            invite_back: config.bridge.invite_back,
+            personal_spaces: config.bridge.personal_spaces,
+            members_per_second: config.bridge.members_per_second,
         },
     }
 }

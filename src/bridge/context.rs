@@ -18,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     connections::Link,
     people::People,
+    groups::Groups,
     refusals::LastRefusal,
     routes::{PortalRoute, Route},
     settings::Settings,
@@ -110,7 +111,7 @@ pub trait Commands: Send + Sync + 'static {
     async fn answer(&self, context: CommandContext) -> String;
 }
 
-/// Held while a chat's room is made or taken.
+/// Held while a portal's room is made, taken or changed.
 pub(super) type RoomLock = Arc<tokio::sync::Mutex<()>>;
 
 /// The bridge between the homeserver and the gatekeepers.
@@ -134,8 +135,10 @@ pub struct Bridge {
     pub(super) forgotten: AtomicU64,
     pub(super) open_portals: Mutex<HashMap<(LoginId, ChatId), Arc<PortalRoute>>>,
     pub(super) ghosts: Mutex<HashMap<OwnedUserId, Option<String>>>,
-    /// One lock a chat, held while its room is made or taken.
-    pub(super) opening: Mutex<HashMap<(LoginId, ChatId), RoomLock>>,
+    /// One lock a portal, held while its room is made or taken.
+    pub(super) opening: Mutex<HashMap<PortalId, RoomLock>>,
+    /// What works on the rooms of groups, and on the spaces they are in.
+    pub(super) groups: Groups,
     /// One lock a group that several logins are in.
     pub(super) turns: Mutex<HashMap<PortalId, RoomLock>>,
     /// Portals that were given a new room since the start: once is enough to get over a room that was lost.
@@ -190,7 +193,9 @@ impl Bridge {
                 Box::pin(async move { bridge.carry_statuses(login, &chat).await })
             });
             let people = People::new(this, &parts.cancel);
+            let per_second = parts.settings.rooms.members_per_second;
             Self {
+                groups: Groups::new(this, &parts.cancel, per_second),
                 db: parts.db,
                 client: parts.client,
                 naming: parts.naming,

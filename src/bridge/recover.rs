@@ -21,7 +21,7 @@ impl Bridge {
     pub async fn start(&self) -> Result<(), BridgeError> {
         self.load_people().await?;
         self.find_shared_rooms().await?;
-        let (rooms, chats, unreported) = self
+        let (rooms, chats, unreported, portals, logins) = self
             .db
             .read(|txn| {
                 Box::pin(async move {
@@ -29,6 +29,8 @@ impl Bridge {
                         txn.waiting_rooms().await?,
                         txn.waiting_chats().await?,
                         txn.unreported_chats().await?,
+                        txn.portals().await?,
+                        txn.logins().await?,
                     ))
                 })
             })
@@ -45,6 +47,19 @@ impl Bridge {
         }
         for chat in unreported {
             self.statuses.wake(chat);
+        }
+        for portal in portals {
+            if let (false, Some(login)) = (portal.ready, portal.key.login) {
+                let unfinished = (login, portal.key.chat.clone());
+                lock(&self.groups.unfinished).insert(portal.id, unfinished);
+            }
+            // A group may have been brought to its room in part.
+            if !portal.ready || portal.key.login.is_none() {
+                self.groups.members.wake(portal.id);
+            }
+        }
+        for login in logins {
+            self.groups.spaces.wake(login.id);
         }
         for network in self.networks() {
             network.start().await?;
@@ -83,6 +98,7 @@ impl Bridge {
         self.chats.hurry();
         self.statuses.hurry();
         self.people.hurry();
+        self.groups.hurry();
         Ok(())
     }
 
@@ -123,6 +139,7 @@ impl Bridge {
         self.chats.stopped().await;
         self.statuses.stopped().await;
         self.people.stopped().await;
+        self.groups.stopped().await;
         for network in self.networks() {
             network.stop().await;
         }

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use super::routes::PortalRoute;
 use crate::{
-    config::{DoublePuppetsConfig, Permissions, RelayConfig, ViewOnce},
+    config::{ChatRooms, DoublePuppetsConfig, Permissions, RelayConfig, ViewOnce},
     domain::GatekeeperId,
     translate::RelayTemplates,
 };
@@ -38,6 +38,23 @@ pub struct Settings {
     pub people: PeopleSettings,
     /// What is carried besides messages, and how.
     pub conversation: Conversation,
+    /// Which rooms there are, and who is in them.
+    pub rooms: RoomSettings,
+}
+
+/// Which rooms there are, and who is in them.
+#[derive(Debug, Clone)]
+pub struct RoomSettings {
+    /// Which direct chats get a room by themselves.
+    pub direct_chats: ChatRooms,
+    /// Which groups get a room by themselves.
+    pub groups: ChatRooms,
+    /// Whether somebody who left a room is invited again with the next message.
+    pub invite_back: bool,
+    /// Whether each login has a space with its rooms.
+    pub personal_spaces: bool,
+    /// How many members of large groups are brought into rooms a second.
+    pub members_per_second: u32,
 }
 
 /// How people are shown, and as whom the bridge acts.

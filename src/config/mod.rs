@@ -28,7 +28,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 pub use appservice::{AppserviceConfig, PLACEHOLDER_AS_TOKEN, PLACEHOLDER_HS_TOKEN};
-pub use bridge::{BridgeConfig, ViewOnce};
+pub use bridge::{BridgeConfig, ChatRooms, ViewOnce};
 pub use database::{DatabaseConfig, DatabaseUri};
 pub use double_puppets::DoublePuppetsConfig;
 pub use error::ConfigError;

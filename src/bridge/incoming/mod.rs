@@ -113,7 +113,10 @@ impl Bridge {
             return self.tell_gatekeeper_notices(login, &rows).await;
         }
         let count = rows.len();
-        let route = self.open_portal(login, chat).await?;
+        let Some(route) = self.portal_to_show(login, chat, &rows).await? else {
+            return Ok(false);
+        };
+        let _busy = self.groups.pace.messages();
         let room_id = open_room(&route)?;
         let network = self.network(&route.portal.key.gatekeeper)?.clone();
         let key = (login, chat.clone());
@@ -212,7 +215,10 @@ impl Bridge {
             Err(error) if is_kept_out(&error) => {
                 // Somebody removed the ghost, or the homeserver forgot it: it is brought back.
                 match self.bring_back(ghost, room_id).await {
-                    Err(BridgeError::RoomLost(_)) if send.route.portal.linked => {
+                    // Whoever is kept out of a room of many does not close it for the others.
+                    Err(BridgeError::RoomLost(_))
+                        if send.route.portal.linked || send.route.is_group() =>
+                    {
                         let event = MatrixEvent { kind, content };
                         return self.send_for(room_id, &send, event).await;
                     }
@@ -283,7 +289,7 @@ impl Bridge {
         match ghost.join(room_id).await {
             Err(error) if error.is_transient() => Err(error.into()),
             Err(error) => Err(BridgeError::RoomLost(error)),
-            Ok(()) => Ok(()),
+            Ok(()) => self.let_write(room_id, ghost.user_id()).await,
         }
     }
 

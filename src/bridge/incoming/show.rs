@@ -161,9 +161,17 @@ impl Bridge {
                 return Ok(None);
             }
             (
-                Some(RemoteNotice::Group(_) | RemoteNotice::Joined | RemoteNotice::GroupPicture),
+                Some(
+                    change @ (RemoteNotice::Group(_)
+                    | RemoteNotice::Joined
+                    | RemoteNotice::GroupPicture),
+                ),
                 _,
-            ) => return Ok(None),
+            ) => {
+                self.take_group_notice(place.route, place.room_id, row, change)
+                    .await?;
+                return Ok(None);
+            }
             (
                 Some(
                     notice @ (RemoteNotice::Profile { .. }
