@@ -394,6 +394,7 @@ fn settings(config: &Config) -> Settings {
         alias_prefix: config.appservice.alias_prefix.clone(),
         room_version: config.bridge.room_version.clone(),
         permissions: config.bridge.permissions.clone(),
+        leave_groups: config.bridge.leave_groups,
         gatekeeper_names: config
             .gatekeepers
             .iter()

@@ -25,7 +25,9 @@ impl Bridge {
         owner: &UserId,
         parsed: &AnyTimelineEvent,
     ) -> Result<(), BridgeError> {
-        if self.leave_with_owner(room_id, owner, parsed).await? {
+        if self.leave_with_owner(room_id, owner, parsed).await?
+            || self.take_tombstone(room_id, parsed).await?
+        {
             return Ok(());
         }
         if parsed.sender() != owner {

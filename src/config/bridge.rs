@@ -68,6 +68,11 @@ pub(super) const SECTION: Section = Section {
             "Whether previews of links that the sender's side made are passed on. The bridge itself never asks a page for one.",
         ),
         Key::new(
+            "leave_groups",
+            Unset::Default("false"),
+            "Whether who leaves the room of a group leaves the group too. Otherwise `leave-chat` does that.",
+        ),
+        Key::new(
             "permissions",
             Unset::Required("{\"*\": relay, \"example.org\": user, \"@admin:example.org\": admin}"),
             "Who may do what, by user id, server name, or \"*\"; the most specific one counts. `block`: nothing. `relay`: be carried\n\
@@ -116,6 +121,8 @@ pub struct BridgeConfig {
     pub view_once: ViewOnce,
     /// Whether previews of links are passed on.
     pub link_previews: bool,
+    /// Whether who leaves the room of a group leaves the group.
+    pub leave_groups: bool,
     /// Who may do what.
     pub permissions: Permissions,
 }

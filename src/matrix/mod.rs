@@ -14,14 +14,17 @@ mod ids;
 mod inbox;
 mod intent;
 mod media;
+mod power;
 pub mod registration;
 pub mod repair;
 mod request;
 mod rooms;
+mod state;
 
 pub use client::Client;
 pub use error::MatrixError;
 pub use ids::GhostNaming;
 pub use intent::Intent;
 pub use media::{ByteStream, Download, DownloadError, Upload, UploadError};
+pub use power::Power;
 pub use rooms::NewRoom;

@@ -118,13 +118,12 @@ impl Bridge {
             }
             match self.route(room_id).await? {
                 Route::Portals(portals) => {
-                    let portal = portals[0].clone();
                     let taken = Taken {
                         event: &event,
                         parsed: &parsed,
                         said: &said,
                     };
-                    let done = self.take_portal_event(room_id, &portal, &taken, &mut batch);
+                    let done = self.take_portal_event(room_id, &portals, &taken, &mut batch);
                     if let Err(error) = done.await {
                         // What came before it need not wait for it.
                         self.commit_items(room_id, batch).await?;
@@ -161,12 +160,20 @@ impl Bridge {
     async fn take_portal_event(
         &self,
         room_id: &OwnedRoomId,
-        portal: &Arc<PortalRoute>,
+        portals: &[Arc<PortalRoute>],
         taken: &Taken<'_>,
         batch: &mut Vec<Item>,
     ) -> Result<(), BridgeError> {
+        let portal = &portals[0];
         let event = taken.event;
         self.note_owner_left(portal, taken.parsed).await?;
+        if self
+            .take_room_change(room_id, portals, event, taken.parsed)
+            .await?
+        {
+            batch.push(Item::nothing(event));
+            return Ok(());
+        }
         let about = targets(taken.said);
         let is_about = |item: &Item| {
             [&about.reply, &about.subject]
