@@ -385,7 +385,9 @@ fn profile(entry: &GatekeeperConfig, sandbox: Option<&Sandbox>) -> Result<Profil
     Ok(profile)
 }
 
-fn settings(config: &Config) -> Settings {
+/// What the bridge is told of the configuration.
+#[must_use]
+pub fn settings(config: &Config) -> Settings {
     Settings {
         server_name: config.homeserver.domain.clone(),
         namespace: config.bridge.namespace.clone(),

@@ -189,7 +189,7 @@ impl Bridge {
             error if error.is_transient() => LinkError::Bridge(error),
             error => LinkError::Closed(error.to_string()),
         })?;
-        fail::fail_point!("link.after_entering");
+        fail::fail_point!("linking.after_entering");
         let old = link.before.as_ref().and_then(room_of);
         let leaving = match (&old, &link.before) {
             (Some(old), Some(portal)) => Some((old.clone(), self.giving_way(portal, &link).await?)),
@@ -197,7 +197,7 @@ impl Bridge {
         };
         let portal = self.store_link(&link, came, leaving).await?;
         let portal = portal.ok_or(LinkError::Changed)?;
-        fail::fail_point!("link.after_store");
+        fail::fail_point!("linking.after_store");
         if let Some(before) = &link.before {
             self.forget_portal(before).await?;
         }

@@ -115,7 +115,7 @@ impl Bridge {
                 })
             })
             .await?;
-        fail::fail_point!("unlink.after_store");
+        fail::fail_point!("linking.after_unlink");
         self.forget_route(room_id.as_ref(), None);
         for login in logins {
             let chat = (login.id, portal.key.chat.clone());
