@@ -25,10 +25,16 @@ impl Bridge {
         owner: &UserId,
         parsed: &AnyTimelineEvent,
     ) -> Result<(), BridgeError> {
-        if self.leave_with_owner(room_id, owner, parsed).await?
-            || self.take_tombstone(room_id, parsed).await?
-        {
+        if self.leave_with_owner(room_id, owner, parsed).await? {
             return Ok(());
+        }
+        match self.take_tombstone(room_id, parsed).await {
+            Err(error) if !error.is_transient() => {
+                tracing::warn!(room = %room_id, %error, "a management room is not followed into another one");
+                return Ok(());
+            }
+            Ok(false) => {}
+            other => return other.map(drop),
         }
         if parsed.sender() != owner {
             return Ok(());

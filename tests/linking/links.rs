@@ -1,7 +1,6 @@
 //! Linking a room to a chat and letting it go.
 
 use drawbridge::domain::{ChatId, GroupChange};
-use ruma::user_id;
 use serde_json::json;
 
 use super::scene::{
@@ -18,7 +17,7 @@ async fn a_room_is_linked_and_let_go() {
     let levels = json!({ "users": { ALICE: 100, BOT: 50 }, "invite": 50 });
     let of_alice = scene.room_with_bot(ALICE, levels);
     let id = room(&of_alice);
-    let portal = scene.bridge.link_room(alice(), LOGIN, &chat(1), &id).await;
+    let portal = scene.link(ALICE, chat(1), &of_alice).await;
     let portal = portal.unwrap();
     assert!(portal.linked && portal.ready);
     assert_eq!(portal.room_id.as_deref(), Some(of_alice.as_str()));
@@ -34,7 +33,7 @@ async fn a_room_is_linked_and_let_go() {
         let mut kinds = world.rooms[&of_alice].state.keys();
         assert!(!kinds.any(|(kind, _)| own.contains(&kind.as_str())));
     }
-    let again = scene.bridge.link_room(alice(), LOGIN, &chat(1), &id).await;
+    let again = scene.link(ALICE, chat(1), &of_alice).await;
     let again = again.unwrap_err().to_string();
     assert!(again.contains("linked to that chat already"), "{again}");
 
@@ -61,8 +60,7 @@ async fn who_may_not_link_is_told_what_is_missing() {
     let levels = json!({ "users": { BOB: 100, BOT: 50 } });
     let of_bob = scene.room_with_bot(BOB, levels);
     let error = scene
-        .bridge
-        .link_room(alice(), LOGIN, &chat(1), &room(&of_bob))
+        .link(ALICE, chat(1), &of_bob)
         .await
         .unwrap_err()
         .to_string();
@@ -72,34 +70,29 @@ async fn who_may_not_link_is_told_what_is_missing() {
     );
     // A login of somebody else's.
     let levels = json!({ "users": { BOB: 100, BOT: 50 } });
-    let another = room(&scene.room_with_bot(BOB, levels));
-    let error = scene
-        .bridge
-        .link_room(&mxid(BOB), LOGIN, &chat(1), &another);
+    let another = scene.room_with_bot(BOB, levels);
+    let error = scene.link(BOB, chat(1), &another);
     let error = error.await.unwrap_err().to_string();
     assert!(error.contains("no login of yours"), "{error}");
     // Nobody there is nobody to link to.
     let levels = json!({ "users": { ALICE: 100, BOT: 50 } });
-    let own = room(&scene.room_with_bot(ALICE, levels));
+    let own = scene.room_with_bot(ALICE, levels);
     let nobody = ChatId::parse("1@s.whatsapp.net").unwrap();
-    let error = scene.bridge.link_room(alice(), LOGIN, &nobody, &own);
+    let error = scene.link(ALICE, nobody, &own);
     let error = error.await.unwrap_err().to_string();
     assert!(error.contains("there is no such chat"), "{error}");
     // Who may not use the bridge.
-    let stranger = user_id!("@eve:elsewhere.example");
-    let error = scene.bridge.link_room(stranger, LOGIN, &chat(1), &own);
+    let error = scene.link("@eve:elsewhere.example", chat(1), &own);
     let error = error.await.unwrap_err().to_string();
     assert!(error.contains("may not use this bridge"), "{error}");
-    assert!(scene.portals(own.as_str()).await.is_empty());
+    assert!(scene.portals(&own).await.is_empty());
 }
 
 #[tokio::test]
 async fn the_bot_is_invited_or_the_room_is_public() {
     let scene = Scene::start().await;
     let closed = scene.homeserver.create_room(ALICE, &[], false);
-    let error = scene
-        .bridge
-        .link_room(alice(), LOGIN, &chat(1), &room(&closed));
+    let error = scene.link(ALICE, chat(1), &closed);
     let error = error.await.unwrap_err().to_string();
     assert!(error.contains("invite @drawbridgebot"), "{error}");
     // In a public room everybody enters by themselves, and nobody needs power for that.
@@ -112,9 +105,7 @@ async fn the_bot_is_invited_or_the_room_is_public() {
     scene
         .homeserver
         .set_state(&open, ALICE, "m.room.power_levels", "", levels);
-    let linked = scene
-        .bridge
-        .link_room(alice(), LOGIN, &chat(1), &room(&open));
+    let linked = scene.link(ALICE, chat(1), &open);
     linked.await.unwrap();
     let world = scene.homeserver.world();
     let there = membership(&world, &open, &ghost(1));
@@ -129,9 +120,7 @@ async fn a_chat_has_one_room_and_a_private_one_gives_way() {
     scene.homeserver.join(private.as_str(), ALICE);
     let levels = || json!({ "users": { ALICE: 100, BOT: 50 } });
     let first = scene.room_with_bot(ALICE, levels());
-    let linked = scene
-        .bridge
-        .link_room(alice(), LOGIN, &chat(1), &room(&first));
+    let linked = scene.link(ALICE, chat(1), &first);
     linked.await.unwrap();
     {
         let world = scene.homeserver.world();
@@ -143,23 +132,18 @@ async fn a_chat_has_one_room_and_a_private_one_gives_way() {
         assert!(world.aliases.is_empty());
     }
     let second = scene.room_with_bot(ALICE, levels());
-    let error = scene
-        .bridge
-        .link_room(alice(), LOGIN, &chat(1), &room(&second));
+    let error = scene.link(ALICE, chat(1), &second);
     let error = error.await.unwrap_err().to_string();
     assert!(
         error.contains(&first) && error.contains("unbridge"),
         "{error}"
     );
     // The same room takes another chat.
-    let other = scene
-        .bridge
-        .link_room(alice(), LOGIN, &chat(2), &room(&first));
+    let other = scene.link(ALICE, chat(2), &first);
     other.await.unwrap();
     assert_eq!(scene.portals(&first).await.len(), 2);
-    let one = scene
-        .bridge
-        .unlink_room(alice(), &room(&first), Some(&chat(1)));
+    let (id, of) = (room(&first), chat(1));
+    let one = scene.bridge.unlink_room(alice(), &id, Some(&of));
     assert_eq!(one.await.unwrap(), 1);
     let world = scene.homeserver.world();
     let there = membership(&world, &first, &ghost(2));
@@ -173,8 +157,8 @@ async fn a_group_is_linked_with_its_people_and_its_ghosts_are_counted_once() {
     let levels = json!({ "users": { ALICE: 100, BOT: 50 } });
     let of_alice = scene.room_with_bot(ALICE, levels);
     let id = room(&of_alice);
-    for chat in [&chat_of_group, &chat(1)] {
-        let linked = scene.bridge.link_room(alice(), LOGIN, chat, &id);
+    for chat in [chat_of_group.clone(), chat(1)] {
+        let linked = scene.link(ALICE, chat, &of_alice);
         linked.await.unwrap();
     }
     let joined = |number| {
@@ -202,17 +186,13 @@ async fn another_bridge_to_the_same_service_is_in_the_way() {
     scene
         .homeserver
         .set_state(&of_alice, other, "uk.half-shot.bridge", "x", info);
-    let error = scene
-        .bridge
-        .link_room(alice(), LOGIN, &chat(1), &room(&of_alice));
+    let error = scene.link(ALICE, chat(1), &of_alice);
     let error = error.await.unwrap_err().to_string();
     assert!(error.contains("another bridge"), "{error}");
     scene
         .homeserver
         .set_member(&of_alice, ALICE, other, "leave");
-    let linked = scene
-        .bridge
-        .link_room(alice(), LOGIN, &chat(1), &room(&of_alice));
+    let linked = scene.link(ALICE, chat(1), &of_alice);
     linked.await.unwrap();
 }
 
@@ -224,7 +204,7 @@ async fn a_relay_is_set_by_whom_the_room_lets_and_silenced_by_its_owner() {
     let id = room(&of_alice);
     let early = scene.bridge.set_relay(alice(), &id, Some(LOGIN)).await;
     assert!(early.unwrap_err().to_string().contains("not linked"));
-    let linked = scene.bridge.link_room(alice(), LOGIN, &chat(1), &id);
+    let linked = scene.link(ALICE, chat(1), &of_alice);
     assert_eq!(linked.await.unwrap().relay, None);
     let bobs = scene.bridge.set_relay(&mxid(BOB), &id, None).await;
     assert!(bobs.unwrap_err().to_string().contains("power"));
@@ -249,9 +229,10 @@ async fn a_group_is_made_of_a_room_and_its_ghosts() {
     let levels = json!({ "users": { ALICE: 100, BOT: 50 } });
     let of_alice = scene.room_with_bot(ALICE, levels);
     let id = room(&of_alice);
+    let others = [user(1), user(2)];
     let made = scene
         .bridge
-        .group_from(alice(), LOGIN, "Hike", &[user(1), user(2)], Some(&id));
+        .group_from(alice(), LOGIN, "Hike", &others, Some(&id));
     assert_eq!(made.await.unwrap(), id);
     let portals = scene.portals(&of_alice).await;
     assert!(portals[0].linked && portals[0].key.chat.is_group());
@@ -265,12 +246,10 @@ async fn a_group_is_made_of_a_room_and_its_ghosts() {
     scene.bridge.delete_portals_of(LOGIN).await.unwrap();
     let again = scene
         .bridge
-        .group_from(alice(), LOGIN, "Hike", &[user(1), user(2)], Some(&id));
+        .group_from(alice(), LOGIN, "Hike", &others, Some(&id));
     again.await.unwrap();
     assert_eq!(scene.gatekeeper.known().groups.len(), 2);
-    let empty = scene
-        .bridge
-        .group_from(alice(), LOGIN, " ", &[user(1)], None);
+    let empty = scene.bridge.group_from(alice(), LOGIN, " ", &others, None);
     assert!(empty.await.unwrap_err().to_string().contains("name"));
     assert!(scene.gatekeeper.known().asked.is_empty());
     let chat = scene.portals(&of_alice).await[0].key.chat.clone();

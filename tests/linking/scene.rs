@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use async_trait::async_trait;
 use drawbridge::{
     app,
-    bridge::{Bridge, BridgeParts, CommandContext, Commands},
+    bridge::{Bridge, BridgeParts, CommandContext, Commands, LinkError},
     clock::ManualClock,
     config::Config,
     domain::{
@@ -248,6 +248,17 @@ impl Scene {
             .await
             .expect("a portal");
         room
+    }
+
+    /// Links a room to a chat of Alice's login, as somebody asks for it.
+    pub(crate) async fn link(
+        &self,
+        by: &str,
+        chat: ChatId,
+        room_id: &str,
+    ) -> Result<PortalRow, LinkError> {
+        let (by, room_id) = (mxid(by), room(room_id));
+        self.bridge.link_room(&by, LOGIN, &chat, &room_id).await
     }
 
     pub(crate) async fn portals(&self, room_id: &str) -> Vec<PortalRow> {

@@ -135,21 +135,29 @@ mod tests {
 
     const BOT: &str = "@drawbridgebot:x";
 
-    fn state(kind: &str, key: &str, content: Value) -> Value {
+    fn state(kind: &str, key: &str, content: &Value) -> Value {
         json!({ "type": kind, "state_key": key, "sender": "@maker:x", "content": content })
     }
 
     fn room(more: Vec<Value>) -> RoomFacts {
         let mut all = vec![
-            state("m.room.create", "", json!({ "room_version": "10" })),
+            state("m.room.create", "", &json!({ "room_version": "10" })),
             state(
                 "m.room.power_levels",
                 "",
-                json!({ "users": { "@maker:x": 100 }, "invite": 50 }),
+                &json!({ "users": { "@maker:x": 100 }, "invite": 50 }),
             ),
-            state("m.room.member", BOT, json!({ "membership": "join" })),
-            state("m.room.member", "@gone:x", json!({ "membership": "leave" })),
-            state("m.room.member", "@other:x", json!({ "membership": "join" })),
+            state("m.room.member", BOT, &json!({ "membership": "join" })),
+            state(
+                "m.room.member",
+                "@gone:x",
+                &json!({ "membership": "leave" }),
+            ),
+            state(
+                "m.room.member",
+                "@other:x",
+                &json!({ "membership": "join" }),
+            ),
         ];
         all.extend(more);
         RoomFacts::read(&all)
@@ -161,7 +169,7 @@ mod tests {
             "protocol": { "id": protocol, "displayname": name },
             "channel": { "id": "1" },
         });
-        state("uk.half-shot.bridge", "key", content)
+        state("uk.half-shot.bridge", "key", &content)
     }
 
     fn conflict(more: Vec<Value>, gatekeeper: &str, name: &str) -> Option<String> {
@@ -190,7 +198,7 @@ mod tests {
         assert_eq!(conflict(vec![gone], "whatsapp", "WhatsApp"), None);
         let ours = bridge(BOT, "whatsapp", "WhatsApp");
         assert_eq!(conflict(vec![ours], "whatsapp", "WhatsApp"), None);
-        let emptied = state("m.bridge", "key", json!({}));
+        let emptied = state("m.bridge", "key", &json!({}));
         assert_eq!(conflict(vec![emptied], "whatsapp", "WhatsApp"), None);
     }
 
@@ -203,7 +211,7 @@ mod tests {
             "{error}"
         );
         assert!(error.contains("ask @maker:x"), "{error}");
-        let public = state("m.room.join_rules", "", json!({ "join_rule": "public" }));
+        let public = state("m.room.join_rules", "", &json!({ "join_rule": "public" }));
         assert!(room(vec![public]).check_bot(bot).is_ok());
     }
 

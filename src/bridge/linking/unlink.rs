@@ -74,12 +74,11 @@ impl Bridge {
             .await?;
         let mut count = 0;
         for portal in all {
-            let is_its = match portal.key.login {
-                Some(of) => of == login,
-                None => {
-                    let logins = self.logins_of_portal(&portal).await?;
-                    matches!(logins.as_slice(), [only] if only.id == login)
-                }
+            let is_its = if let Some(of) = portal.key.login {
+                of == login
+            } else {
+                let logins = self.logins_of_portal(&portal).await?;
+                matches!(logins.as_slice(), [only] if only.id == login)
             };
             if is_its {
                 self.let_go_of(&portal).await?;

@@ -1,6 +1,4 @@
-//! Who may do what: ghosts above and below the power of an admin, and who may write.
-//!
-//! That only admins may change name, text and picture has no level of its own in a room, so it is not carried from here.
+//! Who may do what: ghosts above and below the power of an admin, who may write, and who may change what the group is.
 
 use ruma::{OwnedRoomId, OwnedUserId, UserId};
 use serde_json::{Value, json};
@@ -14,6 +12,8 @@ use crate::{
 
 /// From which power on somebody is an admin.
 const ADMIN: i64 = 50;
+/// The state that shows what a group is. The level of the first says who may change it.
+const FACTS: [&str; 3] = ["m.room.name", "m.room.topic", "m.room.avatar"];
 
 /// What new levels ask of a group.
 #[derive(Debug, Default, PartialEq)]
@@ -21,6 +21,7 @@ struct Asked {
     promote: Vec<RemoteUserId>,
     demote: Vec<RemoteUserId>,
     announce: Option<bool>,
+    locked: Option<bool>,
 }
 
 /// What the levels say of a user.
@@ -37,6 +38,12 @@ fn announces(levels: &Value) -> bool {
         .as_i64()
         .or_else(|| levels["events_default"].as_i64());
     level.unwrap_or(0) >= ADMIN
+}
+
+/// Whether only admins may change what the group is; `None` where the levels do not say.
+fn locks(levels: &Value) -> Option<bool> {
+    let level = levels["events"][FACTS[0]].as_i64()?;
+    Some(level >= ADMIN)
 }
 
 /// What new levels ask of a group: only where they differ from what the room showed and from what is true.
@@ -70,6 +77,8 @@ fn asked(
         let wanted = announces(levels);
         let is_new = wanted != shown.announce && wanted != group.facts.announce;
         asked.announce = is_new.then_some(wanted);
+        asked.locked =
+            locks(levels).filter(|wanted| *wanted != shown.locked && *wanted != group.facts.locked);
     }
     asked
 }
@@ -111,12 +120,13 @@ impl Bridge {
                 refusals.extend(self.give_roles(wish, login, users, role).await?);
             }
         }
-        if let Some(announce) = asked.announce {
-            match self
-                .ask(wish, login, &GroupChange::Announce(announce))
-                .await?
-            {
-                Ok(_) => self.store_announce(wish, announce).await?,
+        let switches = [
+            asked.announce.map(GroupChange::Announce),
+            asked.locked.map(GroupChange::Locked),
+        ];
+        for change in switches.into_iter().flatten() {
+            match self.ask(wish, login, &change).await? {
+                Ok(_) => self.store_switch(wish, change).await?,
                 Err(why) => refusals.push(why),
             }
         }
@@ -176,9 +186,13 @@ impl Bridge {
         Ok(())
     }
 
-    async fn store_announce(&self, wish: &Wish<'_>, announce: bool) -> Result<(), BridgeError> {
-        self.change_facts(wish, move |facts| facts.announce = announce)
-            .await
+    async fn store_switch(&self, wish: &Wish<'_>, change: GroupChange) -> Result<(), BridgeError> {
+        self.change_facts(wish, move |facts| match change {
+            GroupChange::Announce(announce) => facts.announce = announce,
+            GroupChange::Locked(locked) => facts.locked = locked,
+            _ => {}
+        })
+        .await
     }
 
     /// Gives the room the levels of what is true: ghosts theirs, and who may write. Everybody else's stay.
@@ -240,6 +254,13 @@ fn levelled(
         levels["events_default"] = json!(level);
         if let Some(events) = levels["events"].as_object_mut() {
             events.remove("m.room.message");
+        }
+    }
+    if let Some(group) = &truth.group
+        && locks(&levels).is_some_and(|locked| locked != group.facts.locked)
+    {
+        for kind in FACTS {
+            levels["events"][kind] = json!(if group.facts.locked { ADMIN } else { 0 });
         }
     }
     levels
@@ -313,6 +334,7 @@ mod tests {
             promote: vec![user("1")],
             demote: vec![user("2")],
             announce: None,
+            locked: None,
         };
         assert_eq!(asked_by(&levels, &truth), expected);
     }
@@ -325,6 +347,12 @@ mod tests {
         // The event comes again after the gatekeeper took it.
         truth.group.as_mut().unwrap().facts.announce = true;
         assert_eq!(asked_by(&levels, &truth).announce, None);
+        // The same for who may change what the group is, where the levels say so.
+        let levels = json!({ "events": { "m.room.name": 50 } });
+        assert_eq!(asked_by(&levels, &truth).locked, Some(true));
+        truth.group.as_mut().unwrap().facts.locked = true;
+        assert_eq!(asked_by(&levels, &truth).locked, None);
+        assert_eq!(locks(&json!({ "state_default": 50 })), None);
         let own = json!({ "events_default": 50, "events": { "m.room.message": 0 } });
         assert!(!announces(&own));
     }

@@ -336,8 +336,7 @@ impl Bridge {
                 }
             } else {
                 format!(
-                    "You left the room of {name}. You are still in the group at {gatekeeper}; to leave that too, write `leave-chat {}`.",
-                    route.portal.key.chat
+                    "You left the room of {name}. You are still in the group at {gatekeeper}; to leave that too, write `leave-chat {room_id}`."
                 )
             };
             self.tell_user(&change.of, &["left", event_id], &said)

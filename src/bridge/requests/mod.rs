@@ -107,16 +107,39 @@ impl Bridge {
         let Some(change) = RoomChange::read(&json) else {
             return Ok(false);
         };
-        if change == RoomChange::Tombstone {
-            return self.take_tombstone(room_id, parsed).await;
-        }
-        if change == RoomChange::Member {
-            if let Some(member) = member_change(parsed) {
-                let event_id = event.event_id.as_str();
-                self.take_membership(room_id, portals, event_id, &member)
-                    .await?;
+        match self
+            .take_change(room_id, portals, event, parsed, &change)
+            .await
+        {
+            Err(error) if error.is_transient() => Err(error),
+            Err(error) => {
+                // Trying again would change nothing, and what comes behind it would wait for ever.
+                tracing::warn!(room = %room_id, event = event.event_id, %error, "a change of a room came to nothing");
+                Ok(true)
             }
-            return Ok(true);
+            Ok(()) => Ok(true),
+        }
+    }
+
+    async fn take_change(
+        &self,
+        room_id: &OwnedRoomId,
+        portals: &[Arc<PortalRoute>],
+        event: &InboxEvent,
+        parsed: &AnyTimelineEvent,
+        change: &RoomChange,
+    ) -> Result<(), BridgeError> {
+        if *change == RoomChange::Tombstone {
+            return self.take_tombstone(room_id, parsed).await.map(drop);
+        }
+        if *change == RoomChange::Member {
+            let Some(member) = member_change(parsed) else {
+                return Ok(());
+            };
+            let event_id = event.event_id.as_str();
+            return self
+                .take_membership(room_id, portals, event_id, &member)
+                .await;
         }
         for route in portals {
             // What a room that somebody linked is called is its own business, and so is what a direct chat's room is called.
@@ -129,7 +152,7 @@ impl Bridge {
                 event_id: &event.event_id,
                 by: parsed.sender(),
             };
-            match &change {
+            match change {
                 RoomChange::Levels(levels) => self.take_levels(&wish, levels).await?,
                 RoomChange::Name(name) => self.take_name(&wish, name).await?,
                 RoomChange::Topic(topic) => self.take_topic(&wish, topic).await?,
@@ -137,7 +160,7 @@ impl Bridge {
                 RoomChange::Member | RoomChange::Tombstone => {}
             }
         }
-        Ok(true)
+        Ok(())
     }
 
     /// As which login a wish is asked; why as none. One that speaks for others does so only for invitations.
