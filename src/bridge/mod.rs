@@ -15,6 +15,7 @@ mod incoming;
 mod invites;
 mod linking;
 mod management;
+mod names;
 mod outgoing;
 mod owners;
 mod receipts;
@@ -33,5 +34,5 @@ mod workers;
 
 pub use context::{Bridge, BridgeError, BridgeParts, CommandContext, Commands};
 pub use linking::LinkError;
-pub use settings::{Conversation, Settings};
+pub use settings::{Conversation, Relay, Settings};
 pub use workers::{Job, Outcome, Workers};

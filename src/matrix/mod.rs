@@ -14,6 +14,7 @@ mod ids;
 mod inbox;
 mod intent;
 mod media;
+mod members;
 mod power;
 pub mod registration;
 pub mod repair;

@@ -61,16 +61,21 @@ impl Context {
         self.profile.limits.prekeys_low
     }
 
+    /// The types of notifications that are taken in; the rest is acknowledged and forgotten.
+    fn notifications(&self) -> Vec<String> {
+        let stanzas = &self.profile.stanzas;
+        let mut kinds = vec![stanzas.notice.kind.clone(), inbound::MEDIA_RETRY.to_owned()];
+        kinds.extend(stanzas.people.notices().into_iter().cloned());
+        kinds
+    }
+
     pub(super) fn session_options(&self) -> SessionOptions {
         SessionOptions {
             server: self.server(),
             unenlisted: self.profile.stanzas.unenlisted_reasons.clone(),
             ping_interval: i64::from(self.profile.timing.ping_seconds) * 1000,
             prekeys_low: self.prekeys_low(),
-            notifications: vec![
-                self.profile.stanzas.notice.kind.clone(),
-                inbound::MEDIA_RETRY.to_owned(),
-            ],
+            notifications: self.notifications(),
             calls: self.profile.stanzas.call.clone(),
             ..SessionOptions::default()
         }

@@ -1,9 +1,9 @@
 //! Acknowledgements of the stanzas of the outbox.
 
-use super::{Answer, time};
+use super::{Answer, people, time};
 use crate::{
     domain::{ChatId, LoginId, Timestamp},
-    network::interop::{notices, outbound, session::refused_for_now, wire::Node},
+    network::interop::{notices, outbound, profile::Profile, session::refused_for_now, wire::Node},
     store::{OutboxKind, OutboxRow, StoreError, StoreTxn},
 };
 
@@ -18,6 +18,7 @@ pub async fn message_ack(
     login: LoginId,
     ack: &Node,
     seq: i64,
+    profile: &Profile,
     now: Timestamp,
 ) -> Result<Answer, StoreError> {
     let (Some(class), Some(id)) = (ack.attr("class"), ack.attr("id")) else {
@@ -33,7 +34,7 @@ pub async fn message_ack(
             return Ok(answer);
         }
         tracing::warn!(%login, %id, %code, "the gatekeeper refused a stanza");
-        let reason = format!("the gatekeeper refused the message (code {code})");
+        let reason = people::refusal(profile, &code, ack.attr("text").as_deref());
         if let Some(row) = txn.refused(login, &id, seq, &reason).await? {
             answer.chat = refused(txn, login, &row, reason, now).await?;
         }

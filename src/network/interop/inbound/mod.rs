@@ -14,6 +14,7 @@ mod acks;
 mod calls;
 mod messages;
 mod notifications;
+mod people;
 mod receipts;
 
 pub use acks::message_ack;

@@ -8,7 +8,7 @@
 //! ```
 //! Which type and element the second has is the profile's to say.
 
-use super::{Answer, time};
+use super::{Answer, people, time};
 use crate::{
     domain::{ChatId, LoginId, RemoteUserId, StanzaId, Timestamp},
     network::interop::{
@@ -73,7 +73,8 @@ pub async fn notification(
     } else if kind == MEDIA_RETRY {
         media_answer(txn, login, node, now).await
     } else {
-        Ok(Answer::ack(node))
+        let about_people = people::notification(txn, login, node, profile, now).await?;
+        Ok(about_people.unwrap_or_else(|| Answer::ack(node)))
     }
 }
 
