@@ -147,14 +147,6 @@ async fn names_topics_and_who_may_write_are_asked_and_given_back() {
         GroupChange::Subject("The last thing".to_owned()),
     ];
     assert_eq!(asked(&scene), expected);
-    // The gatekeeper tells the same of the group, which the store would hear of by its notices.
-    let mut known = scene.gatekeeper.known();
-    let group = known.groups.values_mut().next().unwrap();
-    group.facts.announce = true;
-    let mut members = group.members.iter_mut();
-    let promoted = members.find(|member| member.user == user(1)).unwrap();
-    promoted.role = drawbridge::domain::GroupRole::Admin;
-    drop(known);
     refuse(&scene);
     set("m.room.name", json!({ "name": "Refused" }));
     scene.said(&room, "Not done at WhatsApp").await;

@@ -45,6 +45,27 @@ fn nothing<T>() -> Result<T, NetworkError> {
     Err(NetworkError::Refused("not in this test".to_owned()))
 }
 
+/// What a change makes of a group.
+fn apply(group: &mut Group, change: &GroupChange) {
+    let has = |users: &[RemoteUserId], member: &GroupMember| users.contains(&member.user);
+    match change {
+        GroupChange::Subject(subject) => group.facts.subject.clone_from(subject),
+        GroupChange::Announce(announce) => group.facts.announce = *announce,
+        GroupChange::Add(users) => {
+            let role = GroupRole::Member;
+            let added = users.iter().cloned();
+            let added = added.map(|user| GroupMember { user, role });
+            group.members.extend(added);
+        }
+        GroupChange::Remove(users) => group.members.retain(|member| !has(users, member)),
+        GroupChange::Promote(users) => {
+            let promoted = group.members.iter_mut().filter(|member| has(users, member));
+            promoted.for_each(|member| member.role = GroupRole::Admin);
+        }
+        _ => {}
+    }
+}
+
 impl Gatekeeper {
     pub(crate) fn new(id: &str) -> Self {
         Self {
@@ -123,15 +144,18 @@ impl Network for Gatekeeper {
     async fn change_group(
         &self,
         login: LoginId,
-        _chat: &ChatId,
+        chat: &ChatId,
         change: &GroupChange,
     ) -> Result<Vec<(RemoteUserId, String)>, NetworkError> {
         let mut known = self.known();
         known.asked.push((login, change.clone()));
-        match &known.refuses {
-            Some(why) => Err(NetworkError::Refused(why.clone())),
-            None => Ok(Vec::new()),
+        if let Some(why) = &known.refuses {
+            return Err(NetworkError::Refused(why.clone()));
         }
+        if let Some(group) = known.groups.get_mut(chat) {
+            apply(group, change);
+        }
+        Ok(Vec::new())
     }
     async fn picture(
         &self,
