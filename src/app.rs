@@ -6,7 +6,10 @@ use tokio::net::TcpListener;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
-    bridge::{Bridge, BridgeError, BridgeParts, Conversation, PeopleSettings, Relay, RoomSettings, Settings},
+    bridge::{
+        Bridge, BridgeError, BridgeParts, Conversation, PeopleSettings, Relay, RoomSettings,
+        Settings,
+    },
     clock::Clock,
     commands::ManagementCommands,
     config::{Config, GatekeeperConfig},
@@ -396,6 +399,7 @@ pub fn settings(config: &Config) -> Settings {
         alias_prefix: config.appservice.alias_prefix.clone(),
         room_version: config.bridge.room_version.clone(),
         permissions: config.bridge.permissions.clone(),
+        leave_groups: config.bridge.leave_groups,
         gatekeeper_names: config
             .gatekeepers
             .iter()

@@ -17,8 +17,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     connections::Link,
-    people::People,
     groups::Groups,
+    people::People,
     refusals::LastRefusal,
     routes::{PortalRoute, Route},
     settings::Settings,

@@ -94,6 +94,9 @@ impl Bridge {
             self.keep(key, avatar).await?;
         }
         self.introduced.store(true, Ordering::Release);
+        if let Err(error) = self.carry_out_leavings().await {
+            tracing::warn!(%error, "a room that was let go could not be left yet");
+        }
         self.rooms.hurry();
         self.chats.hurry();
         self.statuses.hurry();

@@ -26,6 +26,8 @@ pub struct Settings {
     pub room_version: Option<String>,
     /// Who may do what.
     pub permissions: Permissions,
+    /// Whether who leaves the room of a group leaves the group.
+    pub leave_groups: bool,
     /// The gatekeepers' names for people, by id.
     pub gatekeeper_names: BTreeMap<GatekeeperId, String>,
     /// The word that makes a message a command outside of management rooms.

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use ruma::{OwnedRoomId, UserId};
+use ruma::OwnedRoomId;
 use serde_json::{Value, json};
 
 use super::{
@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     domain::LoginId,
-    matrix::{Intent, NewRoom},
+    matrix::NewRoom,
     store::{Lane, LoginRow, LoginState, PortalRow},
 };
 
@@ -52,12 +52,6 @@ struct Wanted {
 }
 
 impl Bridge {
-    /// The double puppet of a Matrix user, if there is one.
-    #[expect(clippy::unused_async, reason = "nobody can have one yet")]
-    pub(super) async fn puppet_of(&self, _user: &UserId) -> Result<Option<Intent>, BridgeError> {
-        Ok(None)
-    }
-
     /// Makes a login's space if there is none, and puts its rooms in it; those that are not its any more are taken out.
     ///
     /// # Errors
@@ -162,7 +156,7 @@ impl Bridge {
             ..NewRoom::default()
         };
         let space = self.bot().create_room(room).await?;
-        self.keep(login.id, space_key(login.id), Some(space.to_string()))
+        self.keep_place(login.id, space_key(login.id), Some(space.to_string()))
             .await?;
         self.let_puppet_join(&owner, &space).await?;
         Ok(space)
@@ -194,10 +188,10 @@ impl Bridge {
         }
         let value = is_in.then(|| "in".to_owned());
         let key = format!("{}{room}", child_prefix(login));
-        self.keep(login, key, value).await
+        self.keep_place(login, key, value).await
     }
 
-    async fn keep(
+    async fn keep_place(
         &self,
         login: LoginId,
         key: String,
@@ -240,7 +234,7 @@ impl Bridge {
         for portal in &wanted.untold {
             let room = portal.room_id.clone();
             let key = direct_key(wanted.login.id, Some(portal));
-            self.keep(wanted.login.id, key, room).await?;
+            self.keep_place(wanted.login.id, key, room).await?;
         }
         Ok(())
     }
@@ -266,9 +260,9 @@ impl Bridge {
             _ => {}
         }
         for (key, _) in inside {
-            self.keep(login, key, None).await?;
+            self.keep_place(login, key, None).await?;
         }
-        self.keep(login, space_key(login), None).await
+        self.keep_place(login, space_key(login), None).await
     }
 }
 

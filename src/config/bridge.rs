@@ -117,6 +117,11 @@ pub(super) const SECTION: Section = Section {
              come at once, and who writes comes with what they write.",
         ),
         Key::new(
+            "leave_groups",
+            Unset::Default("false"),
+            "Whether who leaves the room of a group leaves the group too. Otherwise `leave-chat` does that.",
+        ),
+        Key::new(
             "permissions",
             Unset::Required("{\"*\": relay, \"example.org\": user, \"@admin:example.org\": admin}"),
             "Who may do what, by user id, server name, or \"*\"; the most specific one counts. `block`: nothing. `relay`: be carried\n\
@@ -196,6 +201,8 @@ pub struct BridgeConfig {
     pub personal_spaces: bool,
     /// How many members of large groups are brought into rooms a second.
     pub members_per_second: u32,
+    /// Whether who leaves the room of a group leaves the group.
+    pub leave_groups: bool,
     /// Who may do what.
     pub permissions: Permissions,
 }

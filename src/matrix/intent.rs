@@ -6,7 +6,6 @@ use ruma::{
     EventId, MilliSecondsSinceUnixEpoch, OwnedEventId, OwnedUserId, RoomId, UInt, UserId,
     api::client::{
         alias::delete_alias,
-        config::{get_global_account_data, set_global_account_data},
         filter::FilterDefinition,
         membership::{
             invite_user::{self, v3::InviteUserId},
@@ -21,7 +20,7 @@ use ruma::{
             v3::{Typing, TypingInfo},
         },
     },
-    events::{GlobalAccountDataEventType, MessageLikeEventType, StateEventType},
+    events::{MessageLikeEventType, StateEventType},
     serde::Raw,
 };
 use serde_json::{Value, value::to_raw_value};
@@ -128,33 +127,6 @@ impl Intent {
     ) -> Result<Option<String>, MatrixError> {
         let member = self.state(room, "m.room.member", user.as_str()).await?;
         Ok(member.and_then(|content| content["membership"].as_str().map(str::to_owned)))
-    }
-
-    /// What this account keeps under a type, if anything.
-    ///
-    /// # Errors
-    /// What the homeserver said.
-    pub async fn account_data(&self, kind: &str) -> Result<Option<Value>, MatrixError> {
-        let kind = GlobalAccountDataEventType::from(kind);
-        let request = get_global_account_data::v3::Request::new(self.user.clone(), kind);
-        match self.call(request).await {
-            Ok(answer) => serde_json::from_str(answer.account_data.json().get())
-                .map(Some)
-                .map_err(|error| MatrixError::Unreadable(error.to_string())),
-            Err(error) if error.errcode() == Some("M_NOT_FOUND") => Ok(None),
-            Err(error) => Err(error),
-        }
-    }
-
-    /// Keeps something for this account under a type.
-    ///
-    /// # Errors
-    /// What the homeserver said.
-    pub async fn set_account_data(&self, kind: &str, content: &Value) -> Result<(), MatrixError> {
-        let kind = GlobalAccountDataEventType::from(kind);
-        let data = raw(content)?;
-        let request = set_global_account_data::v3::Request::new_raw(self.user.clone(), kind, data);
-        self.call(request).await.map(drop)
     }
 
     /// Sends an event, once for each transaction id of this account, however often it is called. `ts` is shown as its time.

@@ -17,15 +17,18 @@ mod inbox;
 mod intent;
 mod media;
 mod members;
+mod power;
 mod puppet;
 pub mod registration;
 pub mod repair;
 mod request;
 mod rooms;
+mod state;
 
 pub use client::Client;
 pub use error::MatrixError;
 pub use ids::GhostNaming;
 pub use intent::Intent;
 pub use media::{ByteStream, Download, DownloadError, Upload, UploadError};
+pub use power::Power;
 pub use rooms::NewRoom;

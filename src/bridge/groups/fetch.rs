@@ -11,7 +11,7 @@ use crate::{
     domain::{
         ChatId, GatekeeperId, Group, GroupFacts, GroupMember, LoginId, PortalKey, RemoteUserId,
     },
-    store::{GroupRow, Lane, LoginRow, StoreError, StoreTxn},
+    store::{GroupRow, Lane, StoreError, StoreTxn},
 };
 
 /// How often a group is asked for again because it changed while the answer was on its way.
@@ -159,7 +159,7 @@ impl Bridge {
     }
 
     /// Asks for a group and stores it.
-    pub(super) async fn fetch_group(
+    pub(in crate::bridge) async fn fetch_group(
         &self,
         login: LoginId,
         key: &PortalKey,
@@ -249,16 +249,5 @@ impl Bridge {
                 })
             })
             .await?)
-    }
-
-    pub(in crate::bridge) async fn login_row(
-        &self,
-        login: LoginId,
-    ) -> Result<LoginRow, BridgeError> {
-        let row = self
-            .db
-            .read(move |txn| Box::pin(async move { txn.login(login).await }))
-            .await?;
-        row.ok_or_else(|| BridgeError::Inconsistent(format!("login {login} is gone")))
     }
 }

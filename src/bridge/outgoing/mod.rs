@@ -189,6 +189,13 @@ impl Bridge {
             for portal in portals {
                 self.note_owner_left(portal, taken.parsed).await?;
             }
+            if self
+                .take_room_change(room_id, portals, taken.event, taken.parsed)
+                .await?
+            {
+                batch.push(Item::nothing(taken.event));
+                return Ok(());
+            }
         }
         let targets: Vec<_> = portals
             .iter()

@@ -80,6 +80,10 @@ pub(super) fn join(world: &mut World, user: &str, room: &str) -> Answer {
     match membership.as_deref() {
         Some("join") => {}
         Some("invite") => world.member(&room_id, user, user, "join", false),
+        Some("ban") => return refuse(403, "M_FORBIDDEN", "banned"),
+        _ if is_public(&world.rooms[&room_id]) => {
+            world.member(&room_id, user, user, "join", false);
+        }
         _ => return refuse(403, "M_FORBIDDEN", "not invited"),
     }
     Ok(json!({ "room_id": room_id }))
@@ -129,6 +133,7 @@ pub(super) fn in_room(
             let event_id = world.append(room_id, user, kind, Some(key), body.clone(), None);
             Ok(json!({ "event_id": event_id }))
         }
+        ("GET", ["state"]) => Ok(json!(room.whole_state())),
         ("GET", ["state", kind, key @ ..]) => {
             let key = (
                 (*kind).to_owned(),
@@ -160,6 +165,11 @@ pub(super) fn in_room(
                 return refuse(403, "M_FORBIDDEN", "not in the room");
             }
             world.member(room_id, user, removed, "leave", false);
+            Ok(json!({}))
+        }
+        ("POST", ["unban"]) => {
+            let unbanned = body["user_id"].as_str().unwrap_or_default();
+            world.member(room_id, user, unbanned, "leave", false);
             Ok(json!({}))
         }
         ("POST", ["leave"]) => {
@@ -202,6 +212,12 @@ pub(super) fn in_room(
         }
         _ => refuse(404, "M_UNRECOGNIZED", format!("{method} {rest:?}")),
     }
+}
+
+fn is_public(room: &Room) -> bool {
+    let rules = ("m.room.join_rules".to_owned(), String::new());
+    let rules = room.state.get(&rules);
+    rules.is_some_and(|content| content["join_rule"] == "public")
 }
 
 /// An event with its latest edit bundled with it, as Synapse gives it.
