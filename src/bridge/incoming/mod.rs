@@ -19,7 +19,7 @@ use super::{
     workers::Outcome,
 };
 use crate::{
-    domain::{ChatId, IncomingContent, IncomingMessage, LoginId},
+    domain::{ChatId, IncomingContent, IncomingMessage, LoginId, RemoteUserId},
     matrix::{Intent, MatrixError},
     network::Network,
     store::{Lane, RemoteMessageRow},
@@ -115,7 +115,7 @@ impl Bridge {
         let mut shown: Vec<Shown> = Vec::with_capacity(count);
         let mut failure = None;
         for row in &rows {
-            let incoming = reading(row, &network);
+            let incoming = reading(row, &route, &network);
             let is_file = matches!(
                 incoming.as_ref().map(|message| &message.content),
                 Some(IncomingContent::Media { .. })
@@ -315,11 +315,16 @@ impl Bridge {
 }
 
 /// What a message says, if it is one that could be decrypted.
-fn reading(row: &RemoteMessageRow, network: &Arc<dyn Network>) -> Option<IncomingMessage> {
+fn reading(
+    row: &RemoteMessageRow,
+    route: &PortalRoute,
+    network: &Arc<dyn Network>,
+) -> Option<IncomingMessage> {
     let message = &row.message;
     let plaintext = message.plaintext.as_ref()?;
     let says = message.notice.is_none();
-    says.then(|| network.read_message(plaintext, &message.sender))
+    let own = route.own.as_ref().map_or("", RemoteUserId::as_str);
+    says.then(|| network.read_message(plaintext, &message.sender, own))
 }
 
 /// Whether the sender may not be in the room, as far as the code tells.

@@ -80,7 +80,7 @@ impl Gatekeeper {
         }
     }
 
-    async fn row(&self, login: LoginId) -> Result<LoginRow, NetworkError> {
+    pub(super) async fn row(&self, login: LoginId) -> Result<LoginRow, NetworkError> {
         self.context
             .db
             .read(move |txn| Box::pin(async move { txn.login(login).await }))
