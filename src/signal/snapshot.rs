@@ -164,9 +164,7 @@ impl SenderKeyStore for SenderKeys {
         mut record: SenderKeyRecord,
     ) -> Result<()> {
         record.waive_counter_lease()?;
-        let made_at = self
-            .stored(name)
-            .map_or(self.now, |stored| stored.made_at);
+        let made_at = self.stored(name).map_or(self.now, |stored| stored.made_at);
         let stored = StoredKey { made_at, record };
         self.known.insert(name.clone(), Some(stored));
         self.changed.insert(name.clone());

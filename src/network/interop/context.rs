@@ -6,7 +6,9 @@ use super::{
     inbound,
     media::MediaPlaces,
     outbound::{GroupRules, Keyless},
-    partner::SigningKey, profile::Profile, session::SessionOptions,
+    partner::SigningKey,
+    profile::Profile,
+    session::SessionOptions,
     wire::Jid,
 };
 use crate::{

@@ -142,9 +142,7 @@ impl Network for Gatekeeper {
             return self.prepare_group(login, chat).await;
         }
         let user: Jid = chat.as_str().parse().map_err(|_| {
-            NetworkError::Unsendable(
-                "this chat has no address that can be written to".to_owned(),
-            )
+            NetworkError::Unsendable("this chat has no address that can be written to".to_owned())
         })?;
         self.establish(login, &user).await
     }
@@ -205,12 +203,7 @@ impl Network for Gatekeeper {
         outbound::media_request_id(message)
     }
 
-    fn read_message(
-        &self,
-        plaintext: &[u8],
-        sender: &RemoteUserId,
-        own: &str,
-    ) -> IncomingMessage {
+    fn read_message(&self, plaintext: &[u8], sender: &RemoteUserId, own: &str) -> IncomingMessage {
         wire::message::read(plaintext, sender, own)
     }
 

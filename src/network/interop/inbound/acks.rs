@@ -63,8 +63,7 @@ async fn in_flight(
     let found = txn.queued(login, seq.saturating_sub(1), 1).await?.pop();
     let kind = ack.attr("type");
     Ok(found.filter(|found| {
-        found.seq == seq
-            && outbound::is_acknowledged_so(&found.row, &class, kind.as_deref(), &id)
+        found.seq == seq && outbound::is_acknowledged_so(&found.row, &class, kind.as_deref(), &id)
     }))
 }
 

@@ -1,6 +1,6 @@
 //! Answers to retry receipts: the same message, encrypted again. A member of a group gets it alone, with the sender key.
 
-use super::{again_id, address, groups, padded, sessions::establish, stanza};
+use super::{address, again_id, groups, padded, sessions::establish, stanza};
 use crate::{
     domain::{ChatId, LoginId, RemoteUserId, StanzaId, Timestamp},
     network::interop::{

@@ -16,9 +16,7 @@ use super::{
     read::{self, nothing, unsupported},
     text,
 };
-use crate::domain::{
-    IncomingContent, IncomingMessage, MediaKind, MessageContext, StanzaId,
-};
+use crate::domain::{IncomingContent, IncomingMessage, MediaKind, MessageContext, StanzaId};
 
 pub(super) fn revoke(target: &StanzaId, how: &Encoding<'_>) -> Message {
     protocol(ProtocolMessage {

@@ -11,9 +11,7 @@ use waproto::{
 };
 
 use super::{Reading, context};
-use crate::domain::{
-    IncomingContent, IncomingMessage, LinkPreview, MessageContext, MessageRef,
-};
+use crate::domain::{IncomingContent, IncomingMessage, LinkPreview, MessageContext, MessageRef};
 
 /// A text message. `own` is the sender's own address, which a quote of its own message names.
 #[must_use]
