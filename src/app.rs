@@ -6,7 +6,7 @@ use tokio::net::TcpListener;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
-    bridge::{Bridge, BridgeError, BridgeParts, Conversation, Settings},
+    bridge::{Bridge, BridgeError, BridgeParts, Conversation, Relay, Settings},
     clock::Clock,
     commands::ManagementCommands,
     config::{Config, GatekeeperConfig},
@@ -399,6 +399,7 @@ fn settings(config: &Config) -> Settings {
             .iter()
             .map(|entry| (entry.id.clone(), entry.name.clone()))
             .collect(),
+        relay: Relay::new(config.relay.clone()),
         conversation: Conversation {
             receipts: config.bridge.receipts,
             typing: config.bridge.typing,

@@ -12,6 +12,8 @@ mod enlistment;
 mod faults;
 #[path = "sandbox/files.rs"]
 mod files;
+#[path = "sandbox/integrators.rs"]
+mod integrators;
 #[path = "sandbox/kinds.rs"]
 mod kinds;
 #[path = "sandbox/mailbox.rs"]
@@ -26,11 +28,17 @@ mod page;
 mod page_api;
 #[path = "sandbox/page_files.rs"]
 mod page_files;
+#[path = "sandbox/page_people.rs"]
+mod page_people;
 #[path = "sandbox/partner.rs"]
 mod partner;
+#[path = "sandbox/people.rs"]
+mod people;
 #[path = "signal/peer.rs"]
 #[expect(dead_code, reason = "the tests of the ratchets use more of it")]
 mod ratchet;
+#[path = "sandbox/reach.rs"]
+mod reach;
 #[path = "sandbox/scripts.rs"]
 mod scripts;
 #[path = "sandbox/signals.rs"]

@@ -23,6 +23,8 @@ mod messages;
 mod noise;
 #[path = "wire/partner.rs"]
 mod partner;
+#[path = "wire/people.rs"]
+mod people;
 #[path = "wire/profile.rs"]
 mod profile;
 #[path = "wire/properties.rs"]

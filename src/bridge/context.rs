@@ -124,12 +124,16 @@ pub struct Bridge {
     /// What tells users how far their messages are; apart from the chats, so that it waits for no file.
     pub(super) statuses: Workers<(LoginId, ChatId)>,
     pub(super) routes: Mutex<HashMap<OwnedRoomId, Route>>,
+    /// Rooms that mirror several chats, or may.
+    pub(super) shared_rooms: Mutex<HashSet<OwnedRoomId>>,
     /// Counts what was forgotten of rooms and chats: what was looked up before is not remembered after.
     pub(super) forgotten: AtomicU64,
     pub(super) open_portals: Mutex<HashMap<(LoginId, ChatId), Arc<PortalRoute>>>,
     pub(super) ghosts: Mutex<HashMap<OwnedUserId, Option<String>>>,
     /// One lock a chat, held while its room is made or taken.
     pub(super) opening: Mutex<HashMap<(LoginId, ChatId), RoomLock>>,
+    /// One lock a group that several logins are in.
+    pub(super) turns: Mutex<HashMap<PortalId, RoomLock>>,
     /// Portals that were given a new room since the start: once is enough to get over a room that was lost.
     pub(super) abandoned: Mutex<HashSet<PortalId>>,
     /// Chats whose last sends have an unknown outcome: before the next send their rooms are searched.
@@ -142,6 +146,8 @@ pub struct Bridge {
     /// Who writes and who is there, as passed on last.
     pub(super) signals: Signals,
     /// The last notice of a failure in each room, while it counts further ones.
+    /// What the members of rooms are called, for those a login speaks for.
+    pub(super) names: Mutex<HashMap<OwnedRoomId, super::names::Names>>,
     pub(super) refusals: Mutex<HashMap<OwnedRoomId, LastRefusal>>,
     pub(super) connection_states: Mutex<HashMap<LoginId, String>>,
     /// Whether the homeserver knows the bot; nothing is asked of it before.
@@ -191,10 +197,12 @@ impl Bridge {
                 chats,
                 statuses,
                 routes: Mutex::default(),
+                shared_rooms: Mutex::default(),
                 forgotten: AtomicU64::new(0),
                 open_portals: Mutex::default(),
                 ghosts: Mutex::default(),
                 opening: Mutex::default(),
+                turns: Mutex::default(),
                 abandoned: Mutex::default(),
                 uncertain: Mutex::default(),
                 receipts,
@@ -202,6 +210,7 @@ impl Bridge {
                 signalled_there,
                 troubled: Mutex::default(),
                 signals: Signals::default(),
+                names: Mutex::default(),
                 refusals: Mutex::default(),
                 connection_states: Mutex::default(),
                 introduced: AtomicBool::new(false),
@@ -312,10 +321,11 @@ impl Bridge {
         URL_SAFE_NO_PAD.encode(digest(&self.settings.namespace, words))
     }
 
-    /// The id on the wire of one part of a Matrix event; the same whenever it is sent.
-    pub(super) fn stanza_id(&self, event_id: &str, part: usize) -> StanzaId {
+    /// The id on the wire of one part of a Matrix event in a chat; the same whenever it is sent.
+    pub(super) fn stanza_id(&self, portal: PortalId, event_id: &str, part: usize) -> StanzaId {
         use std::fmt::Write as _;
-        let hash = digest(&self.settings.namespace, &[event_id, &part.to_string()]);
+        let words = [&portal.to_string(), event_id, &part.to_string()];
+        let hash = digest(&self.settings.namespace, &words);
         let mut id = String::from("3EB0");
         for byte in &hash[..9] {
             let _ = write!(id, "{byte:02X}");

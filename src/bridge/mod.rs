@@ -14,6 +14,7 @@ mod ghosts;
 mod incoming;
 mod invites;
 mod management;
+mod names;
 mod outgoing;
 mod owners;
 mod receipts;
@@ -29,5 +30,5 @@ mod status;
 mod workers;
 
 pub use context::{Bridge, BridgeError, BridgeParts, CommandContext, Commands};
-pub use settings::{Conversation, Settings};
+pub use settings::{Conversation, Relay, Settings};
 pub use workers::{Job, Outcome, Workers};

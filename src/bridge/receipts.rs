@@ -71,14 +71,25 @@ impl Bridge {
         let Route::Portals(routes) = self.route(&read.room_id).await? else {
             return Ok(());
         };
-        let route = routes[0].clone();
-        if read.user != route.owner {
-            return Ok(());
+        for route in routes.iter() {
+            let login = route.login_of(&read.user);
+            if let Some(route) = login.and_then(|login| route.seen_by(login.id)) {
+                self.report_read_in(&route, read).await?;
+            }
         }
+        Ok(())
+    }
+
+    /// Reports to the senders of a chat's messages how far one of its logins' users has read.
+    async fn report_read_in(
+        &self,
+        route: &PortalRoute,
+        read: &ReadUpTo,
+    ) -> Result<(), BridgeError> {
         let network = self.network(&route.portal.key.gatekeeper)?.clone();
         // What was read while receipts were off is not told when they are on again.
-        let is_told = network.capabilities().receipts && self.settings.passes_receipts(&route);
-        let Some(event) = self.read_up_to(&route, read).await? else {
+        let is_told = network.capabilities().receipts && self.settings.passes_receipts(route);
+        let Some(event) = self.read_up_to(route, read).await? else {
             return Ok(());
         };
         let (portal, login) = (route.portal.id, route.login);

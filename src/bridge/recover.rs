@@ -19,6 +19,7 @@ impl Bridge {
     /// # Errors
     /// The store's. A homeserver that is down is not one: what needs it waits.
     pub async fn start(&self) -> Result<(), BridgeError> {
+        self.find_shared_rooms().await?;
         let (rooms, chats, unreported) = self
             .db
             .read(|txn| {

@@ -1,8 +1,11 @@
 //! What a room is to the bridge: the chats it mirrors, with the logins that speak in them, or somebody's management room.
 
-use std::sync::{Arc, atomic::Ordering};
+use std::{
+    collections::HashSet,
+    sync::{Arc, atomic::Ordering},
+};
 
-use ruma::{OwnedRoomId, OwnedUserId, UserId};
+use ruma::{OwnedRoomId, OwnedUserId, RoomId, UserId};
 
 use super::context::{Bridge, BridgeError, lock};
 use crate::{
@@ -157,6 +160,11 @@ impl Bridge {
                 })
             })
             .await?;
+        if portals.len() > 1 {
+            lock(&self.shared_rooms).insert(room_id.clone());
+        } else {
+            lock(&self.shared_rooms).remove(room_id);
+        }
         let mut routes = Vec::new();
         for (portal, logins) in portals {
             // Whoever speaks for others first: what no single login does is done as that one.
@@ -187,12 +195,33 @@ impl Bridge {
         self.forgotten.fetch_add(1, Ordering::AcqRel);
         if let Some(room_id) = room_id {
             lock(&self.routes).remove(room_id);
+            // Until it is looked at again it may be one of several chats.
+            lock(&self.shared_rooms).insert(room_id.clone());
         }
         if let Some((login, chat)) = chat {
             // Others of its logins see a group, too.
             lock(&self.open_portals)
                 .retain(|(of, its), _| its != chat || !chat.is_group() && of != login);
         }
+    }
+
+    /// Whether a room may mirror several chats.
+    pub(super) fn is_shared(&self, room_id: &str) -> bool {
+        RoomId::parse(room_id).is_ok_and(|room| lock(&self.shared_rooms).contains(&room))
+    }
+
+    /// Looks which rooms mirror several chats.
+    pub(super) async fn find_shared_rooms(&self) -> Result<(), BridgeError> {
+        let portals = self
+            .db
+            .read(|txn| Box::pin(async move { txn.portals().await }))
+            .await?;
+        let mut seen = HashSet::new();
+        let rooms = portals.into_iter().filter_map(|portal| portal.room_id);
+        let rooms = rooms.filter_map(|room| OwnedRoomId::try_from(room).ok());
+        let shared = rooms.filter(|room| !seen.insert(room.clone()));
+        lock(&self.shared_rooms).extend(shared.collect::<Vec<_>>());
+        Ok(())
     }
 
     /// Forgets which room was somebody's management room.

@@ -13,8 +13,9 @@ use crate::{
 
 #[async_trait]
 impl AppserviceSink for Bridge {
-    fn is_own(&self, user: &str) -> bool {
-        UserId::parse(user).is_ok_and(|user| self.is_ours(&user))
+    fn is_own(&self, user: &str, room_id: &str) -> bool {
+        // In a room with several chats what one of them says is for the others.
+        UserId::parse(user).is_ok_and(|user| self.is_ours(&user)) && !self.is_shared(room_id)
     }
 
     fn rooms_waiting(&self, rooms: &[String]) {

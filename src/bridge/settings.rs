@@ -4,8 +4,9 @@ use std::{collections::BTreeMap, time::Duration};
 
 use super::routes::PortalRoute;
 use crate::{
-    config::{Permissions, ViewOnce},
+    config::{Permissions, RelayConfig, ViewOnce},
     domain::GatekeeperId,
+    translate::RelayTemplates,
 };
 
 /// What the bridge is told once, by the configuration.
@@ -27,8 +28,34 @@ pub struct Settings {
     pub permissions: Permissions,
     /// The gatekeepers' names for people, by id.
     pub gatekeeper_names: BTreeMap<GatekeeperId, String>,
+    /// Logins that speak for others.
+    pub relay: Relay,
     /// What is carried besides messages, and how.
     pub conversation: Conversation,
+}
+
+/// Logins that speak for others.
+#[derive(Debug, Clone)]
+pub struct Relay {
+    /// Who may set one, and for whom none speaks.
+    pub rules: RelayConfig,
+    /// How a login says for whom it speaks.
+    pub templates: RelayTemplates,
+}
+
+impl Relay {
+    /// What the configuration says.
+    #[must_use]
+    pub fn new(rules: RelayConfig) -> Self {
+        let templates = RelayTemplates {
+            text: rules.text.clone(),
+            emote: rules.emote.clone(),
+            thing: rules.thing.clone(),
+            reaction: rules.reaction.clone(),
+            vote: rules.vote.clone(),
+        };
+        Self { rules, templates }
+    }
 }
 
 /// What is carried besides messages, and how; the first three can be decided otherwise in a room.

@@ -12,10 +12,10 @@ use tokio::sync::mpsc::Receiver;
 
 use super::{
     context::{Bridge, lock},
-    routes::{PortalRoute, Route, portal_route},
+    routes::{PortalRoute, Route, logins_in, portal_route},
 };
 use crate::{
-    domain::{ChatId, LoginId, RemoteUserId, Typing},
+    domain::{ChatId, LoginId, PortalId, PortalKey, RemoteUserId, Typing},
     store::LoginState,
 };
 
@@ -29,10 +29,10 @@ const TOLD_FOR: Duration = Duration::from_mins(2);
 /// What was passed on last.
 #[derive(Debug, Default)]
 pub(super) struct Signals {
-    /// Rooms whose owner writes, and since when.
-    writing: Mutex<HashMap<OwnedRoomId, Instant>>,
+    /// Logins whose users write in a chat, and since when.
+    writing: Mutex<HashMap<(LoginId, ChatId), (OwnedRoomId, Instant)>>,
     /// Contacts shown as writing, and until when.
-    shown: Mutex<HashMap<(LoginId, ChatId, RemoteUserId), Instant>>,
+    shown: Mutex<HashMap<(PortalId, RemoteUserId), Instant>>,
     /// Contacts and users, and whether they were there.
     present: Mutex<HashMap<String, bool>>,
 }
@@ -128,28 +128,35 @@ impl Bridge {
         }
     }
 
-    async fn portal_of(&self, room_id: &OwnedRoomId) -> Option<Arc<PortalRoute>> {
-        match self.route(room_id).await {
-            Ok(Route::Portals(portals)) => Some(portals[0].clone()),
-            _ => None,
-        }
+    /// The portals of a room, each as every login in its chat sees it.
+    async fn views_of(&self, room_id: &OwnedRoomId) -> Vec<PortalRoute> {
+        let Ok(Route::Portals(portals)) = self.route(room_id).await else {
+            return Vec::new();
+        };
+        let views = |portal: &Arc<PortalRoute>| {
+            let logins = portal.logins.iter();
+            logins
+                .filter_map(|login| portal.seen_by(login.id))
+                .collect::<Vec<_>>()
+        };
+        portals.iter().flat_map(views).collect()
     }
 
     async fn pass_typing(&self, room_id: OwnedRoomId, users: &HashSet<OwnedUserId>) {
-        let Some(portal) = self.portal_of(&room_id).await else {
-            return;
-        };
-        let writes = users.contains(&portal.owner);
-        let changed = {
-            let mut writing = lock(&self.signals.writing);
-            if writes {
-                writing.insert(room_id, Instant::now()).is_none()
-            } else {
-                writing.remove(&room_id).is_some()
+        for portal in self.views_of(&room_id).await {
+            let writes = users.contains(&portal.owner);
+            let changed = {
+                let mut writing = lock(&self.signals.writing);
+                if writes {
+                    let since = (room_id.clone(), Instant::now());
+                    writing.insert(portal.chat(), since).is_none()
+                } else {
+                    writing.remove(&portal.chat()).is_some()
+                }
+            };
+            if changed {
+                self.tell_typing(&portal, writes);
             }
-        };
-        if changed {
-            self.tell_typing(&portal, writes);
         }
     }
 
@@ -175,14 +182,18 @@ impl Bridge {
                 () = tokio::time::sleep(TOLD_EVERY) => {}
                 () = self.cancel.cancelled() => return,
             }
-            let rooms: Vec<OwnedRoomId> = {
+            let writing: HashMap<(LoginId, ChatId), OwnedRoomId> = {
                 let mut writing = lock(&self.signals.writing);
-                writing.retain(|_, since| since.elapsed() < TOLD_FOR);
-                writing.keys().cloned().collect()
+                writing.retain(|_, (_, since)| since.elapsed() < TOLD_FOR);
+                let rooms = writing
+                    .iter()
+                    .map(|(of, (room, _))| (of.clone(), room.clone()));
+                rooms.collect()
             };
-            for room_id in rooms {
-                if let Some(portal) = self.portal_of(&room_id).await {
-                    self.tell_typing(&portal, true);
+            for (of, room_id) in writing {
+                let views = self.views_of(&room_id).await;
+                if let Some(portal) = views.iter().find(|view| view.chat() == of) {
+                    self.tell_typing(portal, true);
                 }
             }
         }
@@ -224,16 +235,24 @@ impl Bridge {
             .read(move |txn| {
                 let of = of.clone();
                 Box::pin(async move {
-                    let portals = txn.portals_of(login).await?;
-                    let portal = portals.into_iter().find(|portal| portal.key.chat == of);
-                    Ok(portal.zip(txn.login(login).await?))
+                    let Some(row) = txn.login(login).await? else {
+                        return Ok(None);
+                    };
+                    let key = PortalKey {
+                        gatekeeper: row.gatekeeper.clone(),
+                        login: (!of.is_group()).then_some(login),
+                        chat: of,
+                    };
+                    let Some(portal) = txn.portal(&key).await? else {
+                        return Ok(None);
+                    };
+                    let logins = logins_in(txn, &portal).await?;
+                    Ok(Some((portal, row, logins)))
                 })
             })
             .await;
-        let (portal, row) = found.ok().flatten().filter(|(portal, _)| portal.ready)?;
-        portal_route(portal, &row, std::slice::from_ref(&row))
-            .ok()
-            .map(Arc::new)
+        let (portal, row, logins) = found.ok().flatten().filter(|(portal, ..)| portal.ready)?;
+        portal_route(portal, &row, &logins).ok().map(Arc::new)
     }
 
     /// Shows a contact as writing, or as having stopped.
@@ -241,11 +260,12 @@ impl Bridge {
         let Some(portal) = self.portal_with(login, &chat).await else {
             return;
         };
-        if !self.settings.passes_typing(&portal) {
+        // Who has a login here is seen to write by themselves.
+        if !self.settings.passes_typing(&portal) || portal.login_called(&who).is_some() {
             return;
         }
         let writes = state != Typing::Paused;
-        let key = (login, chat, who.clone());
+        let key = (portal.portal.id, who.clone());
         {
             let now = Instant::now();
             let mut shown = lock(&self.signals.shown);

@@ -71,7 +71,7 @@ pub(super) const SECTION: Section = Section {
             "permissions",
             Unset::Required("{\"*\": relay, \"example.org\": user, \"@admin:example.org\": admin}"),
             "Who may do what, by user id, server name, or \"*\"; the most specific one counts. `block`: nothing. `relay`: be carried\n\
-             by somebody else's login (not yet: until then as `block`). `user`: log in. `admin`: look after the bridge.",
+             by somebody else's login, where there is one for it. `user`: log in. `admin`: look after the bridge.",
         ),
     ]),
 };

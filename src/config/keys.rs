@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use super::{
     ConfigError, appservice, bridge, database, gatekeepers, homeserver, logging, media, partner,
-    sandbox,
+    relay, sandbox,
 };
 
 /// What stands for a key nobody has set. The texts are YAML.
@@ -102,6 +102,7 @@ pub(super) const SECTIONS: &[Section] = &[
     appservice::SECTION,
     database::SECTION,
     bridge::SECTION,
+    relay::SECTION,
     gatekeepers::SECTION,
     partner::SECTION,
     media::SECTION,

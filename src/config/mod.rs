@@ -17,6 +17,7 @@ mod logging;
 mod media;
 mod partner;
 mod permissions;
+mod relay;
 mod sandbox;
 mod secrets;
 
@@ -35,6 +36,7 @@ pub use logging::{LogFormat, LoggingConfig};
 pub use media::MediaConfig;
 pub use partner::PartnerConfig;
 pub use permissions::{Level, Permissions};
+pub use relay::RelayConfig;
 pub use sandbox::SandboxConfig;
 pub use secrets::{SealingKey, SecretFile};
 
@@ -49,6 +51,8 @@ pub struct Config {
     pub database: DatabaseConfig,
     /// The bridge itself.
     pub bridge: BridgeConfig,
+    /// Logins that speak for others.
+    pub relay: RelayConfig,
     /// The gatekeepers.
     pub gatekeepers: Vec<GatekeeperConfig>,
     /// What the gatekeepers see of the bridge.
@@ -145,6 +149,7 @@ impl Config {
         self.appservice.validate()?;
         self.database.validate()?;
         self.bridge.validate()?;
+        self.relay.validate()?;
         gatekeepers::validate(&self.gatekeepers)?;
         self.partner.validate()?;
         self.media.validate()?;

@@ -14,6 +14,7 @@ mod ids;
 mod inbox;
 mod intent;
 mod media;
+mod members;
 pub mod registration;
 pub mod repair;
 mod request;

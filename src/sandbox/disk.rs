@@ -28,6 +28,8 @@ pub(super) enum Table {
     Prekeys,
     /// Stanzas that were not acknowledged yet.
     Mailbox,
+    /// The pictures of users, by their ids.
+    Pictures,
     /// The contacts' names, scripts and keys.
     Contacts,
     /// The contacts' own one-time prekeys.
@@ -42,11 +44,12 @@ pub(super) enum Table {
     ContactOutbox,
 }
 
-const TABLES: [Table; 10] = [
+const TABLES: [Table; 11] = [
     Table::Keys,
     Table::Users,
     Table::Prekeys,
     Table::Mailbox,
+    Table::Pictures,
     Table::Contacts,
     Table::ContactPrekeys,
     Table::ContactSessions,
@@ -62,6 +65,7 @@ impl Table {
             Self::Users => "users",
             Self::Prekeys => "prekeys",
             Self::Mailbox => "mailbox",
+            Self::Pictures => "pictures",
             Self::Contacts => "contacts",
             Self::ContactPrekeys => "contact_prekeys",
             Self::ContactSessions => "contact_sessions",

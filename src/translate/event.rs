@@ -41,6 +41,18 @@ struct Envelope {
 }
 
 impl RoomEvent {
+    /// Whether it takes another one out of the room.
+    #[must_use]
+    pub fn is_redaction(&self) -> bool {
+        self.kind == "m.room.redaction"
+    }
+
+    /// Its content, as it came.
+    #[must_use]
+    pub fn content(&self) -> &Value {
+        &self.content
+    }
+
     /// Reads an event.
     ///
     /// # Errors

@@ -7,12 +7,14 @@
 mod event;
 mod files;
 mod markup;
+mod profile;
 mod status;
 mod text;
 mod to_matrix;
 mod to_network;
 
 pub use event::{AsRoomEvent, RoomEvent};
+pub use profile::spoken_for;
 pub use status::{MessageStatus, STATUS_EVENT, status_event};
 pub use text::{clean_name, clean_text, split_text};
 pub use to_matrix::{
@@ -20,6 +22,6 @@ pub use to_matrix::{
     mentioned, to_matrix,
 };
 pub use to_network::{
-    KnownPoll, NetworkContext, Part, PartContent, Reply, Target, Targets, poll_options, targets,
-    to_network,
+    KnownPoll, NetworkContext, Part, PartContent, RelayTemplates, Relayed, Reply, Target, Targets,
+    poll_options, relay, targets, to_network,
 };

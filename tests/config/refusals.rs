@@ -150,6 +150,10 @@ fn values_that_cannot_work_are_refused() {
             "[{id: a, name: A, profiles: [whatsapp]}, {id: a, name: B, profiles: [whatsapp]}]",
             "gatekeepers[1].id",
         ),
+        (
+            "[{id: a, name: A, profiles: [whatsapp], visible_id: \"everybody at {server}\"}]",
+            "gatekeepers[0].visible_id",
+        ),
     ] {
         let message = refusal(&format!("{LEAST}\ngatekeepers: {list}"));
         assert!(message.starts_with(key), "{list}: {message}");

@@ -7,6 +7,7 @@ use drawbridge::{
         interop::{
             inbound::{self, Answer},
             outbound::{self, GroupRules},
+            profile::Profile,
             wire::{self, Jid, Node},
         },
     },
@@ -23,6 +24,11 @@ pub(crate) const PORTAL: PortalId = PortalId(99);
 
 pub(crate) fn id(text: &str) -> StanzaId {
     StanzaId::parse(text).unwrap()
+}
+
+/// How the gatekeeper says what no public document gives.
+pub(crate) fn profile() -> Profile {
+    Profile::load(&["whatsapp".to_owned(), "sandbox".to_owned()], None).unwrap()
 }
 
 pub(crate) fn chat(jid: &Jid) -> ChatId {
@@ -107,7 +113,9 @@ impl World {
         let seq = acked.map_or(0, |row| row.seq);
         self.step(move |txn| {
             let node = node.clone();
-            Box::pin(async move { inbound::message_ack(txn, LOGIN, &node, seq, NOW).await })
+            Box::pin(
+                async move { inbound::message_ack(txn, LOGIN, &node, seq, &profile(), NOW).await },
+            )
         })
         .await
     }

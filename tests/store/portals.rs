@@ -1,7 +1,6 @@
 //! Portals, ghosts, management rooms.
 
 use drawbridge::{
-    NameSource,
     domain::{ChatId, LoginId, PortalId, PortalKey},
     store::{GhostRow, NameSource},
 };

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use ruma::OwnedEventId;
 
 use super::{
-    Place, Shown,
+    Copy, Place, Shown,
     files::{Obtained, Received},
 };
 use crate::{
@@ -54,7 +54,7 @@ impl Bridge {
         &self,
         place: &Place<'_>,
         row: &RemoteMessageRow,
-        message: &IncomingMessage,
+        (message, copy): (&IncomingMessage, Copy),
         batch: &[Shown],
     ) -> Result<About, BridgeError> {
         let route = place.route;
@@ -70,7 +70,7 @@ impl Bridge {
             keep: false,
         };
         let context = &mut about.context;
-        if row.revision > 0 {
+        if row.revision > 0 || copy == Copy::Mends {
             let own = MessageRef {
                 id: row.message.stanza_id.clone(),
                 sender: Some(row.message.sender.clone()),
@@ -164,7 +164,8 @@ impl Bridge {
         known: &PollRow,
         vote: &EncryptedVote,
     ) -> Result<Option<Vec<String>>, BridgeError> {
-        let own = self.remote_login(place.route).await?.unwrap_or_default();
+        let own = self.author_address(place.route, &known.message).await?;
+        let own = own.unwrap_or_default();
         let poll = Poll {
             question: known.question.clone(),
             options: known.options.iter().map(|o| o.text.clone()).collect(),
@@ -220,12 +221,15 @@ impl Bridge {
             return Ok(None);
         }
         // The gatekeeper's acknowledgement of one's own message can be later than what somebody does with it.
-        let (login, id) = (route.login, message.id.clone());
+        let (portal, login, id) = (route.portal.id, route.login, message.id.clone());
         let sent = self
             .db
             .read(move |txn| {
                 let id = id.clone();
-                Box::pin(async move { txn.retryable(login, &id).await })
+                Box::pin(async move {
+                    let author = txn.author(portal, &id).await?.unwrap_or(login);
+                    txn.retryable(author, &id).await
+                })
             })
             .await?;
         let row = sent.map(|(row, _)| row.row);
@@ -306,6 +310,11 @@ impl Bridge {
             .await?;
         let mut people = BTreeMap::new();
         for (user, row) in users.into_iter().zip(rows) {
+            if let Some(login) = route.login_called(&user).filter(|_| route.is_group()) {
+                let (mxid, name) = (login.owner.clone(), self.name_of(&login.owner).await?);
+                people.insert(user, Appearance { mxid, name });
+                continue;
+            }
             let mxid = self.naming.mxid(&gatekeeper, &user);
             if mxid.as_str().len() > 255 {
                 continue;
@@ -315,6 +324,29 @@ impl Bridge {
             people.insert(user, Appearance { mxid, name });
         }
         Ok(people)
+    }
+
+    /// What the gatekeeper calls the login of ours that wrote a message.
+    async fn author_address(
+        &self,
+        route: &PortalRoute,
+        message: &MessageRef,
+    ) -> Result<Option<String>, BridgeError> {
+        if route.logins.len() < 2 {
+            return self.remote_login(route).await;
+        }
+        let (portal, login, id) = (route.portal.id, route.login, message.id.clone());
+        let row = self
+            .db
+            .read(move |txn| {
+                let id = id.clone();
+                Box::pin(async move {
+                    let author = txn.author(portal, &id).await?.unwrap_or(login);
+                    txn.login(author).await
+                })
+            })
+            .await?;
+        Ok(row.and_then(|row| row.remote_login))
     }
 
     /// What the gatekeeper calls a portal's login.

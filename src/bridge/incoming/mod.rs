@@ -3,6 +3,7 @@
 
 mod about;
 mod files;
+mod shared;
 mod show;
 
 use std::{collections::HashMap, sync::Arc};
@@ -10,10 +11,11 @@ use std::{collections::HashMap, sync::Arc};
 use ruma::{OwnedEventId, OwnedRoomId};
 use serde_json::json;
 
+use self::shared::{Copy, as_ours};
 pub(super) use self::show::EDITS;
 use super::{
     changes::Change,
-    context::{Bridge, BridgeError, event_id, lock},
+    context::{Bridge, BridgeError, RoomLock, event_id, lock},
     rooms::open_room,
     routes::PortalRoute,
     workers::Outcome,
@@ -23,7 +25,7 @@ use crate::{
     matrix::{Intent, MatrixError},
     network::Network,
     store::{Lane, RemoteMessageRow},
-    translate::{MatrixEvent, bridge_notice},
+    translate::{MatrixEvent, bridge_notice, spoken_for},
 };
 
 /// How many messages one run takes; also how many sends can have an unknown outcome after a crash.
@@ -57,6 +59,20 @@ struct Send<'a> {
     txn_id: String,
     event: MatrixEvent,
     row: &'a RemoteMessageRow,
+    route: &'a PortalRoute,
+}
+
+impl Shown {
+    /// A message that the room shows already, or that is none.
+    fn nothing(row: &RemoteMessageRow) -> Self {
+        Self {
+            seq: row.seq,
+            revision: row.revision,
+            keep: false,
+            replaces_nothing: false,
+            changes: Vec::new(),
+        }
+    }
 }
 
 impl Bridge {
@@ -100,6 +116,12 @@ impl Bridge {
         let room_id = open_room(&route)?;
         let network = self.network(&route.portal.key.gatekeeper)?.clone();
         let key = (login, chat.clone());
+        // One login's messages after the other's: what the other has shown is in the store then.
+        let turn = self.turn(&route);
+        let _alone = match &turn {
+            Some(turn) => Some(turn.lock().await),
+            None => None,
+        };
         let sent_before = if lock(&self.uncertain).contains(&key) {
             self.search(&route, &room_id).await?
         } else {
@@ -115,7 +137,18 @@ impl Bridge {
         let mut shown: Vec<Shown> = Vec::with_capacity(count);
         let mut failure = None;
         for row in &rows {
-            let incoming = reading(row, &route, &network);
+            let copy = match self.copy_of(&route, row).await {
+                Ok(copy) => copy,
+                Err(error) => {
+                    failure = Some(error);
+                    break;
+                }
+            };
+            if copy == Copy::Known {
+                shown.push(Shown::nothing(row));
+                continue;
+            }
+            let incoming = reading(row, &route, &network).map(|incoming| as_ours(incoming, &route));
             let is_file = matches!(
                 incoming.as_ref().map(|message| &message.content),
                 Some(IncomingContent::Media { .. })
@@ -128,7 +161,7 @@ impl Bridge {
                     return Err(error);
                 }
             }
-            match self.show(&place, row, incoming, &shown).await {
+            match self.show(&place, row, (incoming, copy), &shown).await {
                 Ok(one) => shown.push(one),
                 Err(BridgeError::Matrix(error)) if !error.is_transient() => {
                     shown.push(self.give_up_showing(&place, row, &error).await?);
@@ -166,17 +199,24 @@ impl Bridge {
         &self,
         ghost: &Intent,
         room_id: &OwnedRoomId,
-        send: Send<'_>,
+        mut send: Send<'_>,
     ) -> Result<Option<OwnedEventId>, BridgeError> {
-        let MatrixEvent { kind, mut content } = send.event;
-        content[format!("{}.source", self.settings.namespace)] = json!({ "id": send.txn_id });
+        let MatrixEvent { kind, mut content } = std::mem::take(&mut send.event);
+        content[format!("{}.source", self.settings.namespace)] =
+            json!({ "id": send.txn_id, "portal": send.route.portal.id });
         fail::fail_point!("matrix_send.before");
         let at = Some(send.row.message.sent_at).filter(|at| at.0 > 0);
         let sent = ghost.send(room_id, kind, &send.txn_id, &content, at).await;
         let sent = match sent {
             Err(error) if is_kept_out(&error) => {
                 // Somebody removed the ghost, or the homeserver forgot it: it is brought back.
-                self.bring_back(ghost, room_id).await?;
+                match self.bring_back(ghost, room_id).await {
+                    Err(BridgeError::RoomLost(_)) if send.route.portal.linked => {
+                        let event = MatrixEvent { kind, content };
+                        return self.send_for(room_id, &send, event).await;
+                    }
+                    back => back?,
+                }
                 ghost.send(room_id, kind, &send.txn_id, &content, at).await
             }
             other => other,
@@ -206,6 +246,32 @@ impl Bridge {
         }
     }
 
+    /// Sends what somebody says as the bot, with their name: somebody else's room may let in the bot and not them.
+    async fn send_for(
+        &self,
+        room_id: &OwnedRoomId,
+        send: &Send<'_>,
+        event: MatrixEvent,
+    ) -> Result<Option<OwnedEventId>, BridgeError> {
+        let sender = &send.row.message.sender;
+        let name = self.ghost_name(send.route, sender);
+        let event = spoken_for(event, sender.as_str(), &name, None);
+        let at = Some(send.row.message.sent_at).filter(|at| at.0 > 0);
+        let sent = self
+            .bot()
+            .send(room_id, event.kind, &send.txn_id, &event.content, at)
+            .await;
+        match sent {
+            Ok(event_id) => Ok(Some(event_id)),
+            Err(error) if error.is_transient() => Err(error.into()),
+            Err(error) if is_kept_out(&error) => Err(BridgeError::RoomLost(error)),
+            Err(error) => {
+                tracing::warn!(room = %room_id, message = %send.row.message.stanza_id, %error, "a message could not be shown as the bot");
+                Ok(None)
+            }
+        }
+    }
+
     async fn bring_back(&self, ghost: &Intent, room_id: &OwnedRoomId) -> Result<(), BridgeError> {
         ghost.ensure_registered().await?;
         if let Err(error) = self.bot().invite(room_id, ghost.user_id()).await
@@ -218,6 +284,17 @@ impl Bridge {
             Err(error) => Err(BridgeError::RoomLost(error)),
             Ok(()) => Ok(()),
         }
+    }
+
+    /// The lock that a group's logins take turns with; none where there is one login.
+    fn turn(&self, route: &PortalRoute) -> Option<RoomLock> {
+        let shared = route.logins.len() > 1;
+        shared.then(|| {
+            lock(&self.turns)
+                .entry(route.portal.id)
+                .or_default()
+                .clone()
+        })
     }
 
     /// What the room already shows of what may have been sent: transaction id to event.
@@ -260,13 +337,7 @@ impl Bridge {
         let words = ["unshown", place.room_id.as_str(), message.as_str()];
         let txn_id = self.effect_id(&words);
         self.notify(place.room_id, &txn_id, &notice).await?;
-        Ok(Shown {
-            seq: row.seq,
-            revision: row.revision,
-            keep: false,
-            replaces_nothing: false,
-            changes: Vec::new(),
-        })
+        Ok(Shown::nothing(row))
     }
 
     async fn store_shown(&self, place: &Place<'_>, shown: Vec<Shown>) -> Result<(), BridgeError> {

@@ -3,7 +3,7 @@
 use ruma::OwnedEventId;
 
 use super::{
-    Place, Send, Shown,
+    Copy, Place, Send, Shown,
     about::{About, Form},
 };
 use crate::{
@@ -64,16 +64,10 @@ impl Bridge {
         &self,
         place: &Place<'_>,
         row: &RemoteMessageRow,
-        incoming: Option<IncomingMessage>,
+        (incoming, copy): (Option<IncomingMessage>, Copy),
         batch: &[Shown],
     ) -> Result<Shown, BridgeError> {
-        let mut shown = Shown {
-            seq: row.seq,
-            revision: row.revision,
-            keep: false,
-            replaces_nothing: false,
-            changes: Vec::new(),
-        };
+        let mut shown = Shown::nothing(row);
         let message = &row.message;
         let read = self.take_notice(place, row, incoming, batch, &mut shown);
         let Some(incoming) = read.await? else {
@@ -100,7 +94,7 @@ impl Bridge {
             self.remove_placeholder(place, &ghost, row, batch).await?;
             return Ok(shown);
         }
-        let mut about = self.about(place, row, &incoming, batch).await?;
+        let mut about = self.about(place, row, (&incoming, copy), batch).await?;
         let form = about.form();
         if about.context.replaces.is_none()
             && let Some(earlier) = self.earlier_form(place, row, form)
@@ -397,7 +391,12 @@ impl Bridge {
         if let Some(event_id) = place.sent_before.get(&txn_id) {
             return Ok(Some(event_id.clone()));
         }
-        let send = Send { txn_id, event, row };
+        let send = Send {
+            txn_id,
+            event,
+            row,
+            route: place.route,
+        };
         self.send_as(ghost, place.room_id, send).await
     }
 

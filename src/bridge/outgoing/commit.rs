@@ -7,7 +7,7 @@ use ruma::OwnedRoomId;
 use super::{
     super::context::{Bridge, BridgeError},
     super::routes::Route,
-    Item, Stopped,
+    Item, Speaker, Stopped,
 };
 use crate::{
     domain::{LoginId, Unbridgeable},
@@ -24,16 +24,37 @@ impl Bridge {
         batch: Vec<Item>,
     ) -> Result<(), BridgeError> {
         let mut rest: Vec<Arc<Item>> = batch.into_iter().map(Arc::new).collect();
+        while !rest.is_empty() {
+            let speaker = rest.iter().find_map(|item| item.speaker.clone());
+            let together = |item: &&Arc<Item>| item.speaker.is_none() || item.speaker == speaker;
+            let count = rest.iter().take_while(together).count();
+            let run: Vec<Arc<Item>> = rest.drain(..count).collect();
+            match speaker {
+                Some(speaker) => self.commit_run(room_id, &speaker, run).await?,
+                None => self.finish_all(room_id, &run).await?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Commits items that go to one chat as one login.
+    async fn commit_run(
+        &self,
+        room_id: &OwnedRoomId,
+        speaker: &Speaker,
+        mut rest: Vec<Arc<Item>>,
+    ) -> Result<(), BridgeError> {
         let mut prepared = false;
         while !rest.is_empty() {
-            let Route::Portals(portals) = self.route(room_id).await? else {
+            if !self.still_speaks(room_id, speaker).await? {
                 return self.finish_all(room_id, &rest).await;
-            };
-            let portal = portals[0].clone();
-            let network = self.network(&portal.portal.key.gatekeeper)?.clone();
-            let stopped = self.queue_items(&network, portal.login, rest.clone()).await;
+            }
+            let network = self.network(&speaker.gatekeeper)?.clone();
+            let stopped = self
+                .queue_items(&network, speaker.login, rest.clone())
+                .await;
             // A commit can succeed although its caller sees an error.
-            network.flush(portal.login);
+            network.flush(speaker.login);
             let stopped = stopped?;
             let at = match stopped {
                 Stopped::Nowhere => return Ok(()),
@@ -44,7 +65,7 @@ impl Bridge {
                     )));
                 }
                 Stopped::NoSession(at) => {
-                    match network.prepare(portal.login, &portal.portal.key.chat).await {
+                    match network.prepare(speaker.login, &speaker.chat).await {
                         Ok(()) => prepared = true,
                         Err(error) if error.is_transient() => return Err(error.into()),
                         Err(error) => {
@@ -63,6 +84,21 @@ impl Bridge {
             rest.drain(..at);
         }
         Ok(())
+    }
+
+    /// Whether a room still mirrors a chat that a login is in.
+    async fn still_speaks(
+        &self,
+        room_id: &OwnedRoomId,
+        speaker: &Speaker,
+    ) -> Result<bool, BridgeError> {
+        let Route::Portals(portals) = self.route(room_id).await? else {
+            return Ok(false);
+        };
+        Ok(portals.iter().any(|portal| {
+            portal.portal.id == speaker.portal
+                && portal.logins.iter().any(|login| login.id == speaker.login)
+        }))
     }
 
     async fn queue_items(
@@ -91,7 +127,9 @@ impl Bridge {
                         for change in &item.changes {
                             change.apply(txn, &*network, now).await?;
                         }
-                        txn.finish_event(item.seq).await?;
+                        if item.finishes {
+                            txn.finish_event(item.seq).await?;
+                        }
                     }
                     fail::fail_point!("encrypt.before_commit");
                     Ok(Stopped::Nowhere)
@@ -110,6 +148,9 @@ impl Bridge {
     ) -> Result<(), BridgeError> {
         self.refuse(room_id, &item.event_id, &unsendable(why))
             .await?;
+        if !item.finishes {
+            return Ok(());
+        }
         let seq = item.seq;
         self.db
             .step(Lane::room(room_id.as_str()), move |txn| {
@@ -129,7 +170,8 @@ impl Bridge {
             let why = unsendable("this room is not connected to the chat any more");
             self.refuse(room_id, &item.event_id, &why).await?;
         }
-        let seqs: Vec<i64> = items.iter().map(|item| item.seq).collect();
+        let done = items.iter().filter(|item| item.finishes);
+        let seqs: Vec<i64> = done.map(|item| item.seq).collect();
         self.db
             .step(Lane::room(room_id.as_str()), move |txn| {
                 let seqs = seqs.clone();

@@ -9,7 +9,8 @@ use super::{
         rooms::open_room,
         routes::PortalRoute,
     },
-    Item, Taken,
+    Item, Speaker, Taken,
+    voices::reactor,
 };
 use crate::{
     domain::{
@@ -32,12 +33,15 @@ impl Bridge {
         pending: &[Change],
     ) -> Result<Vec<Change>, BridgeError> {
         let (number, event) = (portal.portal.id, taken.event);
+        let by = reactor(portal);
         Ok(match content {
             OutgoingContent::Reaction { target, emoji } if emoji.is_empty() => {
-                vec![Change::Unreact(number, target.clone(), None)]
+                vec![Change::Unreact(number, target.clone(), by)]
             }
             OutgoingContent::Reaction { target, emoji } => {
-                let earlier = self.reaction_of(pending, number, target, None).await?;
+                let earlier = self
+                    .reaction_of(pending, number, target, by.as_ref())
+                    .await?;
                 if let Some(earlier) = earlier.filter(|row| row.event_id != event.event_id) {
                     // The other side has one a person, so the room shows one.
                     self.redact_as_bot(room_id, &earlier.event_id, "replaced by a newer reaction")
@@ -46,7 +50,7 @@ impl Bridge {
                 vec![Change::React(ReactionRow {
                     portal: number,
                     message: target.clone(),
-                    by: None,
+                    by,
                     event_id: event.event_id.clone(),
                     emoji: emoji.clone(),
                 })]
@@ -88,7 +92,7 @@ impl Bridge {
     ) -> Result<bool, BridgeError> {
         let route = self.open_portal(login, chat).await?;
         let room_id = open_room(&route)?;
-        let id = self.stanza_id(cause, 0);
+        let id = self.stanza_id(route.portal.id, cause, 0);
         let message = Outgoing {
             chat: chat.clone(),
             id: id.clone(),
@@ -102,9 +106,10 @@ impl Bridge {
         };
         let timer = (seconds > 0).then_some(seconds);
         let item = Item {
-            // No event of the room's inbox: there is none of this number.
             seq: 0,
             event_id: cause.to_owned(),
+            speaker: Some(Speaker::of(&route)),
+            finishes: false,
             messages: vec![(message, origin)],
             changes: vec![Change::Timer(route.portal.id, timer)],
         };

@@ -8,8 +8,9 @@ use super::super::{
     context::{Bridge, BridgeError},
     routes::PortalRoute,
 };
+use super::voices::reactor;
 use crate::{
-    domain::{MessageRef, RemoteUserId},
+    domain::{LoginId, MessageRef, RemoteUserId},
     matrix::MatrixError,
     translate::{KnownPoll, Reply, RoomEvent, Target, targets},
 };
@@ -71,8 +72,11 @@ impl Bridge {
             })
             .await?;
         match reaction {
-            Some(reaction) if reaction.by.is_none() => Ok(Target::Reaction(reaction.message)),
-            // A contact's reaction: nothing of the user's.
+            Some(reaction) if reaction.by == reactor(route) => {
+                let message = self.as_seen_by(route, reaction.message).await?;
+                Ok(Target::Reaction(message))
+            }
+            // Somebody else's reaction: nothing of the user's.
             Some(_) => Ok(Target::Unknown),
             None => self.parts_of(route, room_id, event_id).await,
         }
@@ -85,19 +89,28 @@ impl Bridge {
         room_id: &OwnedRoomId,
         event_id: &OwnedEventId,
     ) -> Result<Target, BridgeError> {
-        let (portal, login) = (route.portal.id, route.login);
+        let portal = route.portal.id;
+        let logins: Vec<LoginId> = route.logins.iter().map(|login| login.id).collect();
         let chat = route.portal.key.chat.clone();
         let candidates: Vec<_> = (0..MOST_PARTS)
-            .map(|part| self.stanza_id(event_id.as_str(), part))
+            .map(|part| self.stanza_id(portal, event_id.as_str(), part))
             .collect();
         let (event, now) = (event_id.to_string(), self.now());
         let (target, is_arriving) = self
             .db
             .read(move |txn| {
-                let (event, chat, candidates) = (event.clone(), chat.clone(), candidates.clone());
+                let (event, chat, candidates, logins) = (
+                    event.clone(),
+                    chat.clone(),
+                    candidates.clone(),
+                    logins.clone(),
+                );
                 Box::pin(async move {
                     // Before the links, which are stored with the end of what waits.
-                    let is_arriving = !txn.waiting_messages(login, &chat, 1).await?.is_empty();
+                    let mut is_arriving = false;
+                    for login in logins {
+                        is_arriving |= !txn.waiting_messages(login, &chat, 1).await?.is_empty();
+                    }
                     let links = txn.links_by_event(portal, &event).await?;
                     let sent_at = links.first().map_or(now, |first| first.sent_at);
                     let mut parts: Vec<MessageRef> = Vec::with_capacity(links.len());
@@ -115,7 +128,7 @@ impl Bridge {
                         if parts.contains(&part) {
                             continue;
                         }
-                        if !txn.is_sent_message(login, &part.id).await? {
+                        if txn.author(portal, &part.id).await?.is_none() {
                             break;
                         }
                         parts.push(part);
@@ -127,6 +140,19 @@ impl Bridge {
                 })
             })
             .await?;
+        let target = match target {
+            Target::Message { parts, sent_at } => {
+                let mut seen = Vec::with_capacity(parts.len());
+                for part in parts {
+                    seen.push(self.as_seen_by(route, part).await?);
+                }
+                Target::Message {
+                    parts: seen,
+                    sent_at,
+                }
+            }
+            other => other,
+        };
         if is_arriving && self.shows_a_message(room_id, event_id).await? {
             return Err(BridgeError::NotStoredYet(event_id.clone()));
         }
@@ -162,8 +188,9 @@ impl Bridge {
                 Box::pin(async move { txn.poll_by_event(portal, &event).await })
             })
             .await?;
-        Ok(row.map(|row| KnownPoll {
-            message: row.message,
+        let Some(row) = row else { return Ok(None) };
+        Ok(Some(KnownPoll {
+            message: self.as_seen_by(route, row.message.clone()).await?,
             secret: row.secret,
             options: row
                 .options
@@ -171,6 +198,32 @@ impl Bridge {
                 .map(|option| (option.id, option.text))
                 .collect(),
         }))
+    }
+
+    /// A message as the login that sees a portal names it: what another login of ours wrote is by that one's address.
+    async fn as_seen_by(
+        &self,
+        route: &PortalRoute,
+        message: MessageRef,
+    ) -> Result<MessageRef, BridgeError> {
+        if message.sender.is_some() || route.logins.len() < 2 {
+            return Ok(message);
+        }
+        let (portal, id) = (route.portal.id, message.id.clone());
+        let author = self
+            .db
+            .read(move |txn| {
+                let id = id.clone();
+                Box::pin(async move { txn.author(portal, &id).await })
+            })
+            .await?;
+        let theirs = author
+            .filter(|author| *author != route.login)
+            .and_then(|author| route.logins.iter().find(|login| login.id == author));
+        Ok(MessageRef {
+            sender: theirs.and_then(|login| login.own.clone()),
+            ..message
+        })
     }
 
     /// A message that only this room knows. The room is asked as the bot, which sees no other one under that id.
@@ -224,6 +277,9 @@ impl Bridge {
         route: &PortalRoute,
         user: &UserId,
     ) -> Option<RemoteUserId> {
+        if let Some(login) = route.login_of(user).filter(|_| route.is_group()) {
+            return login.own.clone();
+        }
         let (gatekeeper, remote) = self.naming.parse(user)?;
         (gatekeeper == route.portal.key.gatekeeper).then_some(remote)
     }

@@ -5,19 +5,15 @@ mod commit;
 mod effects;
 mod hosting;
 mod lookup;
+mod voices;
 
 use std::sync::Arc;
 
-use ruma::{
-    OwnedRoomId,
-    events::{
-        AnyMessageLikeEvent, AnyTimelineEvent, MessageLikeEvent, MessageLikeEventType,
-        room::message::{MessageType, Relation, RoomMessageEventContent},
-    },
-};
+use ruma::{OwnedEventId, OwnedRoomId, events::AnyTimelineEvent};
 
 use self::hosting::ToHost;
 pub(super) use self::hosting::blocking;
+use self::voices::{Source, Voice};
 use super::{
     changes::Change,
     context::{Bridge, BridgeError, lock},
@@ -25,19 +21,35 @@ use super::{
     workers::Outcome,
 };
 use crate::{
-    domain::{ChatId, LoginId, Outgoing, OutgoingContent, Unbridgeable},
+    domain::{ChatId, GatekeeperId, LoginId, Outgoing, OutgoingContent, PortalId, Unbridgeable},
     network::Origin,
     store::{ExpiryRow, InboxEvent, Lane},
-    translate::{NetworkContext, Part, PartContent, Reply, RoomEvent, Target, targets, to_network},
+    translate::{
+        NetworkContext, Part, PartContent, Relayed, Reply, RoomEvent, Target, relay, targets,
+        to_network,
+    },
 };
 
 /// How many events one run takes.
 const BATCH: i64 = 64;
 
-/// One event on its way: what is to be sent for it, and what it changes here.
+/// As which login, and to which chat, something goes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Speaker {
+    gatekeeper: GatekeeperId,
+    portal: PortalId,
+    login: LoginId,
+    chat: ChatId,
+}
+
+/// One event on its way to one chat: what is to be sent for it, and what it changes here.
 struct Item {
     seq: i64,
     event_id: String,
+    /// Nobody speaks for what is only passed over.
+    speaker: Option<Speaker>,
+    /// Whether the event is done with then; one that goes to several chats is with the last.
+    finishes: bool,
     messages: Vec<(Outgoing, Origin)>,
     changes: Vec<Change>,
 }
@@ -112,25 +124,21 @@ impl Bridge {
                     .await?;
                 continue;
             };
-            if self.is_ours(parsed.sender()) {
-                batch.push(Item::nothing(&event));
-                continue;
-            }
             match self.route(room_id).await? {
                 Route::Portals(portals) => {
-                    let portal = portals[0].clone();
                     let taken = Taken {
                         event: &event,
                         parsed: &parsed,
                         said: &said,
                     };
-                    let done = self.take_portal_event(room_id, &portal, &taken, &mut batch);
+                    let done = self.take_room_event(room_id, &portals, &taken, &mut batch);
                     if let Err(error) = done.await {
                         // What came before it need not wait for it.
                         self.commit_items(room_id, batch).await?;
                         return Err(error);
                     }
                 }
+                _ if self.is_ours(parsed.sender()) => batch.push(Item::nothing(&event)),
                 Route::Management(owner) => {
                     self.take_command(room_id, &owner, &parsed).await?;
                     self.finish(&event).await?;
@@ -158,15 +166,50 @@ impl Bridge {
         Ok(i64::try_from(count).is_ok_and(|count| count == BATCH))
     }
 
+    /// Carries an event to every chat of its room but the one it comes from.
+    async fn take_room_event(
+        &self,
+        room_id: &OwnedRoomId,
+        portals: &[Arc<PortalRoute>],
+        taken: &Taken<'_>,
+        batch: &mut Vec<Item>,
+    ) -> Result<(), BridgeError> {
+        self.note_member(room_id, taken.parsed);
+        let source = self.source_of(taken);
+        if source == Source::Room {
+            for portal in portals {
+                self.note_owner_left(portal, taken.parsed).await?;
+            }
+        }
+        let targets: Vec<_> = portals
+            .iter()
+            .filter(|portal| match source {
+                Source::Room => true,
+                Source::Chat(from) => from != portal.portal.id,
+                Source::Bridge => false,
+            })
+            .collect();
+        let Some((last, others)) = targets.split_last() else {
+            batch.push(Item::nothing(taken.event));
+            return Ok(());
+        };
+        for portal in others {
+            self.take_portal_event(room_id, portal, taken, (source, false), batch)
+                .await?;
+        }
+        self.take_portal_event(room_id, last, taken, (source, true), batch)
+            .await
+    }
+
     async fn take_portal_event(
         &self,
         room_id: &OwnedRoomId,
         portal: &Arc<PortalRoute>,
         taken: &Taken<'_>,
+        (source, finishes): (Source, bool),
         batch: &mut Vec<Item>,
     ) -> Result<(), BridgeError> {
         let event = taken.event;
-        self.note_owner_left(portal, taken.parsed).await?;
         let about = targets(taken.said);
         let is_about = |item: &Item| {
             [&about.reply, &about.subject]
@@ -180,8 +223,9 @@ impl Bridge {
             // What it is about has to be in the store to be found there.
             self.commit_items(room_id, std::mem::take(batch)).await?;
         }
-        let refusal = match self.translate_out(room_id, portal, taken).await? {
-            Ok(parts) => {
+        let translated = self.translate_out(room_id, portal, taken, source).await?;
+        let refusal = match translated {
+            Ok((speaking, parts)) => {
                 if parts
                     .iter()
                     .any(|part| matches!(part.content, PartContent::Media { .. }))
@@ -189,14 +233,14 @@ impl Bridge {
                     // A file takes its time: what came before it goes first.
                     self.commit_items(room_id, std::mem::take(batch)).await?;
                 }
-                match self.item(room_id, portal, taken, parts, batch).await? {
-                    Ok(item) => {
+                match self.item(room_id, &speaking, taken, parts, batch).await? {
+                    Ok(mut item) => {
+                        item.finishes = finishes;
                         let resets = item.resets_route();
                         batch.push(item);
                         if resets {
                             self.commit_items(room_id, std::mem::take(batch)).await?;
-                            let chat = (portal.login, portal.portal.key.chat.clone());
-                            self.forget_route(Some(room_id), Some(&chat));
+                            self.forget_route(Some(room_id), Some(&speaking.chat()));
                         }
                         return Ok(());
                     }
@@ -208,15 +252,20 @@ impl Bridge {
         // What came before it in the room goes first.
         self.commit_items(room_id, std::mem::take(batch)).await?;
         self.refuse(room_id, &event.event_id, &refusal).await?;
-        self.finish(event).await
+        if finishes {
+            self.finish(event).await?;
+        }
+        Ok(())
     }
 
+    /// The parts an event is sent as, and the portal as the login that sends them sees it.
     async fn translate_out(
         &self,
         room_id: &OwnedRoomId,
-        portal: &PortalRoute,
+        portal: &Arc<PortalRoute>,
         taken: &Taken<'_>,
-    ) -> Result<Result<Vec<Part>, Unbridgeable>, BridgeError> {
+        source: Source,
+    ) -> Result<Result<(PortalRoute, Vec<Part>), Unbridgeable>, BridgeError> {
         let gatekeeper = &portal.portal.key.gatekeeper;
         let network = self.network(gatekeeper)?;
         let mut context = NetworkContext {
@@ -228,48 +277,44 @@ impl Bridge {
             people: &|user| self.remote_of(portal, user),
             random: rand::random(),
         };
-        if taken.parsed.sender() != portal.owner {
-            return Ok(self.refuse_somebody_else(portal, taken, &context));
+        let (mut speaking, name) = match self.voice(room_id, portal, taken, source).await? {
+            Voice::Own(speaking) => (speaking, None),
+            Voice::Relay(speaking, name) => (speaking, Some(name)),
+            Voice::Silent => return Ok(Ok((PortalRoute::clone(portal), Vec::new()))),
+            Voice::Nobody => {
+                let parts = self.refuse_somebody_else(portal, taken, &context);
+                return Ok(parts.map(|parts| (PortalRoute::clone(portal), parts)));
+            }
+        };
+        if let Some((subject, how)) = changed(taken.said) {
+            let several = name.is_some() || portal.logins.len() > 1;
+            if several && how == How::Edit && !self.is_by_the_same(room_id, &subject, taken).await?
+            {
+                return Ok(Ok((speaking, Vec::new())));
+            }
+            // What somebody wrote through a login is changed and taken back through it.
+            if let Some(author) = self.author_of(portal.portal.id, &subject).await?
+                && let Some(theirs) = portal.seen_by(author)
+            {
+                speaking = theirs;
+            }
         }
-        let known = self.look_up(portal, room_id, taken.said).await?;
+        let known = self.look_up(&speaking, room_id, taken.said).await?;
         context.reply = known.reply;
         context.target = known.target;
         context.poll = known.poll;
-        Ok(to_network(taken.said, &context))
-    }
-
-    /// Messages of members who have no login here are not carried, and they are told so. What only adds to messages, such as a
-    /// reaction, is passed over.
-    fn refuse_somebody_else(
-        &self,
-        portal: &PortalRoute,
-        taken: &Taken<'_>,
-        context: &NetworkContext<'_>,
-    ) -> Result<Vec<Part>, Unbridgeable> {
-        let is_message = match taken.parsed {
-            AnyTimelineEvent::MessageLike(AnyMessageLikeEvent::RoomMessage(message)) => {
-                is_said(message)
+        let parts = to_network(taken.said, &context).and_then(|parts| match &name {
+            None => Ok(parts),
+            Some(name) => {
+                let by = Relayed {
+                    name: name.clone(),
+                    templates: &self.settings.relay.templates,
+                };
+                let is_emote = taken.said.content()["msgtype"] == "m.emote";
+                relay(parts, &by, is_emote, &context)
             }
-            AnyTimelineEvent::MessageLike(event) => matches!(
-                event.event_type(),
-                MessageLikeEventType::Sticker
-                    | MessageLikeEventType::RoomEncrypted
-                    | MessageLikeEventType::PollStart
-                    | MessageLikeEventType::UnstablePollStart
-            ),
-            AnyTimelineEvent::State(_) => false,
-        };
-        if !is_message || to_network(taken.said, context).is_ok_and(|parts| parts.is_empty()) {
-            return Ok(Vec::new());
-        }
-        Err(Unbridgeable {
-            reason: "not_logged_in",
-            notice: Some(format!(
-                "Not sent to {}: this chat belongs to {}, and only their messages are carried.",
-                self.gatekeeper_name(&portal.portal.key.gatekeeper),
-                portal.owner
-            )),
-        })
+        });
+        Ok(parts.map(|parts| (speaking, parts)))
     }
 
     /// What an event is sent as, its files hosted, with what it changes here.
@@ -283,6 +328,7 @@ impl Bridge {
     ) -> Result<Result<Item, Unbridgeable>, BridgeError> {
         let event = taken.event;
         let mut item = Item::nothing(event);
+        item.speaker = (!parts.is_empty()).then(|| Speaker::of(portal));
         let network = self.network(&portal.portal.key.gatekeeper)?;
         let gatekeeper = self.gatekeeper_name(&portal.portal.key.gatekeeper);
         for (part, of) in parts.into_iter().enumerate() {
@@ -320,7 +366,7 @@ impl Bridge {
                     }
                 }
             };
-            let id = self.stanza_id(&event.event_id, part);
+            let id = self.stanza_id(portal.portal.id, &event.event_id, part);
             let pending = batch.iter().flat_map(|item| &item.changes);
             let pending: Vec<Change> = pending.chain(&item.changes).cloned().collect();
             let changes = self.changes_of(room_id, portal, taken, &content, &id, &pending);
@@ -382,6 +428,17 @@ impl Bridge {
     }
 }
 
+impl Speaker {
+    fn of(portal: &PortalRoute) -> Self {
+        Self {
+            gatekeeper: portal.portal.key.gatekeeper.clone(),
+            portal: portal.portal.id,
+            login: portal.login,
+            chat: portal.portal.key.chat.clone(),
+        }
+    }
+}
+
 impl Item {
     /// Whether what is remembered of the room is another afterwards.
     fn resets_route(&self) -> bool {
@@ -394,18 +451,29 @@ impl Item {
         Self {
             seq: event.seq,
             event_id: event.event_id.clone(),
+            speaker: None,
+            finishes: true,
             messages: Vec::new(),
             changes: Vec::new(),
         }
     }
 }
 
-/// Whether a message is one that a person wrote: programs answer each other's notices without end.
-fn is_said(message: &MessageLikeEvent<RoomMessageEventContent>) -> bool {
-    message.as_original().is_some_and(|message| {
-        !matches!(message.content.msgtype, MessageType::Notice(_))
-            && !matches!(message.content.relates_to, Some(Relation::Replacement(_)))
-    })
+/// How an event changes an earlier one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum How {
+    Edit,
+    Redaction,
+}
+
+/// The event that another one changes.
+fn changed(said: &RoomEvent) -> Option<(OwnedEventId, How)> {
+    let subject = targets(said).subject?;
+    if said.is_redaction() {
+        return Some((subject, How::Redaction));
+    }
+    let is_edit = said.content()["m.relates_to"]["rel_type"] == "m.replace";
+    is_edit.then_some((subject, How::Edit))
 }
 
 /// Whether it is something in the chat that can be answered and deleted, and not something about a message.

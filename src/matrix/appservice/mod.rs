@@ -30,9 +30,9 @@ use crate::{clock::Clock, domain::GatekeeperId, store::Database};
 /// What is told about what the homeserver handed over. What is announced is in the store.
 #[async_trait]
 pub trait AppserviceSink: Send + Sync + 'static {
-    /// Whether a user is the bridge itself, which learns nothing from its own events: they are not taken.
-    fn is_own(&self, user: &str) -> bool {
-        let _ = user;
+    /// Whether an event of a user in a room is the bridge's own coming back, of which it learns nothing: it is not taken.
+    fn is_own(&self, user: &str, room_id: &str) -> bool {
+        let _ = (user, room_id);
         false
     }
     /// Events of these rooms wait in the store.

@@ -124,8 +124,11 @@ fn is_own(event: &RawValue, sink: &dyn AppserviceSink) -> bool {
     struct Sent<'a> {
         #[serde(borrow)]
         sender: Cow<'a, str>,
+        #[serde(borrow, default)]
+        room_id: Cow<'a, str>,
     }
-    serde_json::from_str::<Sent<'_>>(event.get()).is_ok_and(|sent| sink.is_own(&sent.sender))
+    serde_json::from_str::<Sent<'_>>(event.get())
+        .is_ok_and(|sent| sink.is_own(&sent.sender, &sent.room_id))
 }
 
 /// A transaction id a database takes; any text may come percent-encoded.

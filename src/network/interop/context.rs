@@ -76,20 +76,24 @@ impl Context {
         }
     }
 
-    pub(super) fn session_options(&self) -> SessionOptions {
-        let mut notifications = vec![
-            self.profile.stanzas.notice.kind.clone(),
-            inbound::MEDIA_RETRY.to_owned(),
-        ];
+    /// The types of notifications that are taken in; the rest is acknowledged and forgotten.
+    fn notifications(&self) -> Vec<String> {
+        let stanzas = &self.profile.stanzas;
+        let mut kinds = vec![stanzas.notice.kind.clone(), inbound::MEDIA_RETRY.to_owned()];
+        kinds.extend(stanzas.people.notices().into_iter().cloned());
         if self.profile.features.group_members > 0 {
-            notifications.push(self.profile.stanzas.groups.notification.clone());
+            kinds.push(stanzas.groups.notification.clone());
         }
+        kinds
+    }
+
+    pub(super) fn session_options(&self) -> SessionOptions {
         SessionOptions {
             server: self.server(),
             unenlisted: self.profile.stanzas.unenlisted_reasons.clone(),
             ping_interval: i64::from(self.profile.timing.ping_seconds) * 1000,
             prekeys_low: self.prekeys_low(),
-            notifications,
+            notifications: self.notifications(),
             calls: self.profile.stanzas.call.clone(),
             ..SessionOptions::default()
         }

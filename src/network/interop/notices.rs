@@ -186,6 +186,26 @@ pub(super) fn gatekeeper(
     Some(notice(login, (chat, sender), stanza_id, what, sent_at, now))
 }
 
+/// What is told about a user, in the direct chat with them; from the gatekeeper's server, in its own chat. `name` is what makes it
+/// this one. `None` for what is neither.
+pub(super) fn person(
+    login: LoginId,
+    from: &Jid,
+    name: &[&str],
+    what: RemoteNotice,
+    (sent_at, now): (Timestamp, Timestamp),
+) -> Option<NewRemoteMessage> {
+    let place = match from {
+        Jid::Server(server) => {
+            let sender = RemoteUserId::parse(server.as_str()).ok()?;
+            (ChatId::direct(&sender), sender)
+        }
+        user => direct(user)?,
+    };
+    let id = notice_id("person", name)?;
+    Some(notice(login, place, id, what, sent_at, now))
+}
+
 fn notice(
     login: LoginId,
     (chat, sender): (ChatId, RemoteUserId),

@@ -69,20 +69,17 @@ impl Desk<'_> {
         }
     }
 
-    /// `<presence type name/>`: the name is kept; those the user wrote with see the presence if connected.
+    /// `<presence type name/>`: the name is kept, and told if it is another; those the user wrote with see the presence if connected.
     pub(super) fn presence(&mut self, node: &Node) {
         let name = node
             .attr("name")
             .map(|name| name.chars().take(100).collect::<String>());
-        let Some(account) = self.directory.accounts.get_mut(self.me) else {
+        let Some(account) = self.directory.accounts.get(self.me) else {
             return;
         };
         let chats = account.chats.clone();
-        if let Some(name) = name
-            && account.name != name
-        {
-            account.name = name;
-            self.directory.save_account(self.me, self.step);
+        if let Some(name) = name {
+            self.directory.set_name(self.me, name, self.now, self.step);
         }
         for peer in chats {
             let presence = Node::new("presence")

@@ -15,6 +15,8 @@ use super::{
     content::{Composed, File},
     files::Files,
     link::Link,
+    partner,
+    people::Deed,
     phone::{Phone, Reupload},
     signals::typing_node,
 };
@@ -55,8 +57,10 @@ pub(super) enum Command {
     HangUp(Jid, String),
     /// Connect, or stay away.
     Online(bool),
-    /// Block a user, or take it back.
-    Block(Jid, bool),
+    /// Do something to the account.
+    Does(Deed),
+    /// Tell when what was told before is done as far as it can be without the gatekeeper.
+    Settle(oneshot::Sender<()>),
     /// Forget the files that were sent, or have them again.
     LoseFiles(bool),
     /// A file that was asked for is uploaded, at this path, or cannot be had.
@@ -98,7 +102,7 @@ struct Actor {
     pause: Duration,
     due: Vec<(Instant, Jid, Saying)>,
     dones: Vec<(Done, Result<String, SandboxError>)>,
-    reinstalled: Vec<oneshot::Sender<()>>,
+    heard: Vec<oneshot::Sender<()>>,
 }
 
 /// Runs a phone until the sandbox ends.
@@ -120,7 +124,7 @@ pub(super) async fn run(
         pause: FIRST_PAUSE,
         due: Vec::new(),
         dones: Vec::new(),
-        reinstalled: Vec::new(),
+        heard: Vec::new(),
     };
     let mut ping = tokio::time::interval(PING_EVERY);
     ping.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -230,15 +234,13 @@ impl Actor {
             Command::HangUp(chat, call) => self.phone.hang_up(&chat, &call),
             Command::Online(online) => {
                 self.phone.stored.online = online;
+                self.phone.shared.set_person(&self.phone.stored);
                 let row = self.phone.stored.change();
                 self.phone.changes.push(row);
                 self.dial_at = Instant::now();
             }
-            Command::Block(jid, block) => {
-                if self.phone.logged_in {
-                    self.phone.block(&jid, block);
-                }
-            }
+            Command::Does(deed) => self.phone.does(deed),
+            Command::Settle(done) => self.heard.push(done),
             Command::LoseFiles(lost) => {
                 self.phone.stored.lost_files = lost;
                 let row = self.phone.stored.change();
@@ -249,7 +251,7 @@ impl Actor {
                 if let Err(error) = self.phone.reinstall() {
                     tracing::error!(%error, "a contact's phone could not be installed anew");
                 }
-                self.reinstalled.push(done);
+                self.heard.push(done);
             }
         }
     }
@@ -302,6 +304,7 @@ impl Actor {
                 }
             }
             Saying::SendBack(file, caption) => self.send_back(chat, *file, caption),
+            Saying::Does(deed) => self.phone.does(deed),
         }
     }
 
@@ -362,7 +365,7 @@ impl Actor {
         for (done, outcome) in self.dones.drain(..) {
             let _ = done.send(outcome);
         }
-        for done in self.reinstalled.drain(..) {
+        for done in self.heard.drain(..) {
             let _ = done.send(());
         }
         let sends = std::mem::take(&mut self.phone.sends);
@@ -390,7 +393,10 @@ impl Actor {
 
     async fn dial(&mut self) {
         let stored = &self.phone.stored;
-        let payload = chat::phone_payload(stored.number, stored.flavour);
+        let payload = match &stored.visible_id {
+            Some(visible_id) => partner::payload(&self.world.office, stored, visible_id),
+            None => chat::phone_payload(stored.number, stored.flavour),
+        };
         let dial = Link::dial(
             self.world.chat,
             stored.keys.noise_private,

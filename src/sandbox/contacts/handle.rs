@@ -14,6 +14,7 @@ use super::{
     actor::Command,
     content::Content,
     files::{FileError, Files},
+    profile::Person,
 };
 use crate::{
     domain::Typing,
@@ -25,18 +26,20 @@ use crate::{
 pub(in crate::sandbox) struct Shared {
     log: Mutex<Log>,
     around: Mutex<Surroundings>,
+    person: Mutex<Person>,
     connected: AtomicBool,
     version: watch::Sender<u64>,
 }
 
 impl Shared {
-    pub(super) fn new(log: Log, names: &BTreeMap<Jid, String>) -> Self {
+    pub(super) fn new(log: Log, stored: &Stored) -> Self {
         Self {
             log: Mutex::new(log),
             around: Mutex::new(Surroundings {
-                names: names.clone(),
+                names: stored.names.clone(),
                 ..Surroundings::default()
             }),
+            person: Mutex::new(Person::of(stored)),
             connected: AtomicBool::new(false),
             version: watch::Sender::new(0),
         }
@@ -44,6 +47,14 @@ impl Shared {
 
     pub(super) fn log(&self) -> MutexGuard<'_, Log> {
         self.log.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn set_person(&self, stored: &Stored) {
+        *self.person() = Person::of(stored);
+    }
+
+    fn person(&self) -> MutexGuard<'_, Person> {
+        self.person.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn around(&self) -> MutexGuard<'_, Surroundings> {
@@ -75,7 +86,7 @@ impl Shared {
 #[derive(Clone)]
 pub struct ContactHandle {
     jid: Jid,
-    name: Arc<str>,
+    visible_id: Option<Arc<str>>,
     number: u64,
     flavour: Flavour,
     script: Script,
@@ -93,7 +104,7 @@ impl ContactHandle {
     ) -> Self {
         Self {
             jid: stored.jid.clone(),
-            name: stored.name.as_str().into(),
+            visible_id: stored.visible_id.as_deref().map(Into::into),
             number: stored.number,
             flavour: stored.flavour,
             script: stored.script,
@@ -109,19 +120,20 @@ impl ContactHandle {
         &self.jid
     }
 
-    /// The name.
-    #[must_use]
-    pub fn name(&self) -> &str {
-        &self.name
-    }
-
-    /// The phone number in international form, or the id at Messenger.
+    /// The phone number in international form, or the id at Messenger; of a Partner's user the identifier people see.
     #[must_use]
     pub fn phone(&self) -> String {
-        match self.flavour {
-            Flavour::WhatsApp => format!("+{}", self.number),
-            Flavour::Messenger => self.number.to_string(),
+        match (&self.visible_id, self.flavour) {
+            (Some(visible_id), _) => visible_id.to_string(),
+            (None, Flavour::WhatsApp) => format!("+{}", self.number),
+            (None, Flavour::Messenger) => self.number.to_string(),
         }
+    }
+
+    /// The identifier people see, if it is a user of the Partner the sandbox plays.
+    #[must_use]
+    pub fn visible_id(&self) -> Option<&str> {
+        self.visible_id.as_deref()
     }
 
     /// The number, without a sign before it.
@@ -338,6 +350,10 @@ impl ContactHandle {
     /// Counts the contact's changes.
     pub(in crate::sandbox) fn changes(&self) -> watch::Receiver<u64> {
         self.shared.version.subscribe()
+    }
+
+    pub(super) fn person(&self) -> MutexGuard<'_, Person> {
+        self.shared.person()
     }
 
     pub(super) fn files(&self) -> &Files {

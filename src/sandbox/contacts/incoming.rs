@@ -106,14 +106,10 @@ impl Phone {
             return;
         };
         let (chat, id) = (from.bare(), id.into_owned());
-        if let Some(name) = node.attr("notify") {
-            let name: String = name.chars().take(100).collect();
-            if self.stored.names.get(&chat) != Some(&name) {
-                self.shared.set_name(&chat, &name);
-                self.stored.names.insert(chat.clone(), name);
-                self.changes.push(self.stored.change());
-            }
+        if let Some(name) = node.attr("notify").or_else(|| node.attr("display_name")) {
+            self.called_by(&chat, &name);
         }
+        self.look_at(&chat);
         let enc = node.find("enc");
         let parsed = enc.and_then(|enc| keyring::parse(&enc.attr("type")?, enc.content_bytes()?));
         let Some((ciphertext, fingerprint)) = parsed else {
@@ -304,6 +300,8 @@ impl Phone {
             {
                 self.keyring.archive(&user);
             }
+        } else {
+            self.notified(node);
         }
         self.ack(node);
     }

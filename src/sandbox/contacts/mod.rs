@@ -19,7 +19,11 @@ mod link;
 mod log;
 mod media;
 mod message;
+mod partner;
+mod people;
 mod phone;
+mod portrait;
+mod profile;
 mod say;
 mod signals;
 mod understand;
@@ -47,6 +51,8 @@ use keyring::{Keyring, OwnKeys};
 use log::Log;
 pub use media::{MediaSource, MediaToSend};
 pub use message::{Counters, Message, Received, Status};
+use people::Deed;
+pub use people::{Picture, Request};
 use phone::{Phone, Stored};
 
 use super::{
@@ -123,6 +129,7 @@ impl Contacts {
                 contacts.make(flavour, number, name, script)
             });
             futures_util::future::try_join_all(made).await?;
+            contacts.add_others().await?;
         }
         Ok(contacts)
     }
@@ -150,25 +157,23 @@ impl Contacts {
         name: &str,
         script: Script,
     ) -> Result<ContactHandle, SandboxError> {
-        let mut stored = Stored {
-            jid: cast::jid_of(flavour, number),
-            flavour,
-            number,
-            name: name.to_owned(),
-            script,
-            keys: OwnKeys::generate(self.world.office.now().0),
-            online: script.starts_online(),
-            registered: false,
-            uploaded: false,
-            names: BTreeMap::new(),
-            timers: BTreeMap::new(),
-            lost_files: false,
-        };
+        let jid = cast::jid_of(flavour, number);
+        let keys = OwnKeys::generate(self.world.office.now().0);
+        let mut stored = Stored::new(jid, flavour, number, name, script, keys);
+        stored.people.opted_out = !script.starts_opted_in();
+        if script == Script::Changing {
+            let picture = portrait::portrait([11, 110, 105]);
+            stored.people = stored.people.doing(Deed::Picture(picture));
+        }
+        self.keep_and_spawn(stored).await
+    }
+
+    /// Stores a contact that was just made, registers its phone if it needs to be, and starts it.
+    async fn keep_and_spawn(&self, mut stored: Stored) -> Result<ContactHandle, SandboxError> {
         let keyring = Keyring::new(stored.jid.clone(), &stored.keys)?;
         self.world.office.disk.commit(vec![stored.change()]).await?;
         self.register(&mut stored, &keyring).await?;
-        let handle = self.spawn(stored, keyring, Log::default(), BTreeMap::new());
-        Ok(handle)
+        Ok(self.spawn(stored, keyring, Log::default(), BTreeMap::new()))
     }
 
     /// Registers a phone, if it is not yet, as anybody's phone is registered: by HTTP.
@@ -181,6 +186,7 @@ impl Contacts {
         let body = serde_json::json!({
             "jid": stored.jid,
             "name": stored.name,
+            "opted_in": !stored.people.opted_out,
             "noise_key": STANDARD.encode(noise::public_key(&stored.keys.noise_private)),
             "registration_id": keys.registration_id,
             "identity": STANDARD.encode(keys.identity),
@@ -213,7 +219,7 @@ impl Contacts {
         outbox: BTreeMap<u64, Node>,
     ) -> ContactHandle {
         let (commands, receiver) = mpsc::unbounded_channel::<Command>();
-        let shared = Arc::new(Shared::new(log, &stored.names));
+        let shared = Arc::new(Shared::new(log, &stored));
         let files = Arc::new(Files::new(
             self.world.office.clone(),
             &self.world.data_dir,
@@ -239,9 +245,19 @@ impl Contacts {
         self.lock().get(jid).cloned()
     }
 
-    /// All of them, by gatekeeper and number.
+    /// All of them but Partners' users, by gatekeeper and number.
     pub(super) fn all(&self) -> Vec<ContactHandle> {
+        self.sorted(|contact| contact.visible_id().is_none())
+    }
+
+    /// The users of the Partner the sandbox plays, by gatekeeper and number.
+    pub(super) fn partners(&self) -> Vec<ContactHandle> {
+        self.sorted(|contact| contact.visible_id().is_some())
+    }
+
+    fn sorted(&self, wanted: impl Fn(&ContactHandle) -> bool) -> Vec<ContactHandle> {
         let mut all: Vec<ContactHandle> = self.lock().values().cloned().collect();
+        all.retain(wanted);
         all.sort_by_key(|contact| (contact.flavour(), contact.number()));
         all
     }

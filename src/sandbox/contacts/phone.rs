@@ -18,6 +18,7 @@ use super::{
     content::{Composed, File},
     keyring::{Keyring, OwnKeys},
     message::{Message, Status},
+    people::People,
 };
 use crate::{
     network::interop::wire::{self, Jid, Node},
@@ -60,9 +61,42 @@ pub(super) struct Stored {
     /// Whether the phone has not kept the files it sent.
     #[serde(default)]
     pub(super) lost_files: bool,
+    /// The identifier people see, of a user of the Partner the sandbox plays.
+    #[serde(default)]
+    pub(super) visible_id: Option<String>,
+    /// The profile, and what is known of others.
+    #[serde(default)]
+    pub(super) people: People,
 }
 
 impl Stored {
+    /// A contact that was just made.
+    pub(super) fn new(
+        jid: Jid,
+        flavour: Flavour,
+        number: u64,
+        name: &str,
+        script: Script,
+        keys: OwnKeys,
+    ) -> Self {
+        Self {
+            jid,
+            flavour,
+            number,
+            name: name.to_owned(),
+            script,
+            keys,
+            online: script.starts_online(),
+            registered: false,
+            uploaded: false,
+            names: BTreeMap::new(),
+            timers: BTreeMap::new(),
+            lost_files: false,
+            visible_id: None,
+            people: People::default(),
+        }
+    }
+
     /// The change that stores it.
     pub(super) fn change(&self) -> Change {
         let value = serde_json::to_vec(self).expect("a contact is JSON");
@@ -76,9 +110,13 @@ impl Stored {
 
 /// What a request that is on its way is for.
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Asked {
+pub(super) enum Asked {
     Upload,
     Keys(Jid),
+    /// Something the contact does to its account.
+    Deed(u64),
+    /// How somebody looks.
+    Picture(Jid),
     Other,
 }
 
@@ -117,6 +155,8 @@ pub(super) struct Phone {
     pub(super) reuploads: Vec<Reupload>,
     /// The requests for it that are being answered.
     pub(super) answering: HashSet<(Jid, String)>,
+    /// Whose pictures were asked for since the connection was made.
+    pub(super) seen_pictures: HashSet<Jid>,
     pub(super) now: i64,
 }
 
@@ -145,6 +185,7 @@ impl Phone {
             lines: Vec::new(),
             reuploads: Vec::new(),
             answering: HashSet::new(),
+            seen_pictures: HashSet::new(),
             now: 0,
         }
     }
@@ -157,14 +198,11 @@ impl Phone {
     pub(super) fn logged_in(&mut self) {
         self.logged_in = true;
         self.asked.clear();
-        self.sends.push(
-            Node::new("presence")
-                .with("type", "available")
-                .with("name", self.stored.name.as_str()),
-        );
+        self.present();
         if !self.stored.uploaded {
             self.upload(PREKEYS_FIRST);
         }
+        self.people_logged_in();
         self.sends.extend(self.outbox.values().cloned());
         let queued = self.shared.log().queued();
         let on_its_way: HashSet<String> = self
@@ -182,6 +220,15 @@ impl Phone {
         for chat in chats {
             self.release(&chat);
         }
+    }
+
+    /// Says that the contact is there, and its name.
+    pub(super) fn present(&mut self) {
+        self.sends.push(
+            Node::new("presence")
+                .with("type", "available")
+                .with("name", self.stored.name.as_str()),
+        );
     }
 
     /// The connection ended.
@@ -294,7 +341,7 @@ impl Phone {
         }
     }
 
-    fn request(&mut self, iq: Node, asked: Asked) {
+    pub(super) fn request(&mut self, iq: Node, asked: Asked) {
         let id = format!("q{}", self.next_request);
         self.next_request += 1;
         self.asked.insert(id.clone(), asked);
@@ -333,25 +380,15 @@ impl Phone {
 
     /// Sends a ping.
     pub(super) fn ping(&mut self) {
-        let iq = Node::new("iq")
+        self.request(self.ping_node(), Asked::Other);
+    }
+
+    pub(super) fn ping_node(&self) -> Node {
+        Node::new("iq")
             .with("type", "get")
             .with("xmlns", "w:p")
             .with("to", self.server())
-            .child(Node::new("ping"));
-        self.request(iq, Asked::Other);
-    }
-
-    /// Blocks a user or takes the block back.
-    pub(super) fn block(&mut self, jid: &Jid, block: bool) {
-        let item = Node::new("item")
-            .with("action", if block { "block" } else { "unblock" })
-            .with("jid", jid);
-        let iq = Node::new("iq")
-            .with("type", "set")
-            .with("xmlns", "blocklist")
-            .with("to", self.server())
-            .child(item);
-        self.request(iq, Asked::Other);
+            .child(Node::new("ping"))
     }
 
     /// The answer to a request.
@@ -366,6 +403,8 @@ impl Phone {
                 self.changes.push(self.stored.change());
             }
             Some(Asked::Keys(chat)) => self.keys_came(&chat, node),
+            Some(Asked::Deed(number)) => self.deed_done(number, node),
+            Some(Asked::Picture(user)) => self.picture_came(user, node),
             _ => {}
         }
     }

@@ -285,14 +285,6 @@ impl ContactHandle {
         self.command(Command::LoseFiles(lost))
     }
 
-    /// Blocks a user, or takes the block back. Only while connected.
-    ///
-    /// # Errors
-    /// As [`send_text`](Self::send_text).
-    pub fn block(&self, user: &str, block: bool) -> Result<(), SandboxError> {
-        self.command(Command::Block(recipient(user)?, block))
-    }
-
     /// Installs the phone anew: all sessions are forgotten and the identity key is another.
     ///
     /// # Errors

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
+use super::People;
 use crate::{
     network::interop::wire::{Jid, Node},
     sandbox::flavour::Flavour,
@@ -61,6 +62,9 @@ pub(in crate::sandbox) struct Account {
     pub(in crate::sandbox) chats: BTreeSet<Jid>,
     /// When the user was connected last, in milliseconds since the Unix epoch.
     pub(in crate::sandbox) last_seen: i64,
+    /// What the user shows, and who may write.
+    #[serde(default)]
+    pub(in crate::sandbox) people: People,
 }
 
 impl Account {

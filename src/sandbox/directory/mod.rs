@@ -5,6 +5,7 @@
 
 mod account;
 mod mailbox;
+mod people;
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -12,6 +13,7 @@ use tokio::sync::mpsc;
 
 pub(super) use account::{Account, DeviceKeys, Kind, SignedKey, key_id, key_value, prekey_node};
 pub(super) use mailbox::{Entry, KEPT_MS, Mailbox};
+pub(super) use people::{People, Setting};
 
 use super::{
     disk::{self, Change, DiskError, Snapshot, Table},
@@ -74,6 +76,9 @@ pub(super) struct Directory {
     pub(super) prekeys: HashMap<Jid, BTreeMap<u32, [u8; 32]>>,
     pub(super) mailboxes: HashMap<Jid, Mailbox>,
     pub(super) lines: HashMap<Jid, Line>,
+    /// JPEGs by their ids.
+    pub(super) pictures: HashMap<String, Vec<u8>>,
+    pub(super) setting: Setting,
     next_entry: u64,
 }
 
@@ -98,6 +103,10 @@ impl Directory {
                 .entry(owner)
                 .or_default()
                 .insert(id, value);
+        }
+        for (key, value) in &snapshot[&Table::Pictures] {
+            let id = String::from_utf8_lossy(key).into_owned();
+            directory.pictures.insert(id, value.clone());
         }
         for (key, value) in &snapshot[&Table::Mailbox] {
             let (owner, entry) = mailbox::read_row(key, value)

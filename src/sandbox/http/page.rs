@@ -15,7 +15,7 @@ const STYLE: &str = "text/css; charset=utf-8";
 const SCRIPT: &str = "text/javascript; charset=utf-8";
 
 /// The parts by their names.
-const PARTS: [(&str, &str, &str); 9] = [
+const PARTS: [(&str, &str, &str); 10] = [
     ("page.css", STYLE, include_str!("page/page.css")),
     ("talk.css", STYLE, include_str!("page/talk.css")),
     ("app.js", SCRIPT, include_str!("page/app.js")),
@@ -24,6 +24,7 @@ const PARTS: [(&str, &str, &str); 9] = [
     ("dom.js", SCRIPT, include_str!("page/dom.js")),
     ("marks.js", SCRIPT, include_str!("page/marks.js")),
     ("media.js", SCRIPT, include_str!("page/media.js")),
+    ("people.js", SCRIPT, include_str!("page/people.js")),
     ("talk.js", SCRIPT, include_str!("page/talk.js")),
 ];
 

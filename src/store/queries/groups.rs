@@ -20,8 +20,8 @@ fn role_text(role: GroupRole) -> &'static str {
     }
 }
 
-fn role(text: Option<String>) -> Result<Option<GroupRole>> {
-    Ok(match text.as_deref() {
+fn role(text: Option<&str>) -> Result<Option<GroupRole>> {
+    Ok(match text {
         None => None,
         Some("member") => Some(GroupRole::Member),
         Some("admin") => Some(GroupRole::Admin),
@@ -39,8 +39,8 @@ fn member(row: &DbRow) -> Result<GroupMemberRow> {
             RemoteUserId::parse,
             row.try_get::<String, _>("remote_id")?,
         )?,
-        role: role(row.try_get("role")?)?,
-        shown: role(row.try_get("shown")?)?,
+        role: role(row.try_get::<Option<String>, _>("role")?.as_deref())?,
+        shown: role(row.try_get::<Option<String>, _>("shown")?.as_deref())?,
     })
 }
 
@@ -166,8 +166,10 @@ impl GroupRepository for Txn {
         user: &RemoteUserId,
         shown: Option<GroupRole>,
     ) -> Result<()> {
+        // Whoever was taken out meanwhile is in the room all the same, and has to be seen to.
         sqlx::query(
-            "UPDATE group_members SET shown = $4 WHERE gatekeeper = $1 AND chat = $2 AND remote_id = $3",
+            "INSERT INTO group_members (gatekeeper, chat, remote_id, shown) VALUES ($1, $2, $3, $4) \
+             ON CONFLICT (gatekeeper, chat, remote_id) DO UPDATE SET shown = excluded.shown",
         )
         .bind(gatekeeper.as_str())
         .bind(chat.as_str())

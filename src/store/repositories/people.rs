@@ -41,7 +41,8 @@ pub trait GroupRepository {
         user: &RemoteUserId,
         role: Option<GroupRole>,
     ) -> Result<()>;
-    /// Stores what the room shows of a member; who is neither in the group nor shown is forgotten.
+    /// Stores what the room shows of a member, or of somebody who is in the group no more; who is neither in the group nor shown
+    /// is forgotten.
     async fn set_member_shown(
         &mut self,
         gatekeeper: &GatekeeperId,
@@ -162,7 +163,8 @@ pub trait PeopleRepository {
     async fn reachabilities(&mut self, login: LoginId) -> Result<Vec<ReachabilityRow>>;
     /// Stores what somebody was asked or said.
     async fn put_reachability(&mut self, login: LoginId, row: &ReachabilityRow) -> Result<()>;
-    /// The ghosts a login has chats or groups with, by name; only those with `text` in their name or address, if given.
+    /// The ghosts a login has chats or groups with, by name; only those with `text` in their name or address, if given, large and
+    /// small letters alike and a phone number however it is written.
     async fn contacts(
         &mut self,
         login: LoginId,

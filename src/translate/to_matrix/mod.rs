@@ -89,7 +89,7 @@ pub struct MatrixContext {
 }
 
 /// One event that shows a message.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct MatrixEvent {
     /// Its type.
     pub kind: &'static str,

@@ -4,10 +4,12 @@ mod changes;
 mod media;
 mod places;
 mod polls;
+mod relay;
 mod state;
 mod text;
 
 pub use polls::poll_options;
+pub use relay::{RelayTemplates, Relayed, relay};
 use ruma::{OwnedEventId, UserId};
 use serde_json::Value;
 

@@ -1,6 +1,6 @@
 //! Logins made and ended, and the users they can write to.
 
-use super::Gatekeeper;
+use super::{Gatekeeper, people::keys_code};
 use crate::{
     domain::{LoginId, RemoteUserId},
     network::{
@@ -9,6 +9,7 @@ use crate::{
             address_book,
             connection::{AskError, Connection, Purpose},
             deletion, enlisting, keys, outbound,
+            visible_id::visible_id,
             wire::Jid,
         },
     },
@@ -19,9 +20,13 @@ impl Gatekeeper {
     /// Makes a login for a Matrix user, or goes on with the one there is.
     pub(super) async fn make_login(&self, mxid: &str) -> Result<LoginId, NetworkError> {
         let _changing = self.changing.lock().await;
-        let row = match self.login_of(mxid).await? {
-            Some(row) => row,
-            None => enlisting::create(&self.context, mxid, self.visible_id(mxid)).await?,
+        let row = if let Some(row) = self.login_of(mxid).await? {
+            row
+        } else {
+            let escapes = &self.context.profile.visible_id_escapes;
+            let visible_id = visible_id(&self.visible_id, mxid, escapes)
+                .map_err(|error| NetworkError::Refused(error.to_string()))?;
+            enlisting::create(&self.context, mxid, visible_id).await?
         };
         let id = row.id;
         if row.state != LoginState::Active {
@@ -70,14 +75,8 @@ impl Gatekeeper {
             .map_err(|error| NetworkError::NoSuchUser(error.to_string()))?;
         let id = RemoteUserId::parse(user.to_string())
             .map_err(|error| NetworkError::NoSuchUser(error.to_string()))?;
-        match self.establish(login, &user).await {
-            Ok(()) => Ok(id),
-            Err(NetworkError::NoSuchUser(_)) => Err(NetworkError::NoSuchUser(format!(
-                "{} has no such user, or the user does not take messages from other apps",
-                self.name
-            ))),
-            Err(error) => Err(error),
-        }
+        self.establish(login, &user).await?;
+        Ok(id)
     }
 
     pub(super) async fn row(&self, login: LoginId) -> Result<LoginRow, NetworkError> {
@@ -105,17 +104,6 @@ impl Gatekeeper {
             .find(|row| row.gatekeeper == self.context.gatekeeper))
     }
 
-    fn visible_id(&self, mxid: &str) -> String {
-        let (localpart, server) = mxid
-            .strip_prefix('@')
-            .and_then(|rest| rest.split_once(':'))
-            .unwrap_or((mxid, ""));
-        self.visible_id
-            .replace("{mxid}", mxid)
-            .replace("{localpart}", localpart)
-            .replace("{server}", server)
-    }
-
     /// Makes sure there is a session with a user.
     pub(super) async fn establish(&self, login: LoginId, user: &Jid) -> Result<(), NetworkError> {
         let with = user.clone();
@@ -137,6 +125,10 @@ impl Gatekeeper {
         let answer = connection
             .ask(keys::fetch(&self.context, user, false))
             .await?;
+        let refused = keys_code(&answer, user).and_then(|code| self.keys_refused(code));
+        if let Some(error) = refused {
+            return Err(error);
+        }
         keys::establish(&self.context, login, user, &answer).await?
     }
 

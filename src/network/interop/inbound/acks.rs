@@ -1,9 +1,9 @@
 //! Acknowledgements of the stanzas of the outbox.
 
-use super::{Answer, groups, time};
+use super::{Answer, groups, people, time};
 use crate::{
     domain::{ChatId, LoginId, Timestamp},
-    network::interop::{notices, outbound, session::refused_for_now, wire::Node},
+    network::interop::{notices, outbound, profile::Profile, session::refused_for_now, wire::Node},
     store::{OutboxKind, OutboxRow, StoreError, StoreTxn},
 };
 
@@ -18,6 +18,7 @@ pub async fn message_ack(
     login: LoginId,
     ack: &Node,
     seq: i64,
+    profile: &Profile,
     now: Timestamp,
 ) -> Result<Answer, StoreError> {
     let Some(sent) = in_flight(txn, login, ack, seq).await? else {
@@ -31,7 +32,11 @@ pub async fn message_ack(
             return Ok(answer);
         }
         tracing::warn!(%login, %id, %code, "the gatekeeper refused a stanza");
-        let reason = format!("the gatekeeper refused the message (code {code})");
+        let reason = if code == "403" && sent.row.chat.is_group() {
+            "only admins may write in this group, or you are not in it any more".to_owned()
+        } else {
+            people::refusal(profile, &code, ack.attr("text").as_deref())
+        };
         if txn.refused(login, id, seq, &reason).await?.is_some() {
             answer.chat = refused(txn, login, &sent, reason, now).await?;
         }

@@ -17,6 +17,7 @@ mod calls;
 mod groups;
 mod messages;
 mod notifications;
+mod people;
 mod receipts;
 
 pub use acks::message_ack;

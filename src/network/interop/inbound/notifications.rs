@@ -8,7 +8,7 @@
 //! ```
 //! Which type and element the second has is the profile's to say.
 
-use super::{Answer, groups, time};
+use super::{Answer, groups, people, time};
 use crate::{
     domain::{ChatId, LoginId, RemoteUserId, StanzaId, Timestamp},
     network::interop::{
@@ -76,7 +76,8 @@ pub async fn notification(
     } else if kind == profile.stanzas.groups.notification {
         groups::notification(txn, login, node, &profile.stanzas.groups, now).await
     } else {
-        Ok(Answer::ack(node))
+        let about_people = people::notification(txn, login, node, profile, now).await?;
+        Ok(about_people.unwrap_or_else(|| Answer::ack(node)))
     }
 }
 

@@ -10,7 +10,10 @@ use axum::{
 use futures_util::Stream;
 use serde_json::{Value, json};
 
-use super::{ApiError, contact};
+use super::{
+    ApiError, contact,
+    people::{blocks, picture_path},
+};
 use crate::{
     domain::{RemoteUserId, Typing},
     network::interop::wire::Jid,
@@ -26,10 +29,11 @@ pub(super) async fn info(Extension(info): Extension<Arc<Value>>) -> Json<Value> 
 }
 
 pub(super) async fn contacts(Extension(cast): Extension<Cast>) -> Json<Value> {
-    let all = cast
-        .get()
-        .map(|contacts| contacts.all())
-        .unwrap_or_default();
+    let mut all = Vec::new();
+    if let Some(contacts) = cast.get() {
+        all.extend(contacts.all());
+        all.extend(contacts.partners());
+    }
     let list: Vec<Value> = all
         .iter()
         .map(|contact| {
@@ -40,6 +44,10 @@ pub(super) async fn contacts(Extension(cast): Extension<Cast>) -> Json<Value> {
                 "phone": contact.phone(),
                 "gatekeeper": contact.flavour(),
                 "script": contact.script(),
+                "visible_id": contact.visible_id(),
+                "picture": contact.picture().map(|id| picture_path(contact.flavour(), &id)),
+                "opted_in": contact.opted_in(),
+                "requests": contact.requests(),
                 "connected": contact.is_connected(),
                 "counters": contact.counters(),
             })
@@ -63,6 +71,7 @@ pub(super) async fn chats(
 ) -> Result<Json<Value>, ApiError> {
     let contact = contact(&cast, &id)?;
     let now = office.now().0;
+    let blocked = contact.blocked();
     let mut list: Vec<(i64, Value)> = contact
         .chats()
         .iter()
@@ -78,6 +87,9 @@ pub(super) async fn chats(
                 "name": contact.name_of(chat),
                 "typing": typing(&contact, chat),
                 "present": contact.sees_present(chat),
+                "picture": contact.picture_of(chat).map(|p| picture_path(contact.flavour(), &p.id)),
+                "blocked": blocked.contains(chat),
+                "blocks_me": blocks(&office, chat, contact.jid()),
                 "timer": contact.timer(&chat.to_string()),
                 "unread": unread,
                 "last": last.map(|message| shown(&contact, message)),
@@ -146,7 +158,7 @@ fn shown(contact: &ContactHandle, message: &Message) -> Value {
 fn name(contact: &ContactHandle, address: &str) -> Option<String> {
     let jid: Jid = address.parse().ok()?;
     if jid == *contact.jid() {
-        return Some(contact.name().to_owned());
+        return Some(contact.name());
     }
     contact.name_of(&jid)
 }

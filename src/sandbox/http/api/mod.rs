@@ -9,6 +9,7 @@
 //! | `location` · `card` · `poll` | POST `{"latitude", "longitude", "name"?}` · `{"name", "phone"}` · `{"question", "options", "several"}` |
 //! | `event` | POST `{"name"}`, a kind the bridge does not carry |
 //! | `timer` · `call` · `hang_up` | POST `{"seconds"}` · `{"video"}` · `{"call"}` |
+//! | `blocked` · `blocks_me` | POST `{"blocked"}`: the contact blocks · the other side does, as if in another client |
 //! | `read` · `typing` | POST · POST `{"state": "composing"|"recording"|"paused"}` |
 //! | `messages/{side}/{id}/file` | GET, the file |
 //! | `messages/{side}/{id}/reaction` · `vote` | POST `{"emoji"}` · `{"options"}` |
@@ -16,11 +17,15 @@
 //! | `messages/{side}/{id}` | DELETE, of one's own, for everybody |
 //!
 //! `GET /api/info` · `GET /api/contacts` · `GET /api/contacts/{id}/chats` · `POST /api/contacts/{id}/online {"online"}` ·
-//! `POST /api/contacts/{id}/present {"present"}` · `GET /api/contacts/{id}/events` (server-sent: something changed)
+//! `POST /api/contacts/{id}/present {"present"}` · `GET /api/contacts/{id}/events` (server-sent: something changed) ·
+//! `POST /api/contacts/{id}/name {"name"}` · `POST` (a JPEG) and `DELETE /api/contacts/{id}/picture` ·
+//! `POST /api/contacts/{id}/opted_in {"opted_in"}` · `POST /api/contacts/{id}/requests/{address} {"accept"}` ·
+//! `GET /api/partners` · `DELETE /api/partners/{login}` (un-enlists)
 
 mod change;
 mod files;
 mod look;
+mod people;
 mod write;
 
 use std::sync::Arc;
@@ -80,6 +85,7 @@ pub(super) fn router(cast: Cast) -> Router<Arc<Office>> {
         .route("/contacts/{id}/online", post(write::online))
         .route("/contacts/{id}/present", post(write::present))
         .route("/contacts/{id}/events", get(look::events))
+        .merge(people::router())
         .layer(Extension(cast))
 }
 
@@ -124,7 +130,7 @@ impl IntoResponse for ApiError {
 
 fn status_of(error: &SandboxError) -> StatusCode {
     match error {
-        SandboxError::Recipient(_) => StatusCode::BAD_REQUEST,
+        SandboxError::Recipient(_) | SandboxError::Picture => StatusCode::BAD_REQUEST,
         SandboxError::NoMessage | SandboxError::File(FileError::Missing) => StatusCode::NOT_FOUND,
         SandboxError::File(FileError::Status(_) | FileError::Crypt(_) | FileError::Size { .. }) => {
             StatusCode::BAD_GATEWAY

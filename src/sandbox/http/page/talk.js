@@ -1,5 +1,5 @@
 // The messages of the open chat, and what can be done with each.
-import { at, button, call, day, initial, make, me, messagePath, nameOf, remove, showAt, span, state, thisChat, time, trouble } from "./dom.js";
+import { at, button, call, day, draw, make, me, messagePath, nameOf, remove, showAt, span, state, thisChat, time, trouble } from "./dom.js";
 import { elements, summary } from "./content.js";
 import { plain } from "./marks.js";
 import { begin } from "./compose.js";
@@ -102,7 +102,7 @@ export function drawTalk() {
   const chat = thisChat();
   at("title").textContent = nameOf(chat);
   at("subtitle").textContent = subtitle(chat);
-  at("face").textContent = initial(nameOf(chat));
+  draw(at("face"), chat);
   const talk = at("talk");
   const atEnd = talk.scrollHeight - talk.scrollTop - talk.clientHeight < 80;
   const before = drawn;
@@ -182,7 +182,7 @@ export function drawChats(open) {
     const item = make("li");
     const one = button("chat", undefined, () => open(chat.jid));
     one.setAttribute("aria-current", String(chat.jid === state.chat));
-    const face = make("span", "face", initial(nameOf(chat)));
+    const face = draw(make("span", "face"), chat);
     face.setAttribute("aria-hidden", "true");
     const doing = { composing: "typing…", recording: "recording…" }[chat.typing];
     const last = doing || (chat.last ? (chat.last.outgoing ? "You: " : "") + plain(summary(chat.last)) : "");
@@ -201,12 +201,13 @@ export function drawChats(open) {
 
 export function drawContacts() {
   const select = at("who");
-  const titles = { whatsapp: "WhatsApp", messenger: "Messenger" };
-  const groups = Object.entries(titles).map(([gatekeeper, title]) => {
+  const titles = { whatsapp: "WhatsApp", messenger: "Messenger", other: "Another Partner's users" };
+  const of = (one) => (one.visible_id ? "other" : one.gatekeeper);
+  const groups = Object.entries(titles).map(([kind, title]) => {
     const group = make("optgroup");
     group.label = title;
-    for (const contact of state.contacts.filter((one) => one.gatekeeper === gatekeeper)) {
-      const option = make("option", "", contact.name + " · " + contact.phone + (contact.script === "live" ? "" : " · by itself"));
+    for (const contact of state.contacts.filter((one) => of(one) === kind)) {
+      const option = make("option", "", contact.name + " · " + contact.phone + (contact.visible_id ? " at " + titles[contact.gatekeeper] : "") + (contact.script === "live" ? "" : " · by itself"));
       option.value = contact.id;
       option.selected = contact.id === state.me;
       group.append(option);

@@ -1,0 +1,144 @@
+//! What members of rooms are called when a login speaks for them: told apart from everybody of the same name.
+
+use std::{collections::HashMap, sync::Arc};
+
+use ruma::{
+    OwnedRoomId, OwnedUserId, UserId,
+    events::{AnyStateEvent, AnyTimelineEvent, StateEvent, room::member::MembershipState},
+};
+use serde_json::Value;
+
+use super::context::{Bridge, BridgeError, lock};
+use crate::translate::{RoomEvent, clean_name};
+
+/// Of so many rooms the names are kept in memory.
+const MOST_ROOMS: usize = 256;
+/// In rooms with more members everybody is told apart by their id, without a look at all the others.
+const MOST_MEMBERS: usize = 2000;
+
+/// The members of a room, by id: cleaned names.
+pub(super) type Names = Arc<HashMap<OwnedUserId, String>>;
+
+impl Bridge {
+    /// What somebody in a room is called when a login speaks for them; `None` if they may not be spoken for: who was banned or
+    /// never was in the room.
+    pub(super) async fn relayed_name(
+        &self,
+        room_id: &OwnedRoomId,
+        user: &UserId,
+        said: &RoomEvent,
+    ) -> Result<Option<String>, BridgeError> {
+        let names = self.names_in(room_id).await?;
+        let name = match names.get(user) {
+            Some(name) => name.clone(),
+            // Somebody who has left since they wrote, or was thrown out.
+            None => match self
+                .bot()
+                .state(room_id, "m.room.member", user.as_str())
+                .await
+            {
+                Ok(Some(member)) if member["membership"] != "ban" => {
+                    clean_name(member["displayname"].as_str().unwrap_or_default())
+                }
+                Ok(_) => return Ok(None),
+                Err(error) if error.is_transient() => return Err(error.into()),
+                Err(_) => String::new(),
+            },
+        };
+        if let Some(shown) = profile_name(&said.content()["com.beeper.per_message_profile"])
+            .or_else(|| profile_name(&said.content()["m.per_message_profile"]))
+        {
+            // Whoever speaks for others says so themselves.
+            return Ok(Some(format!("{shown} ({})", plain(&name, user))));
+        }
+        Ok(Some(told_apart(&names, &name, user)))
+    }
+
+    async fn names_in(&self, room_id: &OwnedRoomId) -> Result<Names, BridgeError> {
+        if let Some(names) = lock(&self.names).get(room_id) {
+            return Ok(names.clone());
+        }
+        let members = self.bot().named_members(room_id).await?;
+        let names: Names = Arc::new(
+            members
+                .into_iter()
+                .map(|(user, name)| (user, clean_name(&name.unwrap_or_default())))
+                .collect(),
+        );
+        let mut known = lock(&self.names);
+        if known.len() >= MOST_ROOMS {
+            known.clear();
+        }
+        known.insert(room_id.clone(), names.clone());
+        Ok(names)
+    }
+
+    /// Takes a change of a member into what is known of a room's names.
+    pub(super) fn note_member(&self, room_id: &OwnedRoomId, event: &AnyTimelineEvent) {
+        let AnyTimelineEvent::State(AnyStateEvent::RoomMember(StateEvent::Original(member))) =
+            event
+        else {
+            return;
+        };
+        let mut known = lock(&self.names);
+        let Some(names) = known.get_mut(room_id) else {
+            return;
+        };
+        let names = Arc::make_mut(names);
+        if member.content.membership == MembershipState::Join {
+            let name = member.content.displayname.as_deref().unwrap_or_default();
+            names.insert(member.state_key.clone(), clean_name(name));
+        } else {
+            names.remove(&member.state_key);
+        }
+    }
+}
+
+fn profile_name(profile: &Value) -> Option<String> {
+    let name = clean_name(profile["displayname"].as_str()?);
+    (!name.is_empty()).then_some(name)
+}
+
+fn plain<'a>(name: &'a str, user: &'a UserId) -> &'a str {
+    if name.is_empty() { user.as_str() } else { name }
+}
+
+/// A name that no other member of the room has, nor could pass for an id.
+fn told_apart(names: &HashMap<OwnedUserId, String>, name: &str, user: &UserId) -> String {
+    if name.is_empty() {
+        return user.to_string();
+    }
+    let folded = name.to_lowercase();
+    let is_shared = names.len() > MOST_MEMBERS
+        || folded.contains(['@', ':'])
+        || names
+            .iter()
+            .any(|(other, theirs)| other != user && theirs.to_lowercase() == folded);
+    if is_shared {
+        format!("{name} ({user})")
+    } else {
+        name.to_owned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ruma::{owned_user_id, user_id};
+
+    use super::*;
+
+    #[test]
+    fn two_of_a_name_and_what_looks_like_an_id_are_told_apart() {
+        let names = HashMap::from([
+            (owned_user_id!("@a:x.org"), "Ada".to_owned()),
+            (owned_user_id!("@b:y.org"), "ada".to_owned()),
+            (owned_user_id!("@c:x.org"), "Cleo".to_owned()),
+            (owned_user_id!("@d:x.org"), "@c:x.org".to_owned()),
+        ]);
+        let said = |user: &UserId| told_apart(&names, &names[user], user);
+        assert_eq!(said(user_id!("@a:x.org")), "Ada (@a:x.org)");
+        assert_eq!(said(user_id!("@b:y.org")), "ada (@b:y.org)");
+        assert_eq!(said(user_id!("@c:x.org")), "Cleo");
+        assert_eq!(said(user_id!("@d:x.org")), "@c:x.org (@d:x.org)");
+    }
+}
