@@ -4,7 +4,7 @@
 //! [`Ratchets::save`].
 
 use libsignal_protocol::protocol::{
-    SenderKeyDistributionMessage, SenderKeyName, SignalProtocolError,
+    SenderKeyDistributionMessage, SenderKeyName, SenderKeyState, SignalProtocolError,
     create_sender_key_distribution_message, group_decrypt, group_encrypt,
     process_sender_key_distribution_message,
 };
@@ -47,7 +47,7 @@ impl Ratchets {
                 .record
                 .sender_key_state()
                 .ok()
-                .and_then(|state| state.sender_chain_key())
+                .and_then(SenderKeyState::sender_chain_key)
                 .map_or(0, |chain| chain.iteration()),
         }))
     }

@@ -30,21 +30,21 @@ fn notices(rows: &[RemoteMessageRow]) -> Vec<(String, String, RemoteNotice)> {
 
 fn whole() -> Node {
     Node::new("group")
-        .with("id", &group())
-        .with("creator", &phone(1))
+        .with("id", group())
+        .with("creator", phone(1))
         .with("creation", "1")
         .with("subject", "Friends")
         .child(
             Node::new("participant")
-                .with("jid", &phone(1))
+                .with("jid", phone(1))
                 .with("type", "superadmin"),
         )
         .child(
             Node::new("participant")
-                .with("jid", &phone(2))
+                .with("jid", phone(2))
                 .with("type", "admin"),
         )
-        .child(Node::new("participant").with("jid", &us()))
+        .child(Node::new("participant").with("jid", us()))
         .child(
             Node::new("description")
                 .with("id", "D1")
@@ -232,7 +232,7 @@ async fn a_group_nothing_is_known_of_is_one_to_ask_about() {
 async fn what_is_unknown_or_malformed_is_acknowledged() {
     let (world, _) = in_a_group(1).await;
     let unknown = notification("N1", &phone(1), T, Node::new("ephemeral"));
-    let nowhere = notification("N2", &phone(1), T, subject("x")).with("from", &phone(1));
+    let nowhere = notification("N2", &phone(1), T, subject("x")).with("from", phone(1));
     let odd = notification("N3", &phone(1), T, subject("x")).with("from", "a-b@g.us");
     let no_subject = notification("N4", &phone(1), T, Node::new("subject"));
     for node in [unknown, nowhere, odd, no_subject] {
@@ -273,8 +273,8 @@ impl World {
             Box::pin(async move {
                 let mut row = txn.login(LOGIN).await?.unwrap();
                 row.id = LoginId(8);
-                row.mxid = "@bob:example.org".to_owned();
-                row.visible_id = "bob".to_owned();
+                "@bob:example.org".clone_into(&mut row.mxid);
+                "bob".clone_into(&mut row.visible_id);
                 row.remote_login = Some("1-20000000000002@interop".to_owned());
                 txn.insert_login(&row).await?;
                 Ok(row.id)

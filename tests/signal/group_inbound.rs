@@ -199,9 +199,9 @@ async fn a_malformed_stanza_costs_only_itself() {
     let (world, mut peer) = talking().await;
     let mut nobody = first(&mut peer, "M1", "x");
     nobody.attrs.retain(|(key, _)| key != "participant");
-    let a_group = next(&mut peer, "M2", "x").with("participant", &group());
+    let a_group = next(&mut peer, "M2", "x").with("participant", group());
     let nothing = Node::new("message")
-        .with("from", &group())
+        .with("from", group())
         .with("participant", &peer.jid)
         .with("id", "M3");
     // A sender key is of groups alone.

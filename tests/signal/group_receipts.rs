@@ -14,7 +14,7 @@ use super::{
 
 fn receipt(who: &Jid, kind: Option<&'static str>) -> Node {
     Node::new("receipt")
-        .with("from", &group())
+        .with("from", group())
         .with("participant", who)
         .with("id", "A1")
         .with("t", "1760000005")

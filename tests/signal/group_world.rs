@@ -100,7 +100,7 @@ pub(crate) fn from_member(
     says: Option<&[u8]>,
 ) -> Node {
     let mut message = Node::new("message")
-        .with("from", &group())
+        .with("from", group())
         .with("participant", &peer.jid)
         .with("id", id)
         .with("t", "1760000001")
@@ -137,7 +137,7 @@ pub(crate) fn padded_bytes(plaintext: Vec<u8>) -> Vec<u8> {
 pub(crate) fn notification(id: &str, by: &Jid, t: i64, child: Node) -> Node {
     Node::new("notification")
         .with("type", "w:gp2")
-        .with("from", &group())
+        .with("from", group())
         .with("participant", by)
         .with("id", id)
         .with("t", t.to_string())

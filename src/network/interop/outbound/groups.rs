@@ -254,7 +254,7 @@ pub fn member_hash<'j>(members: impl Iterator<Item = &'j Jid>) -> String {
     let sorted: BTreeSet<String> = members.map(ToString::to_string).collect();
     let hash = sorted
         .iter()
-        .fold(Sha256::new(), |hash, member| hash.chain_update(member))
+        .fold(Sha256::new(), Sha256::chain_update)
         .finalize();
     format!("2:{}", STANDARD.encode(&hash[..6]))
 }
