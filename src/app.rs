@@ -6,7 +6,7 @@ use tokio::net::TcpListener;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
-    bridge::{Bridge, BridgeError, BridgeParts, Conversation, Relay, Settings},
+    bridge::{Bridge, BridgeError, BridgeParts, Conversation, PeopleSettings, Relay, RoomSettings, Settings},
     clock::Clock,
     commands::ManagementCommands,
     config::{Config, GatekeeperConfig},
@@ -385,7 +385,9 @@ fn profile(entry: &GatekeeperConfig, sandbox: Option<&Sandbox>) -> Result<Profil
     Ok(profile)
 }
 
-fn settings(config: &Config) -> Settings {
+/// What the bridge is told by a configuration.
+#[must_use]
+pub fn settings(config: &Config) -> Settings {
     Settings {
         server_name: config.homeserver.domain.clone(),
         namespace: config.bridge.namespace.clone(),
@@ -399,7 +401,15 @@ fn settings(config: &Config) -> Settings {
             .iter()
             .map(|entry| (entry.id.clone(), entry.name.clone()))
             .collect(),
+        command_prefix: config.bridge.command_prefix.clone(),
+        terms: config.bridge.terms.clone(),
         relay: Relay::new(config.relay.clone()),
+        people: PeopleSettings {
+            bot_avatar: config.appservice.bot_avatar.clone(),
+            phone_in_profile: config.bridge.phone_in_profile,
+            connection_grace: Duration::from_secs(config.bridge.connection_grace_seconds),
+            double_puppets: config.double_puppets.clone(),
+        },
         conversation: Conversation {
             receipts: config.bridge.receipts,
             typing: config.bridge.typing,
@@ -411,6 +421,13 @@ fn settings(config: &Config) -> Settings {
             link_previews: config.bridge.link_previews,
             max_media_bytes: config.media.max_bytes,
             patience: Duration::from_secs(config.media.patience_seconds),
+        },
+        rooms: RoomSettings {
+            direct_chats: config.bridge.direct_chats,
+            groups: config.bridge.groups,
+            invite_back: config.bridge.invite_back,
+            personal_spaces: config.bridge.personal_spaces,
+            members_per_second: config.bridge.members_per_second,
         },
     }
 }

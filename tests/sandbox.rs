@@ -12,6 +12,16 @@ mod enlistment;
 mod faults;
 #[path = "sandbox/files.rs"]
 mod files;
+#[path = "sandbox/group_changes.rs"]
+mod group_changes;
+#[path = "sandbox/group_keys.rs"]
+mod group_keys;
+#[path = "sandbox/group_kinds.rs"]
+mod group_kinds;
+#[path = "sandbox/group_page.rs"]
+mod group_page;
+#[path = "sandbox/groups.rs"]
+mod groups;
 #[path = "sandbox/integrators.rs"]
 mod integrators;
 #[path = "sandbox/kinds.rs"]
@@ -22,6 +32,8 @@ mod mailbox;
 mod media;
 #[path = "sandbox/media_retry.rs"]
 mod media_retry;
+#[path = "sandbox/member.rs"]
+mod member;
 #[path = "sandbox/page.rs"]
 mod page;
 #[path = "sandbox/page_api.rs"]

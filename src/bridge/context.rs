@@ -16,6 +16,9 @@ use sha2::{Digest, Sha256};
 use tokio_util::sync::CancellationToken;
 
 use super::{
+    connections::Link,
+    people::People,
+    groups::Groups,
     refusals::LastRefusal,
     routes::{PortalRoute, Route},
     settings::Settings,
@@ -86,27 +89,29 @@ impl BridgeError {
     }
 }
 
-/// Somebody wrote to the bot in their management room.
+/// Somebody wrote to the bot.
 #[derive(Debug, Clone)]
 pub struct CommandContext {
     /// Who.
     pub sender: OwnedUserId,
     /// Where.
     pub room_id: OwnedRoomId,
+    /// Whether that is their management room, which nobody else reads.
+    pub is_private: bool,
     /// In which event: what the command does outside has ids that follow from it.
     pub event_id: String,
-    /// What: the whole text; only its first line is a command.
+    /// What: the whole text without what calls the bot; only its first line is a command.
     pub body: String,
 }
 
-/// What answers in management rooms.
+/// What answers to those who write to the bot.
 #[async_trait]
 pub trait Commands: Send + Sync + 'static {
     /// The answer, in Markdown. It may be called again with the same message after a crash.
     async fn answer(&self, context: CommandContext) -> String;
 }
 
-/// Held while a chat's room is made or taken.
+/// Held while a portal's room is made, taken or changed.
 pub(super) type RoomLock = Arc<tokio::sync::Mutex<()>>;
 
 /// The bridge between the homeserver and the gatekeepers.
@@ -130,8 +135,10 @@ pub struct Bridge {
     pub(super) forgotten: AtomicU64,
     pub(super) open_portals: Mutex<HashMap<(LoginId, ChatId), Arc<PortalRoute>>>,
     pub(super) ghosts: Mutex<HashMap<OwnedUserId, Option<String>>>,
-    /// One lock a chat, held while its room is made or taken.
-    pub(super) opening: Mutex<HashMap<(LoginId, ChatId), RoomLock>>,
+    /// One lock a portal, held while its room is made or taken.
+    pub(super) opening: Mutex<HashMap<PortalId, RoomLock>>,
+    /// What works on the rooms of groups, and on the spaces they are in.
+    pub(super) groups: Groups,
     /// One lock a group that several logins are in.
     pub(super) turns: Mutex<HashMap<PortalId, RoomLock>>,
     /// Portals that were given a new room since the start: once is enough to get over a room that was lost.
@@ -149,7 +156,8 @@ pub struct Bridge {
     /// What the members of rooms are called, for those a login speaks for.
     pub(super) names: Mutex<HashMap<OwnedRoomId, super::names::Names>>,
     pub(super) refusals: Mutex<HashMap<OwnedRoomId, LastRefusal>>,
-    pub(super) connection_states: Mutex<HashMap<LoginId, String>>,
+    pub(super) connection_states: Mutex<HashMap<LoginId, Link>>,
+    pub(super) people: People,
     /// Whether the homeserver knows the bot; nothing is asked of it before.
     pub(super) introduced: AtomicBool,
     pub(super) this: Weak<Self>,
@@ -184,7 +192,10 @@ impl Bridge {
             let statuses = chat_workers(this, &parts.cancel, |bridge, login, chat| {
                 Box::pin(async move { bridge.carry_statuses(login, &chat).await })
             });
+            let people = People::new(this, &parts.cancel);
+            let per_second = parts.settings.rooms.members_per_second;
             Self {
+                groups: Groups::new(this, &parts.cancel, per_second),
                 db: parts.db,
                 client: parts.client,
                 naming: parts.naming,
@@ -213,6 +224,7 @@ impl Bridge {
                 names: Mutex::default(),
                 refusals: Mutex::default(),
                 connection_states: Mutex::default(),
+                people,
                 introduced: AtomicBool::new(false),
                 this: this.clone(),
             }

@@ -37,10 +37,16 @@ impl Bridge {
         let Some(commands) = self.commands.get() else {
             return Ok(());
         };
+        // Whoever is used to the prefix may write it here, too.
+        let body = match self.after_prefix(&body) {
+            Some(rest) => rest.to_owned(),
+            None => body,
+        };
         let answer = commands
             .answer(CommandContext {
                 sender: parsed.sender().to_owned(),
                 room_id: room_id.clone(),
+                is_private: true,
                 event_id: parsed.event_id().to_string(),
                 body,
             })

@@ -9,6 +9,7 @@ use super::Failure;
 use crate::{
     app,
     config::{Config, GatekeeperConfig},
+    domain::Finding,
     matrix::{Client, appservice},
     store::{self, Database},
 };
@@ -27,6 +28,16 @@ impl Report {
         self.failed += 1;
         println!("FAIL  {what}");
         println!("      hint: {hint}");
+    }
+
+    fn take(&mut self, found: impl IntoIterator<Item = Finding>) {
+        for finding in found {
+            match finding {
+                Finding::Good(what) => good(&what),
+                Finding::Note(what) => note(&what),
+                Finding::Bad { what, hint } => self.bad(&what, &hint),
+            }
+        }
     }
 }
 
@@ -65,24 +76,7 @@ async fn check_database(config: &Config, report: &mut Report) -> Option<Database
             None
         }
         Ok(Some(database)) => {
-            good(&format!("database ({})", database.engine()));
-            match database.read(|txn| Box::pin(async move { txn.logins().await })).await {
-                Ok(logins) => good(&format!("{} logins, and their keys open", logins.len())),
-                Err(error) => report.bad(
-                    &format!("the logins cannot be read: {error}"),
-                    "database.sealing_key has to be the key the database was written with: put the old one back",
-                ),
-            }
-            if let Ok(set_aside) = database
-                .read(|txn| Box::pin(async move { txn.quarantined_events(1000).await }))
-                .await
-                && !set_aside.is_empty()
-            {
-                note(&format!(
-                    "{} events could not be understood and are set aside",
-                    set_aside.len()
-                ));
-            }
+            report.take(database.check().await);
             Some(database)
         }
         Err(error) => {
@@ -114,44 +108,11 @@ async fn check_homeserver(config: &Config, report: &mut Report) {
             );
         }
     };
-    match client.versions().await {
-        Ok(versions) => {
-            let newest = versions.last().map_or("?", String::as_str);
-            let software = client
-                .software()
-                .await
-                .unwrap_or_else(|| "a homeserver".to_owned());
-            good(&format!(
-                "{software} at {}, Matrix {newest}",
-                config.homeserver.address
-            ));
-        }
-        Err(error) => {
-            return report.bad(
-                &format!("no homeserver at {}: {error}", config.homeserver.address),
-                "is it running, and is homeserver.address its client API?",
-            );
-        }
+    let (found, goes_on) = client.check().await;
+    report.take(found);
+    if goes_on {
+        check_ping(config, &client, report).await;
     }
-    let bot = client.bot();
-    if let Err(error) = bot.ensure_registered().await {
-        return report.bad(
-            &format!("the homeserver does not accept the bridge's token: {error}"),
-            "give it the registration that `drawbridge registration` wrote for this configuration, and restart it",
-        );
-    }
-    match bot.whoami().await {
-        Ok(who) if who == *client.bot_id() => good(&format!("the homeserver knows the bot {who}")),
-        Ok(who) => report.bad(
-            &format!("the homeserver takes the bot for {who}"),
-            "homeserver.domain has to be the homeserver's server_name",
-        ),
-        Err(error) => report.bad(
-            &format!("whoami: {error}"),
-            "is the registration the one in use?",
-        ),
-    }
-    check_ping(config, &client, report).await;
 }
 
 /// The ping, both ways: the homeserver is asked to reach the bridge. If no bridge runs, the doctor listens in its place.
@@ -163,13 +124,7 @@ async fn check_ping(config: &Config, client: &Client, report: &mut Report) {
             let router = appservice::ping_router(&config.appservice.hs_token);
             tokio::spawn(async move { axum::serve(listener, router).await })
         });
-    match client.ping().await {
-        Ok(took) => good(&format!("the homeserver reaches the bridge in {} ms", took.as_millis())),
-        Err(error) => report.bad(
-            &format!("the homeserver cannot reach the bridge at {}: {error}", config.appservice.address),
-            "appservice.address has to lead from the homeserver's machine or container to appservice.listen here; after a change write the registration again and restart the homeserver",
-        ),
-    }
+    report.take([client.check_ping().await]);
     if let Some(stand_in) = stand_in {
         stand_in.abort();
     }

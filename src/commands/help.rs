@@ -2,71 +2,93 @@
 
 use std::fmt::Write as _;
 
-use super::names;
-use crate::bridge::Bridge;
-
-/// A command's name, its arguments, what it does, and an example.
-struct Entry(&'static str, &'static str, &'static str, &'static str);
-
-const ENTRIES: &[Entry] = &[
-    Entry(
-        "login",
-        "[gatekeeper]",
-        "connect your Matrix account to a gatekeeper",
-        "login whatsapp",
-    ),
-    Entry(
-        "logout",
-        "[gatekeeper]",
-        "delete your account there and everything the bridge keeps for it",
-        "logout whatsapp",
-    ),
-    Entry(
-        "list-logins",
-        "",
-        "show what you are logged in to and whether the connection works",
-        "list-logins",
-    ),
-    Entry(
-        "start-chat",
-        "[gatekeeper] <phone or id>",
-        "open a room for a chat with somebody",
-        "start-chat +49 155 5550001",
-    ),
-    Entry(
-        "chat-settings",
-        "<phone, id or room id> [receipts|typing|presence|timer] [on|off|default|7d]",
-        "show or change what is passed on in one chat, and after what time its messages disappear",
-        "chat-settings +49 155 5550001 receipts off",
-    ),
-    Entry(
-        "ping",
-        "",
-        "check the way to each of your gatekeepers",
-        "ping",
-    ),
-    Entry("version", "", "show the version of the bridge", "version"),
-    Entry(
-        "help",
-        "[command]",
-        "show this, or one command with an example",
-        "help start-chat",
-    ),
-];
+use super::{
+    Reply,
+    arguments::ids,
+    call::Call,
+    registry::{self, Entry, Group, Place},
+};
+use crate::config::Level;
 
 /// Every command, or one.
-pub(super) fn all(bridge: &Bridge, about: &str) -> String {
-    if let Some(Entry(name, arguments, does, example)) =
-        ENTRIES.iter().find(|entry| entry.0 == about.to_lowercase())
-    {
-        return format!("`{name} {arguments}`: {does}.\n\nExample: `{example}`");
+pub(super) fn show(call: &Call<'_>) -> Reply {
+    let about = call.arguments.text.to_lowercase();
+    if about.is_empty() {
+        let prefix = &call.bridge.settings().command_prefix;
+        let mut text = all(call.level, prefix, call.said.is_private);
+        let _ = write!(text, "\nGatekeepers: {}.", ids(&call.gatekeepers));
+        return Ok(text);
     }
-    let mut text = String::from("Write one of these:\n\n");
-    for Entry(name, arguments, does, _) in ENTRIES {
-        let usage = format!("{name} {arguments}");
-        let _ = writeln!(text, "- `{}`: {does}", usage.trim_end());
+    match registry::find(&about).filter(|entry| entry.is_for(call.level)) {
+        Some(entry) => Ok(one(entry)),
+        None => Err(unknown(&about, call.level)),
     }
-    let _ = write!(text, "\nGatekeepers: {}.", names(bridge));
+}
+
+/// Every command somebody may use, by group.
+fn all(level: Level, prefix: &str, is_private: bool) -> String {
+    let mut text = if is_private {
+        String::from("Write one of these, or `help` and its name for an example.\n")
+    } else {
+        format!(
+            "Write `{prefix}` and one of these. Those marked * work in a direct chat with me alone.\n"
+        )
+    };
+    for group in Group::ALL {
+        let mut entries = registry::entries()
+            .filter(|entry| entry.group == group && entry.is_for(level) && !entry.is_hidden)
+            .peekable();
+        if entries.peek().is_none() {
+            continue;
+        }
+        // Writing to a string cannot fail.
+        let _ = write!(text, "\n**{}**\n\n", group.name());
+        for entry in entries {
+            let mark = match entry.place {
+                Place::Management if !is_private => "*",
+                _ => "",
+            };
+            let _ = writeln!(text, "- `{}`{mark}: {}", entry.usage(), entry.does);
+        }
+        if let Some(more) = more(group, prefix) {
+            let _ = writeln!(text, "\n{more}");
+        }
+    }
+    text
+}
+
+/// What there is to say of a group besides its commands.
+fn more(group: Group, prefix: &str) -> Option<String> {
+    Some(match group {
+        Group::Chats => {
+            "A group is changed in its room as any other room is: invite and remove people, make them moderators, and set name, topic and picture."
+                .to_owned()
+        }
+        Group::Linking => format!(
+            "In a room that is not your chat with me, write `{prefix}` before a command, such as `{prefix} bridge +49 155 5550001`."
+        ),
+        _ => return None,
+    })
+}
+
+/// One command.
+fn one(entry: &Entry) -> String {
+    let mut text = format!(
+        "`{}`: {}.\n\nExample: `{}`",
+        entry.usage(),
+        entry.does,
+        entry.example
+    );
+    if !entry.aliases.is_empty() {
+        let _ = write!(text, "\n\nAlso: `{}`", entry.aliases.join("`, `"));
+    }
+    text.push_str(match entry.place {
+        Place::Management => "\n\nIt works in a direct chat with me alone.",
+        Place::Anywhere => "\n\nIt works in any room in which I am.",
+    });
+    if entry.for_admins {
+        text.push_str(" Only admins of the bridge may use it.");
+    }
     text
 }
 
@@ -76,33 +98,11 @@ pub(super) fn version() -> String {
 }
 
 /// An answer to a word that is no command, with the nearest that is one.
-pub(super) fn unknown(word: &str) -> String {
-    let nearest = ENTRIES
-        .iter()
-        .map(|entry| (distance(word, entry.0), entry.0))
-        .min();
-    match nearest {
-        Some((far, name)) if far <= 2 => {
-            format!("There is no such command. Did you mean `{name}`?")
-        }
-        _ => "There is no such command. Write `help` for those there are.".to_owned(),
+pub(super) fn unknown(word: &str, level: Level) -> String {
+    match registry::nearest(word, level) {
+        Some(name) => format!("There is no such command. Did you mean `{name}`?"),
+        None => "There is no such command. Write `help` for those there are.".to_owned(),
     }
-}
-
-/// Levenshtein's edit distance.
-fn distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, ca) in a.chars().take(40).enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, cb) in b.iter().enumerate() {
-            let replaced = diagonal + usize::from(ca != *cb);
-            diagonal = row[j + 1];
-            row[j + 1] = replaced.min(row[j] + 1).min(diagonal + 1);
-        }
-    }
-    row[b.len()]
 }
 
 #[cfg(test)]
@@ -110,9 +110,34 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_near_miss_suggests_and_a_far_one_does_not_guess() {
-        assert!(unknown("startchat").contains("`start-chat`"));
-        assert!(unknown("lgoin").contains("`login`"));
-        assert!(!unknown("hello there").contains("Did you mean"));
+    fn the_help_shows_every_command_that_one_may_use() {
+        let (user, admin) = (all(Level::User, "!d", true), all(Level::Admin, "!d", true));
+        for entry in registry::entries().filter(|entry| !entry.is_hidden) {
+            let line = format!("- `{}`: {}", entry.usage(), entry.does);
+            assert!(admin.contains(&line), "{line}");
+            assert_eq!(user.contains(&line), !entry.for_admins, "{line}");
+        }
+        assert!(!user.contains(Group::Administration.name()));
+    }
+
+    #[test]
+    fn elsewhere_the_help_marks_what_is_private() {
+        let text = all(Level::User, "!d", false);
+        assert!(text.contains("- `list-logins`*: "), "{text}");
+        assert!(text.contains("- `id [room]`: "), "{text}");
+    }
+
+    #[test]
+    fn the_help_of_a_command_has_an_example() {
+        for entry in registry::entries() {
+            let text = one(entry);
+            assert!(text.contains(&format!("Example: `{}`", entry.example)));
+        }
+    }
+
+    #[test]
+    fn a_word_that_is_no_command_is_not_guessed() {
+        assert!(unknown("startchat", Level::User).contains("`start-chat`"));
+        assert!(!unknown("hello there", Level::User).contains("Did you mean"));
     }
 }

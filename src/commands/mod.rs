@@ -1,26 +1,45 @@
-//! Commands in the management room: the first line of a message, its first word the command.
+//! Commands: the first line of a message, its first word the command; in the management room, and elsewhere behind a prefix.
 //!
-//! Answers are Markdown and say what to do next. A command may be carried out again after a crash, so each is one that can be.
+//! Every command is an entry of the [`registry`]; its arguments are checked before anything is done. Answers are Markdown, begin
+//! with what became of it, and say what to do next. A command may be carried out again after a crash, so each is one that can be.
 
+mod admin;
+mod arguments;
+mod call;
 mod chats;
+mod conversation;
+mod deleting;
+mod dialogue;
 mod help;
+mod linking;
 mod logins;
+mod logout;
+mod people;
+mod puppets;
+mod registry;
 mod settings;
+mod terms;
+mod whom;
 
 use std::sync::{Arc, Weak};
 
 use async_trait::async_trait;
-use ruma::UserId;
+use futures_util::future::BoxFuture;
 
+use self::{
+    call::{Call, Said},
+    registry::{Entry, Place, Verb},
+};
 use crate::{
     bridge::{Bridge, CommandContext, Commands},
     config::Level,
-    domain::GatekeeperId,
-    network::Network,
-    store::LoginRow,
+    store::StoreError,
 };
 
-/// The commands of the management room.
+/// What somebody is answered: what was done, or why not.
+type Reply = Result<String, String>;
+
+/// The commands of the bridge.
 pub struct ManagementCommands {
     bridge: Weak<Bridge>,
 }
@@ -35,103 +54,162 @@ impl ManagementCommands {
     }
 }
 
-/// One command's words.
-struct Words<'a> {
-    command: String,
-    rest: &'a str,
-}
-
-/// The first line's first word in lower case, and what follows it.
-fn parse(body: &str) -> Words<'_> {
-    let line = body.lines().next().unwrap_or_default().trim();
-    let line = line.strip_prefix('!').unwrap_or(line);
-    let (command, rest) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
-    Words {
-        command: command.to_lowercase(),
-        rest: rest.trim(),
-    }
-}
-
 #[async_trait]
 impl Commands for ManagementCommands {
     async fn answer(&self, context: CommandContext) -> String {
         let Some(bridge) = self.bridge.upgrade() else {
             return "The bridge is stopping; try again in a minute.".to_owned();
         };
-        let words = parse(&context.body);
         if bridge.level(&context.sender) < Level::User {
             return "You may not use this bridge. Ask whoever runs it to add you to `bridge.permissions`."
                 .to_owned();
         }
-        let answer = match words.command.as_str() {
-            "help" => Ok(help::all(&bridge, words.rest)),
-            "login" => logins::log_in(&bridge, &context.sender, words.rest).await,
-            "logout" => logins::log_out(&bridge, &context.sender, words.rest).await,
-            "list-logins" => logins::list(&bridge, &context.sender).await,
-            "start-chat" => chats::start(&bridge, &context.sender, words.rest).await,
-            "chat-settings" => settings::change(&bridge, &context.sender, &context.event_id, words.rest).await,
-            "ping" => logins::ping(&bridge, &context.sender).await,
-            "version" => Ok(help::version()),
-            "encrypted" => Ok("I cannot read encrypted rooms yet. Start a chat with me in which encryption is off.".to_owned()),
-            unknown => Ok(help::unknown(unknown)),
+        let said = Said {
+            sender: context.sender,
+            here: (!context.is_private).then(|| context.room_id.clone()),
+            answered_in: context.room_id,
+            is_private: context.is_private,
+            event_id: context.event_id,
         };
-        answer.unwrap_or_else(|refusal| refusal)
+        dialogue::answer(&bridge, &said, &context.body)
+            .await
+            .unwrap_or_else(|refusal| refusal)
     }
 }
 
-/// A gatekeeper by the name or id a user wrote; the only one if they wrote none.
-fn chosen<'a>(bridge: &'a Bridge, name: &str) -> Result<&'a Arc<dyn Network>, String> {
-    let mut all = bridge.networks();
-    if name.is_empty() {
-        return match (all.next(), all.next()) {
-            (Some(only), None) => Ok(only),
-            (None, _) => Err(
-                "No gatekeeper is configured; add one to `gatekeepers` in the configuration."
-                    .to_owned(),
-            ),
-            (Some(_), Some(_)) => Err(format!("Say which: {}.", names(bridge))),
-        };
+/// The first line's first word in lower case, and what follows it.
+fn words(body: &str) -> (String, &str) {
+    let line = body.lines().next().unwrap_or_default().trim();
+    let line = line.strip_prefix('!').unwrap_or(line);
+    let (command, rest) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
+    (command.to_lowercase(), rest.trim())
+}
+
+/// Carries out a command once its arguments are read.
+fn carry_out<'a>(call: &'a Call<'a>) -> BoxFuture<'a, Reply> {
+    Box::pin(async move {
+        match call.entry.verb {
+            Verb::Help => help::show(call),
+            Verb::Version => Ok(help::version()),
+            Verb::Encrypted => Ok("I cannot read encrypted rooms yet. Start a chat with me in which encryption is off.".to_owned()),
+            Verb::Cancel => Err("There is nothing to cancel.".to_owned()),
+            Verb::Accept | Verb::Confirm => {
+                Err("I have not asked you anything. Write `help` for what I understand.".to_owned())
+            }
+            Verb::SetManagementRoom => logins::set_management_room(call).await,
+            Verb::Ping => logins::ping(call).await,
+            Verb::Login => logins::log_in(call).await,
+            Verb::Logout => logout::log_out(call).await,
+            Verb::Relogin => logins::log_in_again(call).await,
+            Verb::ListLogins => logins::list(call).await,
+            Verb::SetPreferredLogin => logins::prefer(call).await,
+            Verb::SetName => logins::set_name(call).await,
+            Verb::StartChat => chats::start(call).await,
+            Verb::CreateGroup => chats::create_group(call).await,
+            Verb::CreatePortal => chats::create_portal(call).await,
+            Verb::ChatSettings => settings::change(call).await,
+            Verb::Id => chats::show_id(call).await,
+            Verb::SyncPortal => chats::sync_portal(call).await,
+            Verb::SyncGroups => chats::sync_groups(call).await,
+            Verb::DeleteChat => deleting::delete_chat(call).await,
+            Verb::DeletePortal => deleting::delete_portal(call).await,
+            Verb::DeleteAllPortals => deleting::delete_all(call).await,
+            Verb::ResolveIdentifier => people::resolve(call).await,
+            Verb::Contacts | Verb::Search => people::contacts(call).await,
+            Verb::Block => people::block(call, true).await,
+            Verb::Unblock => people::block(call, false).await,
+            Verb::ListBlocked => people::list_blocked(call).await,
+            Verb::RequestReachability => people::request(call).await,
+            Verb::ListRequests => people::list_requests(call).await,
+            Verb::Link => linking::link(call).await,
+            Verb::Unlink => linking::unlink(call).await,
+            Verb::SetRelay => linking::set_relay(call).await,
+            Verb::UnsetRelay => linking::unset_relay(call).await,
+            Verb::LoginMatrix => puppets::log_in(call).await,
+            Verb::LogoutMatrix => puppets::log_out(call).await,
+            Verb::PingMatrix => puppets::ping(call).await,
+            Verb::ClaimAccount => puppets::claim(call).await,
+            Verb::UnclaimAccount => puppets::unclaim(call).await,
+            Verb::Status => admin::status(call).await,
+            Verb::ListUsers => admin::list_users(call).await,
+            Verb::ListAllLogins => admin::list_logins(call).await,
+            Verb::LogoutUser => logout::log_out_user(call).await,
+            Verb::CleanUp => admin::clean_up(call).await,
+            Verb::Quarantine => admin::quarantine(call).await,
+            Verb::Doctor => admin::doctor(call).await,
+            Verb::Sudo => admin::sudo(call).await,
+            Verb::Doin => admin::doin(call).await,
+        }
+    })
+}
+
+/// Carries out what is written in a line, if it is a command that this user may use here.
+async fn run(bridge: &Bridge, said: &Said, line: &str) -> Reply {
+    let (name, rest) = words(line);
+    let level = bridge.level(&said.sender);
+    let Some(entry) = registry::find(&name).filter(|entry| entry.is_for(level)) else {
+        return Err(help::unknown(&name, level));
+    };
+    if let Some(refusal) = refused_here(bridge, said, entry, rest).await? {
+        return Err(refusal);
     }
+    let gatekeepers = gatekeepers(bridge);
+    let arguments = arguments::read(entry, rest, &gatekeepers)?;
+    carry_out(&Call {
+        bridge,
+        said,
+        entry,
+        level,
+        gatekeepers,
+        arguments,
+    })
+    .await
+}
+
+/// Why a command is not answered where it was written.
+async fn refused_here(
+    bridge: &Bridge,
+    said: &Said,
+    entry: &Entry,
+    rest: &str,
+) -> Result<Option<String>, String> {
+    if said.is_private || entry.place == Place::Anywhere {
+        return Ok(None);
+    }
+    if entry.is_secret && !rest.is_empty() {
+        let hidden = bridge
+            .hide_message(&said.answered_in, &said.event_id)
+            .await
+            .map_err(|error| format!("{error}."))?;
+        let also = if hidden { "" } else { " Delete your message." };
+        return Ok(Some(format!(
+            "Others may have read that here, so it was not used.{also} Log that session out in your client, and write to {} directly.",
+            bridge.bot().user_id()
+        )));
+    }
+    Ok(Some(format!(
+        "`{}` is private: write it in a direct chat with {}.",
+        entry.name,
+        bridge.bot().user_id()
+    )))
+}
+
+/// The gatekeepers, with their names for people.
+fn gatekeepers(bridge: &Bridge) -> Vec<arguments::Named> {
     bridge
         .networks()
-        .find(|network| {
-            network.id().as_str().eq_ignore_ascii_case(name)
-                || bridge
-                    .gatekeeper_name(network.id())
-                    .eq_ignore_ascii_case(name)
+        .map(|network| {
+            let id = network.id();
+            (id.clone(), bridge.gatekeeper_name(id).to_owned())
         })
-        .ok_or_else(|| {
-            format!(
-                "There is no gatekeeper of that name. There is: {}.",
-                names(bridge)
-            )
-        })
+        .collect()
 }
 
-fn names(bridge: &Bridge) -> String {
-    let ids: Vec<String> = bridge
-        .networks()
-        .map(|network| format!("`{}`", network.id()))
-        .collect();
-    ids.join(", ")
-}
-
-/// Everything a user is logged in to.
-async fn logins_of(bridge: &Bridge, user: &UserId) -> Result<Vec<LoginRow>, String> {
-    let mxid = user.to_string();
-    bridge
-        .database()
-        .read(move |txn| {
-            let mxid = mxid.clone();
-            Box::pin(async move { txn.logins_of(&mxid).await })
-        })
-        .await
-        .map_err(|error| format!("The bridge's database failed ({error}); nothing was changed. Try again, and tell whoever runs the bridge if it stays."))
-}
-
-/// The gatekeeper of an id, if it is configured.
-fn network_of<'a>(bridge: &'a Bridge, id: &GatekeeperId) -> Option<&'a Arc<dyn Network>> {
-    bridge.networks().find(|network| network.id() == id)
+/// What is said when the store fails.
+fn say_store(error: &StoreError) -> String {
+    format!(
+        "The bridge's database failed ({error}). Try again, and tell whoever runs the bridge if it stays."
+    )
 }
 
 #[cfg(test)]
@@ -140,13 +218,12 @@ mod tests {
 
     #[test]
     fn only_the_first_line_is_a_command() {
-        let words = parse("  Start-Chat  +49 1555 5550001 \nlogout");
         assert_eq!(
-            (words.command.as_str(), words.rest),
-            ("start-chat", "+49 1555 5550001")
+            words("  Start-Chat  +49 1555 5550001 \nlogout"),
+            ("start-chat".to_owned(), "+49 1555 5550001")
         );
-        assert_eq!(parse("!help").command, "help");
-        assert_eq!(parse("\nlogout").command, "");
-        assert_eq!(parse("").command, "");
+        assert_eq!(words("!help").0, "help");
+        assert_eq!(words("\nlogout").0, "");
+        assert_eq!(words("").0, "");
     }
 }

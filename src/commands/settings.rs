@@ -1,33 +1,33 @@
 //! `chat-settings`: what is decided for one chat alone.
 
-use ruma::{RoomId, UserId};
+use ruma::RoomId;
 
-use super::chats::whom;
+use super::{
+    Reply, arguments,
+    call::{Call, failed},
+    whom,
+};
 use crate::{
     bridge::Bridge,
     domain::{ChatId, LoginId, duration},
     store::{PortalRow, PortalSettings},
 };
 
-const USAGE: &str = "Say which chat, what, and how: `chat-settings +49 155 5550001 receipts off`. What: `receipts`, `typing` and `presence`, each `on`, `off` or `default`; `timer`, such as `1d`, or `off`. Without them the chat's settings are shown.";
+const USAGE: &str = "Say which chat, what, and how: `chat-settings +49 155 5550001 receipts off`. What: `receipts`, `typing` and `presence`, each `on`, `off` or `default`; `timer`, such as `1d`, or `off`. Without them the chat's settings are shown. In the room of a chat you need not say which.";
 
-/// Shows or changes what is decided for a chat; `cause` is the event that asks for it.
-pub(super) async fn change(
-    bridge: &Bridge,
-    user: &UserId,
-    cause: &str,
-    words: &str,
-) -> Result<String, String> {
-    if words.is_empty() {
+/// Shows or changes what is decided for a chat.
+pub(super) async fn change(call: &Call<'_>) -> Reply {
+    let bridge = call.bridge;
+    let (chat, what) = split(&call.arguments.text);
+    if chat.is_empty() && call.said.here.is_none() {
         return Err(USAGE.to_owned());
     }
-    let (chat, what) = split(words);
-    let (login, portal) = find(bridge, user, chat).await?;
+    let (login, portal) = find(call, chat).await?;
     let Some((what, how)) = what else {
         return Ok(show(bridge, &portal.settings));
     };
     if what == "timer" {
-        return set_timer(bridge, cause, login, &portal, how).await;
+        return set_timer(call, login, &portal, how).await;
     }
     let (what, decision) = (what.to_owned(), decision(how)?);
     let change = move |settings: &mut PortalSettings| match what.as_str() {
@@ -44,30 +44,42 @@ pub(super) async fn change(
 
 /// The chat, and what is to be changed if the last two words say so.
 fn split(words: &str) -> (&str, Option<(&str, &str)>) {
-    let changed = words
-        .rsplit_once(char::is_whitespace)
-        .and_then(|(rest, how)| {
-            let rest = rest.trim_end();
-            let (chat, what) = rest.rsplit_once(char::is_whitespace)?;
-            ["receipts", "typing", "presence", "timer"]
-                .contains(&what)
-                .then_some((chat.trim(), (what, how)))
-        });
-    match changed {
-        Some((chat, what)) => (chat, Some(what)),
-        None => (words, None),
+    let is_what = |what: &str| ["receipts", "typing", "presence", "timer"].contains(&what);
+    let Some((rest, how)) = words.trim().rsplit_once(char::is_whitespace) else {
+        return (words, None);
+    };
+    let rest = rest.trim_end();
+    match rest.rsplit_once(char::is_whitespace) {
+        Some((chat, what)) if is_what(what) => (chat.trim(), Some((what, how))),
+        None if is_what(rest) => ("", Some((rest, how))),
+        _ => (words, None),
     }
 }
 
-async fn find(bridge: &Bridge, user: &UserId, chat: &str) -> Result<(LoginId, PortalRow), String> {
-    let failed = |error: crate::bridge::BridgeError| format!("{error}. Try again in a minute.");
-    let found = if chat.starts_with('!') {
-        let room = <&RoomId>::try_from(chat).map_err(|error| format!("`{chat}`: {error}."))?;
-        bridge.chat_in(user, room).await.map_err(failed)?
+async fn find(call: &Call<'_>, chat: &str) -> Result<(LoginId, PortalRow), String> {
+    let bridge = call.bridge;
+    let user = &call.said.sender;
+    let room = if chat.starts_with('!') {
+        Some(RoomId::parse(chat).map_err(|error| format!("That is no room: {error}."))?)
     } else {
-        let (login, remote) = whom(bridge, user, chat).await?;
-        let portal = bridge.portal_of_chat(login, &ChatId::direct(&remote)).await;
-        portal.map_err(failed)?.map(|portal| (login, portal))
+        call.said.here.clone().filter(|_| chat.is_empty())
+    };
+    let found = match room {
+        Some(room) => bridge.chat_in(user, &room).await.map_err(|e| failed(&e))?,
+        None => {
+            let (word, rest) = chat.split_once(char::is_whitespace).unwrap_or((chat, ""));
+            let named = arguments::named(word, &call.gatekeepers);
+            let (login, who) = match named {
+                Some(gatekeeper) => (whom::login_at(call, &gatekeeper).await?, rest.trim()),
+                None => (whom::login(call).await?, chat),
+            };
+            let remote = whom::address(call, &login.gatekeeper, who)?;
+            let portal = bridge
+                .portal_of_chat(login.id, &ChatId::direct(&remote))
+                .await;
+            let portal = portal.map_err(|error| failed(&error))?;
+            portal.map(|portal| (login.id, portal))
+        }
     };
     found.ok_or_else(|| {
         "You have no such chat. Write `start-chat` with the phone number to begin one.".to_owned()
@@ -106,13 +118,8 @@ fn show(bridge: &Bridge, settings: &PortalSettings) -> String {
     .join("\n")
 }
 
-async fn set_timer(
-    bridge: &Bridge,
-    cause: &str,
-    login: LoginId,
-    portal: &PortalRow,
-    how: &str,
-) -> Result<String, String> {
+async fn set_timer(call: &Call<'_>, login: LoginId, portal: &PortalRow, how: &str) -> Reply {
+    let bridge = call.bridge;
     let network = bridge
         .network(&portal.key.gatekeeper)
         .map_err(|error| error.to_string())?;
@@ -129,7 +136,7 @@ async fn set_timer(
         return Err(format!("{gatekeeper} takes only: {}.", taken.join(", ")));
     }
     let set = bridge
-        .set_timer(login, &portal.key.chat, seconds, cause)
+        .set_timer(login, &portal.key.chat, seconds, &call.said.event_id)
         .await
         .map_err(|error| format!("The timer was not set: {error}. Try again in a minute."))?;
     if !set {
@@ -173,6 +180,8 @@ mod tests {
             ("whatsapp +49 155 5550001", Some(("receipts", "off")))
         );
         assert_eq!(split("+49 155 5550001"), ("+49 155 5550001", None));
+        assert_eq!(split("receipts off"), ("", Some(("receipts", "off"))));
+        assert_eq!(split(""), ("", None));
     }
 
     #[test]

@@ -5,6 +5,7 @@
 mod capabilities;
 mod duration;
 mod event;
+mod finding;
 mod group;
 mod ids;
 mod media;
@@ -15,6 +16,7 @@ pub use event::{
     ContactCard, EncryptedVote, IncomingContent, IncomingMessage, LinkPreview, Location,
     MessageContext, MessageRef, Outgoing, OutgoingContent, Poll, Quote, Typing, Unbridgeable,
 };
+pub use finding::Finding;
 pub use group::{Group, GroupChange, GroupFacts, GroupMember, GroupRole, Picture, Reachability};
 pub use ids::{
     ChatId, GatekeeperId, IdError, LoginId, PortalId, PortalKey, RemoteUserId, StanzaId, Timestamp,

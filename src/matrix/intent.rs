@@ -6,10 +6,11 @@ use ruma::{
     EventId, MilliSecondsSinceUnixEpoch, OwnedEventId, OwnedUserId, RoomId, UInt, UserId,
     api::client::{
         alias::delete_alias,
+        config::{get_global_account_data, set_global_account_data},
         filter::FilterDefinition,
         membership::{
             invite_user::{self, v3::InviteUserId},
-            join_room_by_id, joined_members, leave_room,
+            join_room_by_id, joined_members, kick_user, leave_room,
         },
         message::{get_message_events, send_message_event},
         receipt::create_receipt::{self, v3::ReceiptType},
@@ -20,7 +21,7 @@ use ruma::{
             v3::{Typing, TypingInfo},
         },
     },
-    events::{MessageLikeEventType, StateEventType},
+    events::{GlobalAccountDataEventType, MessageLikeEventType, StateEventType},
     serde::Raw,
 };
 use serde_json::{Value, value::to_raw_value};
@@ -34,7 +35,7 @@ use crate::domain::Timestamp;
 /// How much longer than the homeserver was asked to wait an answer to `/sync` may take.
 const SYNC_GRACE: Duration = Duration::from_mins(1);
 
-/// One account of the bridge: the bot or a ghost. Every call may be repeated.
+/// One account the bridge acts as: the bot, a ghost, or a user who lets it. Every call may be repeated.
 #[derive(Clone)]
 pub struct Intent {
     pub(super) client: Client,
@@ -101,6 +102,61 @@ impl Intent {
         Err(error)
     }
 
+    /// Removes somebody from a room, or takes back their invitation.
+    ///
+    /// # Errors
+    /// What the homeserver said.
+    pub async fn kick(
+        &self,
+        room: &RoomId,
+        user: &UserId,
+        reason: Option<&str>,
+    ) -> Result<(), MatrixError> {
+        let mut request = kick_user::v3::Request::new(room.to_owned(), user.to_owned());
+        request.reason = reason.map(str::to_owned);
+        self.call(request).await.map(drop)
+    }
+
+    /// How somebody stands to a room (`join`, `invite`, `leave`, `ban`, `knock`); `None` if they never had to do with it.
+    ///
+    /// # Errors
+    /// What the homeserver said.
+    pub async fn membership(
+        &self,
+        room: &RoomId,
+        user: &UserId,
+    ) -> Result<Option<String>, MatrixError> {
+        let member = self.state(room, "m.room.member", user.as_str()).await?;
+        Ok(member.and_then(|content| content["membership"].as_str().map(str::to_owned)))
+    }
+
+    /// What this account keeps under a type, if anything.
+    ///
+    /// # Errors
+    /// What the homeserver said.
+    pub async fn account_data(&self, kind: &str) -> Result<Option<Value>, MatrixError> {
+        let kind = GlobalAccountDataEventType::from(kind);
+        let request = get_global_account_data::v3::Request::new(self.user.clone(), kind);
+        match self.call(request).await {
+            Ok(answer) => serde_json::from_str(answer.account_data.json().get())
+                .map(Some)
+                .map_err(|error| MatrixError::Unreadable(error.to_string())),
+            Err(error) if error.errcode() == Some("M_NOT_FOUND") => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Keeps something for this account under a type.
+    ///
+    /// # Errors
+    /// What the homeserver said.
+    pub async fn set_account_data(&self, kind: &str, content: &Value) -> Result<(), MatrixError> {
+        let kind = GlobalAccountDataEventType::from(kind);
+        let data = raw(content)?;
+        let request = set_global_account_data::v3::Request::new_raw(self.user.clone(), kind, data);
+        self.call(request).await.map(drop)
+    }
+
     /// Sends an event, once for each transaction id of this account, however often it is called. `ts` is shown as its time.
     ///
     /// # Errors
@@ -117,7 +173,7 @@ impl Intent {
             room.to_owned(),
             txn_id.into(),
             MessageLikeEventType::from(event_type),
-            raw(content)?,
+            raw(&self.marked(content))?,
         );
         request.timestamp = ts.and_then(|ts| {
             let millis = UInt::try_from(ts.0).ok()?;

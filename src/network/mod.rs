@@ -91,6 +91,11 @@ pub trait Network: Send + Sync + 'static {
     /// # Errors
     /// The store's.
     async fn start(&self) -> Result<(), NetworkError>;
+    /// What its users will see as the identifier of a Matrix user who logs in now.
+    ///
+    /// # Errors
+    /// That the configuration makes none of this user.
+    fn visible_id(&self, mxid: &str) -> Result<String, NetworkError>;
     /// Makes a login for a Matrix user: keys, enlistment, first connection. Resumes one that was interrupted.
     ///
     /// # Errors

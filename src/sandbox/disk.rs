@@ -28,7 +28,9 @@ pub(super) enum Table {
     Prekeys,
     /// Stanzas that were not acknowledged yet.
     Mailbox,
-    /// The pictures of users, by their ids.
+    /// Groups.
+    Groups,
+    /// The pictures of users and groups, by their ids.
     Pictures,
     /// The contacts' names, scripts and keys.
     Contacts,
@@ -42,13 +44,18 @@ pub(super) enum Table {
     ContactMessages,
     /// What the contacts' phones sent and the server did not acknowledge yet.
     ContactOutbox,
+    /// What the contacts know of their groups.
+    ContactGroups,
+    /// The contacts' sender keys: their own and those they got.
+    ContactSenderKeys,
 }
 
-const TABLES: [Table; 11] = [
+const TABLES: [Table; 14] = [
     Table::Keys,
     Table::Users,
     Table::Prekeys,
     Table::Mailbox,
+    Table::Groups,
     Table::Pictures,
     Table::Contacts,
     Table::ContactPrekeys,
@@ -56,6 +63,8 @@ const TABLES: [Table; 11] = [
     Table::ContactIdentities,
     Table::ContactMessages,
     Table::ContactOutbox,
+    Table::ContactGroups,
+    Table::ContactSenderKeys,
 ];
 
 impl Table {
@@ -65,6 +74,7 @@ impl Table {
             Self::Users => "users",
             Self::Prekeys => "prekeys",
             Self::Mailbox => "mailbox",
+            Self::Groups => "groups",
             Self::Pictures => "pictures",
             Self::Contacts => "contacts",
             Self::ContactPrekeys => "contact_prekeys",
@@ -72,6 +82,8 @@ impl Table {
             Self::ContactIdentities => "contact_identities",
             Self::ContactMessages => "contact_messages",
             Self::ContactOutbox => "contact_outbox",
+            Self::ContactGroups => "contact_groups",
+            Self::ContactSenderKeys => "contact_sender_keys",
         })
     }
 }

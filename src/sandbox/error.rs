@@ -49,6 +49,12 @@ pub enum SandboxError {
     /// What is to be changed, or voted in, is not there.
     #[error("the chat has no such message")]
     NoMessage,
+    /// The gatekeeper refused what a contact asked for.
+    #[error("the gatekeeper refused it with code {0}")]
+    Refused(u16),
+    /// The contact's phone is to stay away.
+    #[error("the contact's phone is switched off: switch it on first")]
+    Offline,
     /// A file cannot be had or sent.
     #[error(transparent)]
     File(#[from] FileError),

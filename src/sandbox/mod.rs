@@ -24,6 +24,7 @@ mod office;
 mod people;
 mod push;
 mod signing;
+mod silent;
 mod sweep;
 mod token;
 
@@ -39,9 +40,10 @@ use tokio::net::TcpListener;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 pub use contacts::{
-    ContactHandle, Counters, CryptError, FileError, MediaSource, MediaToSend, Message, Picture,
-    Received, Request, Script, Status, content,
+    ContactHandle, Counters, CryptError, FileError, GroupChange, GroupInfo, MediaSource,
+    MediaToSend, Message, Picture, Received, Request, Script, Status, content,
 };
+pub use directory::Role;
 pub use disk::DiskError;
 pub use error::SandboxError;
 pub use faults::{Fault, Faults, MediaFault};

@@ -57,7 +57,11 @@ impl Office {
     /// Un-enlists a Partner's user at once.
     pub(super) async fn unenlist(self: &Arc<Self>, jid: &Jid) -> Result<(), SandboxError> {
         self.hang_up(jid, None);
-        let ((), done) = self.step(|directory, step| directory.remove_account(jid, step));
+        let now = self.now().0;
+        let ((), done) = self.step(|directory, step| {
+            directory.leave_groups(jid, now, step);
+            directory.remove_account(jid, step);
+        });
         done.await.map_err(|_| SandboxError::Closed)
     }
 }

@@ -33,6 +33,7 @@ pub(super) async fn once(office: &Arc<Office>) {
             .collect();
         for jid in gone {
             tracing::info!(login = %jid, "un-enlisted after 30 days without connecting");
+            directory.leave_groups(&jid, now, step);
             directory.remove_account(&jid, step);
         }
     });

@@ -7,6 +7,7 @@
 mod commit;
 mod error;
 mod guard;
+mod health;
 mod model;
 mod open;
 mod postgres;

@@ -166,6 +166,9 @@ fn what_cannot_be_passed_on_is_refused() {
         ("receipts", "1"),
         ("presence", "sometimes"),
         ("view_once", "twice"),
+        ("direct_chats", "at_once"),
+        ("groups", "sometimes"),
+        ("members_per_second", "0"),
     ] {
         let message = refusal(&changed(
             "bridge: {",

@@ -48,7 +48,7 @@ async fn the_bot_answers_its_commands() {
     assert!(unknown.contains("neither a phone number nor"), "{unknown}");
 
     // A user of their own at the gatekeeper ends with the logout, and can begin again.
-    let logout = desk.command(&mut alice, "logout whatsapp").await;
+    let logout = desk.command(&mut alice, "logout whatsapp confirm").await;
     assert!(logout.contains("logged out of WhatsApp"), "{logout}");
     let list = desk.command(&mut alice, "list-logins").await;
     assert!(list.contains("not logged in"), "{list}");

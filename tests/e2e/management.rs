@@ -37,9 +37,12 @@ impl Desk {
         .await
     }
 
-    /// Logs the user in at a gatekeeper.
+    /// Logs the user in at a gatekeeper, accepting what the bot wants to be accepted.
     pub(crate) async fn log_in(&mut self, user: &mut User, gatekeeper: &str) {
-        let answer = self.command(user, &format!("login {gatekeeper}")).await;
+        let mut answer = self.command(user, &format!("login {gatekeeper}")).await;
+        if answer.contains("`accept`") {
+            answer = self.command(user, "accept").await;
+        }
         assert!(answer.contains("now logged in"), "{answer}");
     }
 

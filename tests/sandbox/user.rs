@@ -326,7 +326,7 @@ fn bytes<const N: usize>(node: &Node, tag: &str) -> [u8; N] {
         .unwrap()
 }
 
-fn bundle(user: &Node) -> Option<Bundle> {
+pub(crate) fn bundle(user: &Node) -> Option<Bundle> {
     let signed = user.find("skey")?;
     Some(Bundle {
         registration_id: u32::from_be_bytes(bytes(user, "registration")),

@@ -143,7 +143,8 @@ impl SenderKeyStore for SenderKeys {
 /// A phone with its own ratchets.
 pub(crate) struct Peer {
     pub(crate) jid: Jid,
-    us: ProtocolAddress,
+    /// Public, so that a test can let it talk with several.
+    pub(crate) us: ProtocolAddress,
     identity: Identity,
     /// Public, so that a test can put an old state back.
     pub(crate) sessions: Sessions,

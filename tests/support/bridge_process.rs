@@ -62,7 +62,7 @@ impl BridgeSetup {
                 "sealing_key": "c2VhbGluZy1rZXktb2YtdGhlLXRlc3RzLTMyLWJ5dGU=",
                 "guard_file": self.dir.join("guard"),
             },
-            "bridge": { "permissions": { "*": "user" } },
+            "bridge": { "permissions": { "*": "user" }, "terms": "" },
             "gatekeepers": gatekeepers,
             "partner": {
                 "listen": self.listen.1.to_string(), "address": format!("http://{}", self.listen.1),

@@ -1,6 +1,8 @@
 //! The chat server: clients log in over Noise and exchange stanzas. It knows nothing of what is inside the ciphertext.
 
 mod calls;
+mod group_messages;
+mod groups;
 mod keys;
 mod login;
 mod messages;
@@ -113,5 +115,7 @@ impl Desk<'_> {
 const BAD_STANZA: u16 = 487;
 /// Nobody has this address.
 const UNKNOWN_USER: u16 = 404;
+/// The sender may not write to the group.
+const FORBIDDEN: u16 = 403;
 /// The recipient does not want it.
 const BLOCKED: u16 = 403;

@@ -3,7 +3,7 @@
 use super::Desk;
 use crate::{
     network::interop::wire::{Jid, Node},
-    sandbox::directory::{Effect, Kind},
+    sandbox::directory::{Effect, GROUPS, Kind, is_group},
 };
 
 /// How many users one request may look up.
@@ -21,6 +21,10 @@ impl Desk<'_> {
             (Some("w:p" | "urn:xmpp:ping"), false) | (Some("passive"), true) => Ok(None),
             (Some("encrypt"), false) => self.get_keys(node),
             (Some("encrypt"), true) => self.set_keys(node),
+            (Some("w:g2"), _) => self.groups(node, is_set),
+            (Some("w:profile:picture"), _) if node.jid("target").as_ref().is_some_and(is_group) => {
+                self.group_picture(node, is_set)
+            }
             (Some("blocklist"), false) => Ok(Some(self.blocklist())),
             (Some("blocklist"), true) => self.block(node),
             (Some("w:profile:picture"), false) => self.get_picture(node),
@@ -35,8 +39,9 @@ impl Desk<'_> {
             (Some("w:interop"), _) => self.interop(node),
             _ => Err(501),
         };
+        let asked = node.jid("to").filter(|to| to.server_name() == GROUPS);
         let answer = Node::new("iq")
-            .with("from", self.server())
+            .with("from", asked.unwrap_or_else(|| self.server()))
             .with_opt("id", node.attr("id").map(std::borrow::Cow::into_owned));
         let answer = match outcome {
             Ok(Some(child)) => answer.with("type", "result").child(child),
@@ -55,6 +60,7 @@ impl Desk<'_> {
 
     /// The account ends; its client is told and disconnected.
     fn delete(&mut self) {
+        self.directory.leave_groups(self.me, self.now, self.step);
         self.directory.remove_account(self.me, self.step);
         self.step.effects.push(Effect::End(self.sender.clone()));
     }

@@ -11,6 +11,7 @@ use tokio::{
 };
 
 use super::{
+    asking::Answered,
     cast::Saying,
     content::{Composed, File},
     files::Files,
@@ -65,6 +66,10 @@ pub(super) enum Command {
     LoseFiles(bool),
     /// A file that was asked for is uploaded, at this path, or cannot be had.
     Uploaded(Box<Reupload>, Option<String>),
+    /// Ask the gatekeeper about groups, and tell the answer.
+    Ask(Box<Node>, Answered),
+    /// Forget the sender keys members of groups gave.
+    ForgetSenderKeys(oneshot::Sender<()>),
     /// Forget all sessions and answer with new keys, as after a new installation.
     Reinstall(oneshot::Sender<()>),
 }
@@ -247,6 +252,11 @@ impl Actor {
                 self.phone.changes.push(row);
             }
             Command::Uploaded(reupload, path) => self.phone.answer_file(&reupload, path),
+            Command::Ask(iq, answered) => self.phone.ask(*iq, Some(answered)),
+            Command::ForgetSenderKeys(done) => {
+                self.phone.keyring.groups.forget_received();
+                self.heard.push(done);
+            }
             Command::Reinstall(done) => {
                 if let Err(error) = self.phone.reinstall() {
                     tracing::error!(%error, "a contact's phone could not be installed anew");
@@ -303,6 +313,7 @@ impl Actor {
                     tracing::debug!(%error, "a contact cannot answer");
                 }
             }
+            Saying::AddToGroup => self.phone.add_to_a_group(&chat),
             Saying::SendBack(file, caption) => self.send_back(chat, *file, caption),
             Saying::Does(deed) => self.phone.does(deed),
         }
@@ -364,6 +375,9 @@ impl Actor {
         }
         for (done, outcome) in self.dones.drain(..) {
             let _ = done.send(outcome);
+        }
+        for (done, answer) in self.phone.answers.drain(..) {
+            let _ = done.send(answer);
         }
         for done in self.heard.drain(..) {
             let _ = done.send(());

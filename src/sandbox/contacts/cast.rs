@@ -1,6 +1,6 @@
 //! The contacts the sandbox starts with, and what each of them does by itself.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
@@ -10,7 +10,10 @@ use super::{
     people::Deed,
     portrait::portrait,
 };
-use crate::{network::interop::wire::Jid, sandbox::flavour::Flavour};
+use crate::{
+    network::interop::wire::Jid,
+    sandbox::{directory::NewGroup, disk::DiskError, flavour::Flavour, office::Office},
+};
 
 /// What a contact does by itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -20,7 +23,8 @@ pub enum Script {
     Live,
     /// Answers each message with the same: a text, a file, a place. "react" gets a reaction as well, a poll a vote.
     Echo,
-    /// Writes now and then once it was written to, and at once when asked to `say N`.
+    /// Writes now and then once it was written to, and at once when asked to `say N`. Told "add me to the group", it puts the
+    /// writer into the group of the cast.
     Chatty,
     /// Answers after a delay.
     Late,
@@ -157,6 +161,35 @@ pub(super) const OTHERS: [(Flavour, &str, &str, Script); 3] = [
     ),
 ];
 
+/// The group of the cast, and who is in it: first who made it.
+const GROUP: (&str, [u64; 3]) = (
+    "Sandbox neighbours",
+    [447_700_900_002, 447_700_900_001, 447_700_900_003],
+);
+
+/// Makes the group of the cast, if it is not there.
+pub(super) async fn make_group(office: &Arc<Office>) -> Result<(), DiskError> {
+    let (subject, members) = GROUP;
+    let members = members.map(|number| jid_of(Flavour::WhatsApp, number));
+    let now = office.now().0;
+    let ((), done) = office.step(|directory, step| {
+        let [creator, ..] = &members;
+        let key = "cast";
+        if directory.accounts.contains_key(creator) && directory.group_made(creator, key).is_none()
+        {
+            let new = NewGroup {
+                creator,
+                flavour: Flavour::WhatsApp,
+                key,
+                subject,
+                members: &members,
+            };
+            directory.create_group(&new, now, step);
+        }
+    });
+    done.await
+}
+
 /// The numbers contacts are added with.
 pub(super) fn numbers(flavour: Flavour) -> std::ops::RangeInclusive<u64> {
     match flavour {
@@ -172,6 +205,8 @@ pub(super) fn jid_of(flavour: Flavour, number: u64) -> Jid {
 
 /// How long after a message the chatty contact writes again, and how often.
 const CHATTY_EVERY: Duration = Duration::from_secs(45);
+/// What the chatty contact is told to put the writer into the group.
+const ADD_ME: &str = "add me to the group";
 /// How long a contact thinks about a request at most.
 pub(super) const MOMENT: Duration = Duration::from_secs(2);
 /// The most messages one `say N` asks for.
@@ -198,6 +233,8 @@ pub(super) struct Line {
 pub(super) enum Saying {
     /// A message.
     Message(Box<Composed>),
+    /// Nothing: who wrote is put into a group.
+    AddToGroup,
     /// The file of a message that came, with its caption.
     SendBack(Box<File>, String),
     /// Nothing, but it does something to its account.
@@ -328,6 +365,13 @@ fn chat(text: &str) -> Vec<Line> {
         return (1..=count.min(MOST_ON_REQUEST))
             .map(|n| line(Duration::ZERO, &numbered(n)))
             .collect();
+    }
+    if text.trim().eq_ignore_ascii_case(ADD_ME) {
+        let add = Line {
+            after: Duration::ZERO,
+            saying: Saying::AddToGroup,
+        };
+        return vec![add, line(Duration::ZERO, "Done. See you there!")];
     }
     let first = line(Duration::ZERO, "Hello! I was just about to write to you.");
     let talk = SMALL_TALK

@@ -14,6 +14,7 @@ use super::{
     actor::Command,
     content::Content,
     files::{FileError, Files},
+    groups::GroupState,
     profile::Person,
 };
 use crate::{
@@ -25,6 +26,7 @@ use crate::{
 /// What a contact's task and its handles share.
 pub(in crate::sandbox) struct Shared {
     log: Mutex<Log>,
+    groups: Mutex<BTreeMap<Jid, GroupState>>,
     around: Mutex<Surroundings>,
     person: Mutex<Person>,
     connected: AtomicBool,
@@ -35,6 +37,7 @@ impl Shared {
     pub(super) fn new(log: Log, stored: &Stored) -> Self {
         Self {
             log: Mutex::new(log),
+            groups: Mutex::default(),
             around: Mutex::new(Surroundings {
                 names: stored.names.clone(),
                 ..Surroundings::default()
@@ -49,6 +52,10 @@ impl Shared {
         self.log.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    pub(super) fn groups(&self) -> MutexGuard<'_, BTreeMap<Jid, GroupState>> {
+        self.groups.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     pub(super) fn set_person(&self, stored: &Stored) {
         *self.person() = Person::of(stored);
     }
@@ -57,7 +64,7 @@ impl Shared {
         self.person.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn around(&self) -> MutexGuard<'_, Surroundings> {
+    pub(super) fn around(&self) -> MutexGuard<'_, Surroundings> {
         self.around.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -65,8 +72,19 @@ impl Shared {
         self.around().names.insert(chat.clone(), name.to_owned());
     }
 
-    pub(super) fn set_typing(&self, chat: &Jid, typing: Typing) {
-        self.around().typing.insert(chat.bare(), typing);
+    /// Somebody does something in a chat; in a group, `who` does.
+    pub(super) fn set_typing_in(&self, chat: &Jid, who: Option<&Jid>, typing: Typing) {
+        let mut around = self.around();
+        let mut shown = typing;
+        if let Some(who) = who {
+            let doing = around.typing_in.entry(chat.bare()).or_default();
+            doing.insert(who.bare(), typing);
+            let mut others = doing.values().copied();
+            shown = others
+                .find(|does| *does != Typing::Paused)
+                .unwrap_or(typing);
+        }
+        around.typing.insert(chat.bare(), shown);
     }
 
     pub(super) fn set_present(&self, chat: &Jid, present: bool) {
@@ -90,7 +108,7 @@ pub struct ContactHandle {
     number: u64,
     flavour: Flavour,
     script: Script,
-    shared: Arc<Shared>,
+    pub(super) shared: Arc<Shared>,
     files: Arc<Files>,
     commands: mpsc::UnboundedSender<Command>,
 }

@@ -6,12 +6,16 @@
 //! phones' own ([`compose`], [`understand`], [`attachment`], [`crypt`]), so that the bridge's are tested against others.
 
 mod actor;
+mod asking;
 mod attachment;
 mod cast;
 mod compose;
 pub mod content;
 mod crypt;
 mod files;
+mod group_handle;
+mod group_talk;
+mod groups;
 mod handle;
 mod incoming;
 mod keyring;
@@ -25,6 +29,7 @@ mod phone;
 mod portrait;
 mod profile;
 mod say;
+mod sender_keys;
 mod signals;
 mod understand;
 mod writing;
@@ -45,6 +50,8 @@ pub use crypt::CryptError;
 pub use files::FileError;
 use files::Files;
 pub(super) use files::TakeError;
+use groups::GroupState;
+pub use groups::{GroupChange, GroupInfo};
 pub use handle::ContactHandle;
 use handle::Shared;
 use keyring::{Keyring, OwnKeys};
@@ -100,6 +107,7 @@ impl Contacts {
                 Table::ContactPrekeys,
                 Table::ContactSessions,
                 Table::ContactIdentities,
+                Table::ContactSenderKeys,
             ] {
                 for (rest, value) in rows(table) {
                     keyring.restore(table, rest, value);
@@ -115,8 +123,11 @@ impl Contacts {
                     outbox.insert(u64::from_be_bytes(number), node);
                 }
             }
+            let groups = rows(Table::ContactGroups).map(|(_, value)| value);
+            let groups = groups.filter_map(|value| serde_json::from_slice(value).ok());
+            let groups = groups.collect();
             contacts.register(&mut stored, &keyring).await?;
-            contacts.spawn(stored, keyring, log, outbox);
+            contacts.spawn(stored, keyring, log, outbox, groups);
         }
         if with_cast {
             let missing = cast::CAST.into_iter().filter(|(flavour, number, ..)| {
@@ -128,7 +139,10 @@ impl Contacts {
             let made = missing.map(|(flavour, number, name, script)| {
                 contacts.make(flavour, number, name, script)
             });
-            futures_util::future::try_join_all(made).await?;
+            let made = futures_util::future::try_join_all(made).await?;
+            if !made.is_empty() {
+                cast::make_group(&contacts.world.office).await?;
+            }
             contacts.add_others().await?;
         }
         Ok(contacts)
@@ -173,7 +187,8 @@ impl Contacts {
         let keyring = Keyring::new(stored.jid.clone(), &stored.keys)?;
         self.world.office.disk.commit(vec![stored.change()]).await?;
         self.register(&mut stored, &keyring).await?;
-        Ok(self.spawn(stored, keyring, Log::default(), BTreeMap::new()))
+        let log = Log::default();
+        Ok(self.spawn(stored, keyring, log, BTreeMap::new(), Vec::new()))
     }
 
     /// Registers a phone, if it is not yet, as anybody's phone is registered: by HTTP.
@@ -217,9 +232,14 @@ impl Contacts {
         keyring: Keyring,
         log: Log,
         outbox: BTreeMap<u64, Node>,
+        groups: Vec<GroupState>,
     ) -> ContactHandle {
         let (commands, receiver) = mpsc::unbounded_channel::<Command>();
         let shared = Arc::new(Shared::new(log, &stored));
+        let groups = groups.into_iter();
+        *shared.groups() = groups
+            .map(|group| (group.info.jid.clone(), group))
+            .collect();
         let files = Arc::new(Files::new(
             self.world.office.clone(),
             &self.world.data_dir,
@@ -285,5 +305,7 @@ fn rows_of<'s>(
 pub(super) struct Surroundings {
     pub(super) names: BTreeMap<Jid, String>,
     pub(super) typing: HashMap<Jid, Typing>,
+    /// Who of a group's members does what.
+    pub(super) typing_in: HashMap<Jid, BTreeMap<Jid, Typing>>,
     pub(super) present: HashMap<Jid, bool>,
 }

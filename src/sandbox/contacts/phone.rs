@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Shared,
+    asking::{Answered, Asking},
     cast::{Line, Script},
     compose::Attributes,
     content::{Composed, File},
@@ -23,8 +24,9 @@ use super::{
 use crate::{
     network::interop::wire::{self, Jid, Node},
     sandbox::{
-        directory::prekey_node,
+        directory::{is_group, prekey_node},
         disk::{self, Change, Table},
+        error::SandboxError,
         flavour::Flavour,
     },
 };
@@ -113,6 +115,8 @@ impl Stored {
 pub(super) enum Asked {
     Upload,
     Keys(Jid),
+    /// Keys of some members of a group.
+    GroupKeys(Jid, Vec<Jid>),
     /// Something the contact does to its account.
     Deed(u64),
     /// How somebody looks.
@@ -140,9 +144,18 @@ pub(super) struct Phone {
     pub(super) outbox: BTreeMap<u64, Node>,
     /// Messages that wait for a session, by chat.
     pub(super) waiting: HashMap<Jid, Vec<String>>,
-    asked: HashMap<String, Asked>,
+    pub(super) asked: HashMap<String, Asked>,
     next_request: u64,
     pub(super) logged_in: bool,
+    /// Whether the mailbox came, so that what is known of groups is what is so.
+    pub(super) caught_up: bool,
+    /// Requests that somebody may wait for, by their ids, and those that wait for a connection.
+    pub(super) asking: HashMap<String, Asking>,
+    pub(super) unasked: Vec<Asking>,
+    /// What is to be told to those who wait.
+    pub(super) answers: Vec<(Answered, Result<Node, SandboxError>)>,
+    /// Members of groups whose keys cannot be had.
+    pub(super) keyless: HashSet<Jid>,
     /// How often each message was asked for again.
     pub(super) retries: HashMap<(Jid, String), u64>,
     /// Since the connection was made: so that a message is not answered twice.
@@ -178,6 +191,11 @@ impl Phone {
             asked: HashMap::new(),
             next_request: 1,
             logged_in: false,
+            caught_up: false,
+            asking: HashMap::new(),
+            unasked: Vec::new(),
+            answers: Vec::new(),
+            keyless: HashSet::new(),
             retries: HashMap::new(),
             answered: HashSet::new(),
             changes: Vec::new(),
@@ -234,11 +252,15 @@ impl Phone {
     /// The connection ended.
     pub(super) fn disconnected(&mut self) {
         self.logged_in = false;
+        self.fall_behind();
         self.answered.clear();
     }
 
     /// Encrypts what waits for a chat, or asks for keys first.
     pub(super) fn release(&mut self, chat: &Jid) {
+        if is_group(chat) {
+            return self.release_group(chat);
+        }
         if !self.keyring.has_session(chat) {
             if self.logged_in {
                 self.fetch_keys(chat);
@@ -259,13 +281,7 @@ impl Phone {
         let attributes = Attributes::of(&message.content, &message.text);
         match self.keyring.encrypt(chat, &self.padded(message)) {
             Ok((kind, bytes)) => {
-                let enc = Node::new("enc")
-                    .with("v", "2")
-                    .with("type", kind)
-                    .with_opt("mediatype", attributes.media_type)
-                    .with_opt("count", count)
-                    .with_opt("decrypt-fail", attributes.hide.then_some("hide"))
-                    .bytes(bytes);
+                let enc = attributes.of_enc(kind, count).bytes(bytes);
                 let message = Node::new("message")
                     .with("to", chat)
                     .with("id", id)
@@ -337,13 +353,27 @@ impl Phone {
             } else {
                 Status::Sent
             };
-            self.mark(&chat, &id, status);
+            if let Some(hash) = ack.attr("phash") {
+                self.compare_members(&chat, &hash);
+            }
+            // What one member got again says nothing of the message.
+            if node.attr("participant").is_none() {
+                if refused && is_group(&chat) {
+                    self.refused_by_group(&chat);
+                }
+                self.mark(&chat, &id, status);
+            }
         }
     }
 
-    pub(super) fn request(&mut self, iq: Node, asked: Asked) {
+    pub(super) fn next_id(&mut self) -> String {
         let id = format!("q{}", self.next_request);
         self.next_request += 1;
+        id
+    }
+
+    pub(super) fn request(&mut self, iq: Node, asked: Asked) {
+        let id = self.next_id();
         self.asked.insert(id.clone(), asked);
         self.sends.push(iq.with("id", id));
     }
@@ -393,6 +423,9 @@ impl Phone {
 
     /// The answer to a request.
     pub(super) fn answer(&mut self, node: &Node) {
+        if self.answered_to(node) {
+            return;
+        }
         let asked = node
             .attr("id")
             .and_then(|id| self.asked.remove(id.as_ref()));
@@ -403,6 +436,7 @@ impl Phone {
                 self.changes.push(self.stored.change());
             }
             Some(Asked::Keys(chat)) => self.keys_came(&chat, node),
+            Some(Asked::GroupKeys(group, asked)) => self.group_keys_came(&group, &asked, node),
             Some(Asked::Deed(number)) => self.deed_done(number, node),
             Some(Asked::Picture(user)) => self.picture_came(user, node),
             _ => {}
@@ -444,6 +478,7 @@ impl Phone {
     /// Says in the chat that the other side's identity key is another now.
     pub(super) fn identity_changed(&mut self, chat: &Jid) {
         self.shared.log().counters.identity_changes += 1;
+        self.forget_key_of(chat);
         self.tell(
             chat,
             Composed::text("The security code with this contact changed."),
@@ -461,6 +496,10 @@ impl Phone {
     pub(super) fn reinstall(&mut self) -> Result<(), disk::DiskError> {
         let forgotten = self.keyring.forget();
         self.changes.extend(forgotten);
+        let groups: Vec<Jid> = self.shared.groups().keys().cloned().collect();
+        for group in groups {
+            self.note_key(&group, std::collections::BTreeSet::clear);
+        }
         let noise_private = self.stored.keys.noise_private;
         self.stored.keys = OwnKeys::generate(self.now);
         self.stored.keys.noise_private = noise_private;

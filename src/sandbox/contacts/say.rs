@@ -124,6 +124,15 @@ impl ContactHandle {
         self.send(chat, Composed::of(Content::Revoke { of })).await
     }
 
+    /// Deletes somebody else's message in a group for everybody, which admins may; the id of the deletion.
+    ///
+    /// # Errors
+    /// As [`send_text`](Self::send_text).
+    pub async fn revoke_of_another(&self, group: &str, id: &str) -> Result<String, SandboxError> {
+        let of = target(id, false);
+        self.send(group, Composed::of(Content::Revoke { of })).await
+    }
+
     /// Reacts to a message, which is the contact's own if `own` is set; an empty emoji takes the reaction back. The id of the
     /// reaction.
     ///

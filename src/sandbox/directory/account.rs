@@ -72,6 +72,11 @@ impl Account {
         matches!(self.kind, Kind::Partner { .. })
     }
 
+    /// Whether nobody has the Noise key: no client ever connects, and nothing waits for one.
+    pub(in crate::sandbox) fn is_silent(&self) -> bool {
+        self.noise_public == [0; 32]
+    }
+
     /// Whether the user takes part in read receipts.
     pub(in crate::sandbox) fn read_receipts(&self) -> bool {
         match self.kind {

@@ -74,12 +74,13 @@ impl Directory {
         format!("{origin}/{}/media/pictures/{id}.jpg", flavour.path())
     }
 
-    /// Those who are told when a user's name or picture changes: whom the user wrote with.
+    /// Those who are told when a user's name or picture changes: whom the user wrote with or shares a group with.
     pub(in crate::sandbox) fn audience(&self, of: &Jid) -> BTreeSet<Jid> {
         let Some(account) = self.accounts.get(of) else {
             return BTreeSet::new();
         };
         let mut peers = account.chats.clone();
+        peers.extend(self.group_peers(of));
         peers.retain(|peer| {
             let peer = self.accounts.get(peer);
             peer.is_some_and(|peer| account.shows_itself_to(peer))

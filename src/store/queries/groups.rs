@@ -6,7 +6,7 @@ use sqlx::Row as _;
 use super::{DbRow, Result, Txn, corrupt, id};
 use crate::{
     domain::{ChatId, GatekeeperId, GroupMember, GroupRole, RemoteUserId},
-    store::{GroupMemberRow, GroupRepository, GroupRow, LoginRow},
+    store::{GroupMemberRow, GroupRepository, GroupRow, GroupShown, LoginRow},
 };
 
 const TABLE: &str = "remote_groups";
@@ -82,6 +82,22 @@ impl GroupRepository for Txn {
         .bind(json(serde_json::to_string(&group.shown))?)
         .execute(&mut *self.tx)
         .await?;
+        Ok(())
+    }
+
+    async fn set_group_shown(
+        &mut self,
+        gatekeeper: &GatekeeperId,
+        chat: &ChatId,
+        shown: &GroupShown,
+    ) -> Result<()> {
+        let json = serde_json::to_string(shown).map_err(|error| corrupt(TABLE, &error))?;
+        sqlx::query("UPDATE remote_groups SET shown = $3 WHERE gatekeeper = $1 AND chat = $2")
+            .bind(gatekeeper.as_str())
+            .bind(chat.as_str())
+            .bind(json)
+            .execute(&mut *self.tx)
+            .await?;
         Ok(())
     }
 
@@ -166,7 +182,7 @@ impl GroupRepository for Txn {
         user: &RemoteUserId,
         shown: Option<GroupRole>,
     ) -> Result<()> {
-        // Whoever was taken out meanwhile is in the room all the same, and has to be seen to.
+        // Who left the group while they came into the room has no row, and has to be taken out again.
         sqlx::query(
             "INSERT INTO group_members (gatekeeper, chat, remote_id, shown) VALUES ($1, $2, $3, $4) \
              ON CONFLICT (gatekeeper, chat, remote_id) DO UPDATE SET shown = excluded.shown",

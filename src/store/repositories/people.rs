@@ -6,7 +6,8 @@ use super::Result;
 use crate::{
     domain::{ChatId, GatekeeperId, GroupMember, GroupRole, LoginId, RemoteUserId, StanzaId},
     store::{
-        GhostRow, GroupMemberRow, GroupRow, LoginRow, PuppetRow, ReachabilityRow, ReceiptStage,
+        GhostRow, GroupMemberRow, GroupRow, GroupShown, LoginRow, PuppetRow, ReachabilityRow,
+        ReceiptStage,
     },
 };
 
@@ -18,6 +19,13 @@ pub trait GroupRepository {
     -> Result<Option<GroupRow>>;
     /// Stores a group, new or changed.
     async fn put_group(&mut self, group: &GroupRow) -> Result<()>;
+    /// Stores what the room of a group shows of it, and nothing else of the group.
+    async fn set_group_shown(
+        &mut self,
+        gatekeeper: &GatekeeperId,
+        chat: &ChatId,
+        shown: &GroupShown,
+    ) -> Result<()>;
     /// Forgets a group and its members.
     async fn delete_group(&mut self, gatekeeper: &GatekeeperId, chat: &ChatId) -> Result<()>;
     /// Everybody who is in a group or whom its room still shows, by address.

@@ -109,6 +109,7 @@ fn handle(
     body: &Value,
 ) -> Answer {
     let user = account(query);
+    count(world, "all");
     let rest = match path {
         ["_matrix", "client", "versions"] => {
             return Ok(

@@ -17,15 +17,20 @@ use crate::{
 };
 
 impl Gatekeeper {
+    /// What others see as the identifier of a Matrix user who logs in now.
+    pub(super) fn identifier_of(&self, mxid: &str) -> Result<String, NetworkError> {
+        let escapes = &self.context.profile.visible_id_escapes;
+        visible_id(&self.visible_id, mxid, escapes)
+            .map_err(|error| NetworkError::Refused(error.to_string()))
+    }
+
     /// Makes a login for a Matrix user, or goes on with the one there is.
     pub(super) async fn make_login(&self, mxid: &str) -> Result<LoginId, NetworkError> {
         let _changing = self.changing.lock().await;
         let row = if let Some(row) = self.login_of(mxid).await? {
             row
         } else {
-            let escapes = &self.context.profile.visible_id_escapes;
-            let visible_id = visible_id(&self.visible_id, mxid, escapes)
-                .map_err(|error| NetworkError::Refused(error.to_string()))?;
+            let visible_id = self.identifier_of(mxid)?;
             enlisting::create(&self.context, mxid, visible_id).await?
         };
         let id = row.id;

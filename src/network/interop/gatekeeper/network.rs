@@ -51,6 +51,10 @@ impl Network for Gatekeeper {
         Ok(())
     }
 
+    fn visible_id(&self, mxid: &str) -> Result<String, NetworkError> {
+        self.identifier_of(mxid)
+    }
+
     async fn log_in(&self, mxid: &str) -> Result<LoginId, NetworkError> {
         self.make_login(mxid).await
     }

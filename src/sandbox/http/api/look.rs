@@ -11,7 +11,7 @@ use futures_util::Stream;
 use serde_json::{Value, json};
 
 use super::{
-    ApiError, contact,
+    ApiError, contact, groups,
     people::{blocks, picture_path},
 };
 use crate::{
@@ -19,6 +19,7 @@ use crate::{
     network::interop::wire::Jid,
     sandbox::{
         contacts::{ContactHandle, Message, Status, content::Content},
+        directory::is_group,
         http::Cast,
         office::Office,
     },
@@ -56,6 +57,13 @@ pub(super) async fn contacts(Extension(cast): Extension<Cast>) -> Json<Value> {
     Json(Value::Array(list))
 }
 
+/// Who writes in a group, by name.
+fn writing(contact: &ContactHandle, group: &Jid) -> Vec<String> {
+    let who = contact.typing_in(group).into_iter();
+    who.map(|jid| groups::name(contact, &jid).unwrap_or_else(|| jid.to_string()))
+        .collect()
+}
+
 fn typing(contact: &ContactHandle, chat: &Jid) -> &'static str {
     match contact.typing_of(chat) {
         Typing::Composing => "composing",
@@ -82,12 +90,20 @@ pub(super) async fn chats(
                 .filter(|m| !m.outgoing && !m.notice && m.status < Status::Read)
                 .count();
             let last = messages.iter().rev().find(|m| !m.has_expired(now));
+            let group = contact.group(&chat.to_string());
+            let picture = match &group {
+                Some(group) => group.picture.clone(),
+                None => contact.picture_of(chat).map(|picture| picture.id),
+            };
+            let subject = group.as_ref().map(|group| group.subject.clone());
             let value = json!({
                 "jid": chat,
-                "name": contact.name_of(chat),
+                "name": subject.or_else(|| contact.name_of(chat)),
+                "group": group.map(|group| groups::shown(&contact, &group)),
+                "writing": writing(&contact, chat),
                 "typing": typing(&contact, chat),
                 "present": contact.sees_present(chat),
-                "picture": contact.picture_of(chat).map(|p| picture_path(contact.flavour(), &p.id)),
+                "picture": picture.map(|id| picture_path(contact.flavour(), &id)),
                 "blocked": blocked.contains(chat),
                 "blocks_me": blocks(&office, chat, contact.jid()),
                 "timer": contact.timer(&chat.to_string()),
@@ -117,18 +133,29 @@ pub(super) async fn messages(
 /// A message as the page gets it: without keys and paths, and with names.
 fn shown(contact: &ContactHandle, message: &Message) -> Value {
     let is_me = |jid: &Jid| jid == contact.jid();
+    let in_group = is_group(&message.chat);
     let reactions: Vec<Value> = message
         .reactions
         .iter()
-        .map(|(by, emoji)| json!({"mine": is_me(by), "emoji": emoji}))
+        .map(|(by, emoji)| {
+            let mut reaction = json!({"mine": is_me(by), "emoji": emoji});
+            if in_group {
+                reaction["by"] = json!(groups::name(contact, by));
+            }
+            reaction
+        })
         .collect();
     let quotes = message.quotes.as_ref().map(|quote| {
         let author = quote.sender.as_ref().map(RemoteUserId::as_str);
-        json!({
+        let mut quoted = json!({
             "id": quote.id,
             "mine": author.is_none_or(|author| author == contact.jid().to_string()),
             "text": message.quoted_text,
-        })
+        });
+        if let Some(author) = author.filter(|_| in_group) {
+            quoted["by"] = json!(name(contact, author));
+        }
+        quoted
     });
     let mentions: Vec<Value> = message
         .mentions
@@ -138,6 +165,8 @@ fn shown(contact: &ContactHandle, message: &Message) -> Value {
     json!({
         "id": message.id,
         "outgoing": message.outgoing,
+        "sender": message.sender,
+        "sender_name": message.sender.as_ref().and_then(|who| groups::name(contact, who)),
         "notice": message.notice,
         "text": message.text,
         "content": content(contact, message),
@@ -156,11 +185,7 @@ fn shown(contact: &ContactHandle, message: &Message) -> Value {
 
 /// What somebody who is mentioned is called.
 fn name(contact: &ContactHandle, address: &str) -> Option<String> {
-    let jid: Jid = address.parse().ok()?;
-    if jid == *contact.jid() {
-        return Some(contact.name());
-    }
-    contact.name_of(&jid)
+    groups::name(contact, &address.parse().ok()?)
 }
 
 fn content(contact: &ContactHandle, message: &Message) -> Value {

@@ -47,6 +47,7 @@ function leave() {
 }
 
 function open(jid) {
+  at("group").close();
   Object.assign(state, { chat: jid, messages: [] });
   leave();
   remember();
@@ -85,6 +86,7 @@ at("new").addEventListener("submit", (event) => {
   const jid = at("whom").value.trim();
   if (jid) { at("whom").value = ""; open(jid); }
 });
+addEventListener("open-chat", (event) => open(event.detail));
 listen(refresh);
 document.addEventListener("visibilitychange", refresh);
 

@@ -82,7 +82,22 @@ export function draw(face, person) {
   return face;
 }
 export const me = () => state.contacts.find((contact) => contact.id === state.me);
+export const thisGroup = () => thisChat().group || null;
 export const thisChat = () => state.chats.find((one) => one.jid === state.chat) || { jid: state.chat };
+
+// Changes only what is different, so that what plays goes on playing.
+export function put(list, wanted) {
+  wanted.forEach((element, index) => {
+    if (list.children[index] !== element) list.insertBefore(element, list.children[index] || null);
+  });
+  while (list.children.length > wanted.length) list.lastChild.remove();
+}
+
+// What a member of a group is called: as they say, or as the sandbox calls its phones.
+export const nameIn = (member) => member.name || state.contacts.find((one) => one.id === member.jid)?.name || member.jid;
+
+// Who wrote a message, in a chat of two or in a group.
+export const writer = (message) => (message.outgoing ? "You" : message.sender ? message.sender_name || message.sender : nameOf(thisChat()));
 
 export function bytes(size) {
   if (size < 1024) return size + " bytes";

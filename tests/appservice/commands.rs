@@ -1,0 +1,367 @@
+//! The commands over a real bridge and store: conversations, confirmations, who may do what, and what happens after a crash.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
+};
+
+use drawbridge::{
+    app,
+    bridge::{Bridge, BridgeParts, CommandContext, Commands as _},
+    clock::ManualClock,
+    commands::ManagementCommands,
+    config::Config,
+    domain::Timestamp,
+    matrix::GhostNaming,
+    network::Network,
+    store::{self, Lane, MatrixEventRow},
+};
+use ruma::{OwnedRoomId, UserId};
+use serde_json::json;
+use tempfile::TempDir;
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    clerk::Clerk,
+    script::{AS_TOKEN, Homeserver},
+};
+
+const ALICE: &str = "@alice:example.org";
+const ADMIN: &str = "@admin:example.org";
+
+struct Office {
+    bridge: Arc<Bridge>,
+    commands: ManagementCommands,
+    clerks: Vec<Arc<Clerk>>,
+    homeserver: Homeserver,
+    events: AtomicUsize,
+    _folder: TempDir,
+}
+
+impl Office {
+    async fn open(gatekeepers: &[&str]) -> Self {
+        let homeserver = Homeserver::start(|_| (200, json!({ "event_id": "$redaction" }))).await;
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("config.yaml");
+        let config = json!({
+            "homeserver": { "address": homeserver.url, "domain": "example.org" },
+            "appservice": {
+                "as_token": AS_TOKEN,
+                "hs_token": "hs-0123456789abcdef0123456789abcdef",
+            },
+            "database": { "sealing_key": "c2VhbGluZy1rZXktb2YtdGhlLXRlc3RzLTMyLWJ5dGU=" },
+            "bridge": { "permissions": { "*": "relay", "example.org": "user", ADMIN: "admin" } },
+        });
+        std::fs::write(&path, config.to_string()).expect("a file");
+        let config = Config::load(&path).expect("a configuration");
+        let uri = format!("sqlite:{}", folder.path().join("bridge.db").display());
+        let (db, _) = store::open(&uri, &[7; 32], None, Timestamp(1))
+            .await
+            .expect("a database");
+        let bridge = Bridge::new(BridgeParts {
+            db: db.clone(),
+            client: homeserver.client(),
+            naming: GhostNaming::new("_drawbridge_", "example.org"),
+            settings: app::settings(&config),
+            clock: Arc::new(ManualClock::new(1_000)),
+            cancel: CancellationToken::new(),
+        });
+        let clerks: Vec<Arc<Clerk>> = gatekeepers
+            .iter()
+            .map(|id| Arc::new(Clerk::new(id, &db)))
+            .collect();
+        let networks = clerks.iter().map(|clerk| clerk.clone() as Arc<dyn Network>);
+        bridge.attach(networks, Arc::new(ManagementCommands::new(&bridge)));
+        let commands = ManagementCommands::new(&bridge);
+        Self {
+            bridge,
+            commands,
+            clerks,
+            homeserver,
+            events: AtomicUsize::new(0),
+            _folder: folder,
+        }
+    }
+
+    /// Somebody writes to the bot in their management room.
+    async fn says(&self, who: &str, text: &str) -> String {
+        let event = self.events.fetch_add(1, Ordering::SeqCst);
+        self.says_in(who, text, &format!("${event}"), true).await
+    }
+
+    async fn says_in(&self, who: &str, text: &str, event_id: &str, is_private: bool) -> String {
+        let room = if is_private { "!desk" } else { "!public" };
+        let context = CommandContext {
+            sender: UserId::parse(who).expect("a user id"),
+            room_id: OwnedRoomId::try_from(format!("{room}:example.org")).expect("a room id"),
+            is_private,
+            event_id: event_id.to_owned(),
+            body: text.to_owned(),
+        };
+        self.commands.answer(context).await
+    }
+
+    fn asked(&self) -> Vec<String> {
+        let asked = self.clerks.iter();
+        asked
+            .flat_map(|clerk| clerk.asked.lock().expect("no panic").clone())
+            .collect()
+    }
+}
+
+#[tokio::test]
+async fn a_login_is_a_short_conversation() {
+    let office = Office::open(&["whatsapp", "messenger"]).await;
+    let place = office.says(ALICE, "login").await;
+    assert!(
+        place.contains("`whatsapp`") && place.contains("`messenger`"),
+        "{place}"
+    );
+    let odd = office.says(ALICE, "telegram").await;
+    assert!(odd.contains("the name of a gatekeeper"), "{odd}");
+    let terms = office.says(ALICE, "WhatsApp").await;
+    assert!(
+        terms.contains(ALICE) && terms.contains("European Economic Area"),
+        "{terms}"
+    );
+    assert_eq!(office.asked(), Vec::<String>::new());
+    let done = office.says(ALICE, "accept").await;
+    assert!(
+        done.starts_with("You are now logged in at WhatsApp"),
+        "{done}"
+    );
+
+    // The terms are shown once, and the one gatekeeper that is left needs no name.
+    let second = office.says(ALICE, "login").await;
+    assert!(
+        second.starts_with("You are now logged in at Messenger"),
+        "{second}"
+    );
+    let again = office.says(ALICE, "login whatsapp").await;
+    assert!(again.contains("logged in at WhatsApp already"), "{again}");
+    assert_eq!(office.asked(), ["log in", "log in"]);
+}
+
+#[tokio::test]
+async fn a_conversation_is_taken_up_after_a_restart() {
+    let office = Office::open(&["whatsapp"]).await;
+    let asked = office.says_in(ALICE, "login", "$login", true).await;
+    // The process dies before the answer is sent: the same event comes again, to another one.
+    let restarted = ManagementCommands::new(&office.bridge);
+    let office = Office {
+        commands: restarted,
+        ..office
+    };
+    assert_eq!(office.says_in(ALICE, "login", "$login", true).await, asked);
+    let done = office.says_in(ALICE, "accept", "$accept", true).await;
+    assert_eq!(office.says_in(ALICE, "accept", "$accept", true).await, done);
+    assert!(done.contains("now logged in"), "{done}");
+
+    let done = office
+        .says_in(ALICE, "logout whatsapp confirm", "$out", true)
+        .await;
+    assert!(done.contains("logged out of WhatsApp"), "{done}");
+    let again = office
+        .says_in(ALICE, "logout whatsapp confirm", "$out", true)
+        .await;
+    assert_eq!(again, done);
+}
+
+#[tokio::test]
+async fn a_conversation_ends_by_cancel_or_by_another_command() {
+    let office = Office::open(&["whatsapp"]).await;
+    office.says(ALICE, "login").await;
+    let cancelled = office.says(ALICE, "cancel").await;
+    assert!(cancelled.contains("The login is cancelled"), "{cancelled}");
+    let late = office.says(ALICE, "accept").await;
+    assert!(late.contains("not asked"), "{late}");
+
+    office.says(ALICE, "login").await;
+    let version = office.says(ALICE, "version").await;
+    assert!(version.starts_with("drawbridge "), "{version}");
+    assert!(
+        version.contains("The login that was begun is cancelled"),
+        "{version}"
+    );
+    let late = office.says(ALICE, "accept").await;
+    assert!(late.contains("not asked"), "{late}");
+    assert_eq!(office.asked(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn what_cannot_be_undone_is_confirmed() {
+    let office = Office::open(&["whatsapp"]).await;
+    office.says(ALICE, "login").await;
+    office.says(ALICE, "accept").await;
+    let lost = office.says(ALICE, "logout").await;
+    assert!(lost.contains("`confirm`"), "{lost}");
+    let still = office.says(ALICE, "list-logins").await;
+    assert!(still.contains("WhatsApp: connected"), "{still}");
+    office.says(ALICE, "logout").await;
+    let done = office.says(ALICE, "confirm").await;
+    assert!(done.contains("What is left"), "{done}");
+    assert_eq!(office.asked(), ["log in", "log out"]);
+}
+
+#[tokio::test]
+async fn the_preferred_login_is_meant_where_none_is_named() {
+    let office = Office::open(&["whatsapp", "messenger"]).await;
+    office.says(ALICE, "login whatsapp").await;
+    office.says(ALICE, "accept").await;
+    office.says(ALICE, "login messenger").await;
+    let which = office.says(ALICE, "set-name Al").await;
+    assert!(which.contains("set-preferred-login"), "{which}");
+    office.says(ALICE, "set-preferred-login messenger").await;
+    office.says(ALICE, "set-name Al").await;
+    let asked = office.clerks[1].asked.lock().expect("no panic").clone();
+    assert_eq!(asked, ["log in", "name Al"]);
+    let closed = office.says(ALICE, "start-chat whatsapp +49 1").await;
+    assert!(
+        closed.contains("request-reachability whatsapp +49 1"),
+        "{closed}"
+    );
+}
+
+#[tokio::test]
+async fn what_is_private_is_answered_in_the_management_room_alone() {
+    let office = Office::open(&["whatsapp"]).await;
+    for text in ["list-logins", "contacts", "login whatsapp"] {
+        let answer = office.says_in(ALICE, text, "$1", false).await;
+        assert!(answer.contains("is private"), "{text}: {answer}");
+    }
+    let answer = office
+        .says_in(ALICE, "login-matrix secret_token", "$2", false)
+        .await;
+    assert!(!answer.contains("secret_token"), "{answer}");
+    let asked = office.homeserver.asked_for();
+    assert!(
+        asked.iter().any(|what| what.contains("redact/$2")),
+        "{asked:?}"
+    );
+    let version = office.says_in(ALICE, "version", "$3", false).await;
+    assert!(version.starts_with("drawbridge "), "{version}");
+}
+
+#[tokio::test]
+async fn a_token_is_taken_out_of_the_room_and_never_repeated() {
+    let office = Office::open(&["whatsapp"]).await;
+    for text in [
+        "login-matrix secret_token",
+        "login-matrix secret_token and more",
+    ] {
+        let answer = office.says_in(ALICE, text, "$1", true).await;
+        assert!(!answer.contains("secret_token"), "{answer}");
+    }
+    let asked = office.homeserver.asked_for();
+    assert_eq!(
+        asked
+            .iter()
+            .filter(|what| what.contains("redact/$1"))
+            .count(),
+        2
+    );
+    let how = office.says(ALICE, "login-matrix").await;
+    assert!(how.contains("login-matrix <access token>"), "{how}");
+}
+
+#[tokio::test]
+async fn administration_is_for_admins() {
+    let office = Office::open(&["whatsapp"]).await;
+    for text in [
+        "list-users",
+        "status",
+        "sudo @bob:example.org ping",
+        "quarantine",
+    ] {
+        let answer = office.says(ALICE, text).await;
+        assert!(answer.contains("no such command"), "{text}: {answer}");
+    }
+    let stranger = office.says("@eve:elsewhere.org", "help").await;
+    assert!(stranger.contains("may not use"), "{stranger}");
+
+    let asked = office
+        .says(ADMIN, "sudo @alice:example.org login whatsapp")
+        .await;
+    assert!(asked.contains("`accept`"), "{asked}");
+    let done = office.says(ADMIN, "sudo @alice:example.org accept").await;
+    assert!(
+        done.contains("now logged in at WhatsApp as `@alice:example.org`"),
+        "{done}"
+    );
+    let users = office.says(ADMIN, "list-users").await;
+    assert!(users.contains("`@alice:example.org`: WhatsApp"), "{users}");
+    let status = office.says(ADMIN, "status").await;
+    assert!(
+        status.contains("- 1 logins, 0 of them not connected"),
+        "{status}"
+    );
+    office.says(ADMIN, "logout-user @alice:example.org").await;
+    let done = office.says(ADMIN, "confirm").await;
+    assert!(
+        done.starts_with("They are logged out of WhatsApp"),
+        "{done}"
+    );
+    let nested = office
+        .says(
+            ADMIN,
+            "sudo @admin:example.org sudo @alice:example.org ping",
+        )
+        .await;
+    assert!(nested.contains("not both"), "{nested}");
+}
+
+#[tokio::test]
+async fn the_quarantine_is_listed_tried_again_and_dropped() {
+    let office = Office::open(&["whatsapp"]).await;
+    let rows: Vec<MatrixEventRow> = ["$a", "$b"]
+        .into_iter()
+        .map(|id| MatrixEventRow {
+            event_id: id.to_owned(),
+            room_id: "!r:example.org".to_owned(),
+            json: r#"{"secret":"marmalade"}"#.to_owned(),
+            quarantine: Some("it has no sender".to_owned()),
+        })
+        .collect();
+    office
+        .bridge
+        .database()
+        .step(Lane::room("!r:example.org"), move |txn| {
+            let rows = rows.clone();
+            Box::pin(async move { txn.accept_transaction("1", &[1], &rows, Timestamp(1)).await })
+        })
+        .await
+        .expect("the store writes");
+    let list = office.says(ADMIN, "quarantine").await;
+    assert!(list.contains("it has no sender"), "{list}");
+    let numbers: Vec<&str> = list.split('`').skip(1).step_by(2).take(2).collect();
+    let shown = office
+        .says(ADMIN, &format!("quarantine show {}", numbers[0]))
+        .await;
+    assert!(
+        shown.contains("`$a`") && !shown.contains("marmalade"),
+        "{shown}"
+    );
+    let again = office
+        .says(ADMIN, &format!("quarantine retry {}", numbers[0]))
+        .await;
+    assert!(again.contains("is tried again"), "{again}");
+    let dropped = office
+        .says(ADMIN, &format!("quarantine drop {}", numbers[1]))
+        .await;
+    assert!(dropped.contains("is dropped"), "{dropped}");
+    let list = office.says(ADMIN, "quarantine").await;
+    assert_eq!(list, "No event is set aside.");
+    let waiting = office
+        .bridge
+        .database()
+        .read(|txn| Box::pin(async move { txn.waiting_events("!r:example.org", 10).await }))
+        .await
+        .expect("the store reads");
+    assert_eq!(
+        waiting
+            .iter()
+            .map(|e| e.event_id.as_str())
+            .collect::<Vec<_>>(),
+        ["$a"]
+    );
+}
