@@ -7,6 +7,8 @@ mod enlisting;
 mod enlistment;
 #[path = "wire/files.rs"]
 mod files;
+#[path = "wire/groups.rs"]
+mod groups;
 #[path = "wire/media.rs"]
 mod media;
 #[path = "wire/media_cipher.rs"]

@@ -275,7 +275,7 @@ impl Stage {
             let plaintext = row.message.plaintext.as_deref()?;
             match self
                 .gatekeeper
-                .read_message(plaintext, &row.message.sender)
+                .read_message(plaintext, &row.message.sender, "")
                 .content
             {
                 IncomingContent::Text { body, .. } => Some(body),

@@ -6,7 +6,7 @@ use drawbridge::{
         Enqueued, NetworkError, Origin,
         interop::{
             inbound::{self, Answer},
-            outbound,
+            outbound::{self, GroupRules},
             profile::Profile,
             wire::{self, Jid, Node},
         },
@@ -147,15 +147,20 @@ impl World {
             content,
             context: MessageContext::default(),
         };
+        let keyless = self.keyless.clone();
         self.step(move |txn| {
-            let message = message.clone();
+            let (message, keyless) = (message.clone(), keyless.clone());
             Box::pin(async move {
+                let groups = GroupRules {
+                    most: 1024,
+                    keyless: &keyless,
+                };
                 let origin = Origin {
                     portal: PORTAL,
                     event_id: "$1".to_owned(),
                     part: 0,
                 };
-                outbound::enqueue(txn, LOGIN, &message, &origin, NOW).await
+                outbound::enqueue(txn, LOGIN, &message, &origin, groups, NOW).await
             })
         })
         .await

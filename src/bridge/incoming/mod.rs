@@ -21,7 +21,7 @@ use super::{
     workers::Outcome,
 };
 use crate::{
-    domain::{ChatId, IncomingContent, IncomingMessage, LoginId},
+    domain::{ChatId, IncomingContent, IncomingMessage, LoginId, RemoteUserId},
     matrix::{Intent, MatrixError},
     network::Network,
     store::{Lane, RemoteMessageRow, RemoteNotice},
@@ -152,7 +152,7 @@ impl Bridge {
                 shown.push(Shown::nothing(row));
                 continue;
             }
-            let incoming = reading(row, &network).map(|incoming| as_ours(incoming, &route));
+            let incoming = reading(row, &route, &network).map(|incoming| as_ours(incoming, &route));
             let is_file = matches!(
                 incoming.as_ref().map(|message| &message.content),
                 Some(IncomingContent::Media { .. })
@@ -393,11 +393,16 @@ impl Bridge {
 }
 
 /// What a message says, if it is one that could be decrypted.
-fn reading(row: &RemoteMessageRow, network: &Arc<dyn Network>) -> Option<IncomingMessage> {
+fn reading(
+    row: &RemoteMessageRow,
+    route: &PortalRoute,
+    network: &Arc<dyn Network>,
+) -> Option<IncomingMessage> {
     let message = &row.message;
     let plaintext = message.plaintext.as_ref()?;
     let says = message.notice.is_none();
-    says.then(|| network.read_message(plaintext, &message.sender))
+    let own = route.own.as_ref().map_or("", RemoteUserId::as_str);
+    says.then(|| network.read_message(plaintext, &message.sender, own))
 }
 
 /// Whether a row tells of somebody and is no message.
