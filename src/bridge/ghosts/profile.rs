@@ -55,7 +55,8 @@ impl Bridge {
             return Ok(());
         }
         // Stored first: it is fetched even if the process ends before.
-        self.store_picture(&row, None, row.avatar.clone()).await?;
+        self.store_ghost_picture(&row, None, row.avatar.clone())
+            .await?;
         self.people
             .profiles
             .wake((gatekeeper.clone(), remote.clone()));
@@ -77,8 +78,10 @@ impl Bridge {
         }
         match self.fetch_picture(gatekeeper, remote).await? {
             None | Some(Picture::Same) => Ok(()),
-            Some(Picture::None) => self.show_picture(&row, "", None).await,
-            Some(Picture::Jpeg { id, bytes }) => self.show_picture(&row, &id, Some(bytes)).await,
+            Some(Picture::None) => self.show_ghost_picture(&row, "", None).await,
+            Some(Picture::Jpeg { id, bytes }) => {
+                self.show_ghost_picture(&row, &id, Some(bytes)).await
+            }
         }
     }
 
@@ -104,7 +107,7 @@ impl Bridge {
         Ok(found)
     }
 
-    async fn show_picture(
+    async fn show_ghost_picture(
         &self,
         row: &GhostRow,
         id: &str,
@@ -120,7 +123,8 @@ impl Bridge {
                 .ghost(&self.ghost_id(&row.gatekeeper, &row.remote_id));
             ghost.set_avatar(uri.as_deref()).await?;
         }
-        self.store_picture(row, Some(id.to_owned()), uri).await
+        self.store_ghost_picture(row, Some(id.to_owned()), uri)
+            .await
     }
 
     /// Brings a picture to the homeserver, the same one once; its address, `None` for what is no picture.
@@ -146,7 +150,7 @@ impl Bridge {
         }
     }
 
-    async fn store_picture(
+    async fn store_ghost_picture(
         &self,
         row: &GhostRow,
         picture: Option<String>,

@@ -280,7 +280,10 @@ impl Bridge {
     }
 
     /// The logins that are in the chat of a portal.
-    pub(super) async fn logins_of_portal(&self, portal: &PortalRow) -> Result<Vec<LoginRow>, BridgeError> {
+    pub(super) async fn logins_of_portal(
+        &self,
+        portal: &PortalRow,
+    ) -> Result<Vec<LoginRow>, BridgeError> {
         let portal = portal.clone();
         Ok(self
             .db
