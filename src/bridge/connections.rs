@@ -256,6 +256,7 @@ impl Bridge {
         let parts = [
             self.login_profile(&row).await,
             self.compare_blocked(&row).await,
+            self.sync_groups(login).await,
         ];
         let mut failures = parts.into_iter().filter_map(Result::err);
         let first = failures.next();

@@ -223,7 +223,12 @@ impl Network for Clerk {
     fn connection(&self, _login: LoginId) -> ConnectionState {
         ConnectionState::Connected
     }
-    fn read_message(&self, _plaintext: &[u8], _sender: &RemoteUserId) -> IncomingMessage {
+    fn read_message(
+        &self,
+        _plaintext: &[u8],
+        _sender: &RemoteUserId,
+        _own: &str,
+    ) -> IncomingMessage {
         IncomingMessage {
             content: IncomingContent::Text {
                 body: String::new(),

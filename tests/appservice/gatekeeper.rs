@@ -61,6 +61,9 @@ impl Network for Gatekeeper {
     async fn start(&self) -> Result<(), NetworkError> {
         Ok(())
     }
+    fn visible_id(&self, mxid: &str) -> Result<String, NetworkError> {
+        Ok(mxid.to_owned())
+    }
     async fn log_in(&self, _mxid: &str) -> Result<LoginId, NetworkError> {
         never()
     }
@@ -188,7 +191,12 @@ impl Network for Gatekeeper {
     fn connection(&self, _login: LoginId) -> ConnectionState {
         ConnectionState::Connected
     }
-    fn read_message(&self, plaintext: &[u8], _sender: &RemoteUserId) -> IncomingMessage {
+    fn read_message(
+        &self,
+        plaintext: &[u8],
+        _sender: &RemoteUserId,
+        _own: &str,
+    ) -> IncomingMessage {
         IncomingMessage {
             content: IncomingContent::Text {
                 body: String::from_utf8_lossy(plaintext).into_owned(),

@@ -123,9 +123,10 @@ async fn pictures_and_fields_of_profiles() {
         .ghost(user_id!("@_drawbridge_x_1:example.org"));
     ghost.set_avatar(Some("mxc://example.org/a")).await.unwrap();
     ghost.set_avatar(None).await.unwrap();
-    let told = ghost.set_profile_field("com.example.phone", &json!("1"));
+    let phone = json!("1");
+    let told = ghost.set_profile_field("com.example.phone", &phone);
     assert!(told.await.unwrap());
-    let untold = ghost.set_profile_field("org.unknown", &json!("1"));
+    let untold = ghost.set_profile_field("org.unknown", &phone);
     assert!(!untold.await.unwrap());
     let bodies: Vec<Value> = server.asked().into_iter().map(|asked| asked.body).collect();
     assert_eq!(bodies[0], json!({ "avatar_url": "mxc://example.org/a" }));

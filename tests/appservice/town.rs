@@ -11,11 +11,9 @@ use std::{
 
 use async_trait::async_trait;
 use drawbridge::{
-    bridge::{
-        Bridge, BridgeParts, CommandContext, Commands, Conversation, Relay, RoomSettings, Settings,
-    },
+    bridge::{Bridge, BridgeParts, CommandContext, Commands, RoomSettings, Settings},
     clock::ManualClock,
-    config::{ChatRooms, Config, ViewOnce},
+    config::{ChatRooms, Config},
     domain::{
         ChatId, GatekeeperId, Group, GroupFacts, GroupMember, GroupRole, LoginId, PortalId,
         PortalKey, RemoteUserId, StanzaId, Timestamp,
@@ -466,28 +464,10 @@ async fn bridge(
         client: Client::new(&config.homeserver, &config.appservice, http).unwrap(),
         naming: GhostNaming::new("_drawbridge_", "test.example"),
         settings: Settings {
-            server_name: "test.example".to_owned(),
-            namespace: "eu.drawbridge".to_owned(),
-            displayname_template: "{name} ({gatekeeper})".to_owned(),
-            bot_displayname: "Bridge".to_owned(),
-            alias_prefix: "_drawbridge_".to_owned(),
             room_version: Some("11".to_owned()),
-            permissions: config.bridge.permissions,
             gatekeeper_names: BTreeMap::from([(whatsapp(), "WhatsApp".to_owned())]),
-            relay: Relay::new(config.relay),
-            conversation: Conversation {
-                receipts: true,
-                typing: true,
-                presence: false,
-                delivery_receipts: false,
-                message_status_events: false,
-                error_notices: true,
-                view_once: ViewOnce::Show,
-                link_previews: true,
-                max_media_bytes: 1_000_000,
-                patience: Duration::from_secs(5),
-            },
             rooms,
+            ..drawbridge::app::settings(&config)
         },
         clock: Arc::new(ManualClock::new(1_700_000_000_000)),
         cancel: cancel.clone(),

@@ -91,6 +91,9 @@ impl Network for Gatekeeper {
     async fn start(&self) -> Result<(), NetworkError> {
         Ok(())
     }
+    fn visible_id(&self, mxid: &str) -> Result<String, NetworkError> {
+        Ok(mxid.to_owned())
+    }
     async fn log_in(&self, _mxid: &str) -> Result<LoginId, NetworkError> {
         nothing()
     }
@@ -243,7 +246,12 @@ impl Network for Gatekeeper {
     fn connection(&self, _login: LoginId) -> ConnectionState {
         ConnectionState::Connected
     }
-    fn read_message(&self, _plaintext: &[u8], _sender: &RemoteUserId) -> IncomingMessage {
+    fn read_message(
+        &self,
+        _plaintext: &[u8],
+        _sender: &RemoteUserId,
+        _own: &str,
+    ) -> IncomingMessage {
         IncomingMessage {
             content: IncomingContent::Nothing,
             context: MessageContext::default(),

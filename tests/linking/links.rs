@@ -116,7 +116,11 @@ async fn the_bot_is_invited_or_the_room_is_public() {
 #[tokio::test]
 async fn a_chat_has_one_room_and_a_private_one_gives_way() {
     let scene = Scene::start().await;
-    let private = scene.bridge.start_chat(LOGIN, &user(1)).await.unwrap();
+    let private = scene
+        .bridge
+        .open_chat(LOGIN, &ChatId::direct(&user(1)))
+        .await
+        .unwrap();
     scene.homeserver.join(private.as_str(), ALICE);
     let levels = || json!({ "users": { ALICE: 100, BOT: 50 } });
     let first = scene.room_with_bot(ALICE, levels());

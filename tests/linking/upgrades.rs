@@ -1,12 +1,17 @@
 //! Rooms that go on in another one, and those that only claim to.
 
+use drawbridge::domain::ChatId;
 use serde_json::{Value, json};
 
 use super::scene::{ALICE, BOB, BOT, LOGIN, Scene, ghost, membership, room, user};
 
 /// A chat with its room, Alice in it with power.
 async fn chat(scene: &Scene) -> String {
-    let room = scene.bridge.start_chat(LOGIN, &user(1)).await.unwrap();
+    let room = scene
+        .bridge
+        .open_chat(LOGIN, &ChatId::direct(&user(1)))
+        .await
+        .unwrap();
     scene.homeserver.join(room.as_str(), ALICE);
     let levels = json!({ "users": { BOT: 100, ALICE: 100 } });
     scene

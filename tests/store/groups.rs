@@ -73,6 +73,10 @@ pub(crate) async fn keeps_what_a_group_is_and_what_is_shown(place: Place) {
     step!(db, txn => txn.put_group(&first()).await);
     step!(db, txn => txn.put_group(&second()).await);
     let found = step!(db, txn => txn.group(&gatekeeper(), &group(1)).await);
+    // What is shown is its own to change.
+    assert_eq!(found, Some(row("two", GroupShown::default())));
+    step!(db, txn => txn.set_group_shown(&gatekeeper(), &group(1), &second().shown).await);
+    let found = step!(db, txn => txn.group(&gatekeeper(), &group(1)).await);
     assert_eq!(found, Some(second()));
     let other = step!(db, txn => txn.group(&gatekeeper(), &group(2)).await);
     assert_eq!(other, None);

@@ -450,7 +450,7 @@ impl Bridge {
         Ok(!emoji.is_empty())
     }
 
-    /// Deletes what shows a message. Only its writer deletes a message.
+    /// Deletes what shows a message. Only its writer deletes a message, and the admins of its group.
     async fn show_revoke(
         &self,
         place: &Place<'_>,
@@ -460,7 +460,8 @@ impl Bridge {
         batch: &[Shown],
         shown: &mut Shown,
     ) -> Result<(), BridgeError> {
-        if target.sender.as_ref() != Some(&row.message.sender) {
+        let is_own = target.sender.as_ref() == Some(&row.message.sender);
+        if !is_own && !self.may_delete(place.route, &row.message.sender).await? {
             tracing::info!(message = %target.id, "somebody else's message was to be deleted");
             return Ok(());
         }

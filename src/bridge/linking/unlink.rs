@@ -6,7 +6,7 @@ use ruma::{OwnedRoomId, OwnedUserId, RoomId, UserId};
 
 use super::{Leaving, LinkError, check_user, room_of};
 use crate::{
-    bridge::context::{Bridge, BridgeError},
+    bridge::context::{Bridge, BridgeError, lock},
     config::Level,
     domain::{ChatId, LoginId, PortalId},
     store::{Lane, PortalRow},
@@ -89,6 +89,7 @@ impl Bridge {
     }
 
     async fn let_go_of(&self, portal: &PortalRow) -> Result<(), BridgeError> {
+        lock(&self.groups.unfinished).remove(&portal.id);
         let room_id = room_of(portal);
         let leaving = match &room_id {
             Some(room_id) => {

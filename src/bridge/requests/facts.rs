@@ -225,7 +225,9 @@ impl Bridge {
                     if let Some(shown) = &mut group.shown.facts {
                         change(shown);
                     }
-                    txn.put_group(&group).await
+                    txn.put_group(&group).await?;
+                    txn.set_group_shown(&key.gatekeeper, &key.chat, &group.shown)
+                        .await
                 })
             })
             .await?;
@@ -251,7 +253,9 @@ impl Bridge {
                     if let Some(shown) = &mut group.shown.facts {
                         shown.picture = picture;
                     }
-                    txn.put_group(&group).await
+                    txn.put_group(&group).await?;
+                    txn.set_group_shown(&key.gatekeeper, &key.chat, &group.shown)
+                        .await
                 })
             })
             .await?;

@@ -74,7 +74,7 @@ impl GroupRepository for Txn {
         let json = |value: serde_json::Result<String>| value.map_err(|e| corrupt(TABLE, &e));
         sqlx::query(
             "INSERT INTO remote_groups (gatekeeper, chat, facts, shown) VALUES ($1, $2, $3, $4) \
-             ON CONFLICT (gatekeeper, chat) DO UPDATE SET facts = excluded.facts, shown = excluded.shown",
+             ON CONFLICT (gatekeeper, chat) DO UPDATE SET facts = excluded.facts",
         )
         .bind(group.gatekeeper.as_str())
         .bind(group.chat.as_str())

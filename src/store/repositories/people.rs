@@ -17,7 +17,7 @@ pub trait GroupRepository {
     /// A group.
     async fn group(&mut self, gatekeeper: &GatekeeperId, chat: &ChatId)
     -> Result<Option<GroupRow>>;
-    /// Stores a group, new or changed.
+    /// Stores what a group is; what its room shows, only if the group is new.
     async fn put_group(&mut self, group: &GroupRow) -> Result<()>;
     /// Stores what the room of a group shows of it, and nothing else of the group.
     async fn set_group_shown(
