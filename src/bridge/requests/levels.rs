@@ -252,7 +252,7 @@ fn levelled(
     {
         let level = if group.facts.announce { ADMIN } else { 0 };
         levels["events_default"] = json!(level);
-        if let Some(events) = levels["events"].as_object_mut() {
+        if let Some(events) = levels.get_mut("events").and_then(Value::as_object_mut) {
             events.remove("m.room.message");
         }
     }
