@@ -21,6 +21,10 @@ mod contact;
 mod files_in;
 #[path = "e2e/files_out.rs"]
 mod files_out;
+#[path = "e2e/group.rs"]
+mod group;
+#[path = "e2e/groups.rs"]
+mod groups;
 #[path = "e2e/homeserver.rs"]
 mod homeserver;
 #[path = "e2e/large.rs"]
