@@ -172,9 +172,9 @@ async fn reactions_edits_and_deletions(world: &World, group: &Group, alice: &mut
     group.ann.gets(&group.ben.contact.jid(), "at won").await;
 
     // Reactions, seen by everybody.
-    group.ben.contact.reacts(&hers_id, false, "👍").await;
+    group.ben.contact.reacts(&hers_id, false, "😮").await;
     alice
-        .finds_reaction(room, &group.ben.ghost, &hers, "👍")
+        .finds_reaction(room, &group.ben.ghost, &hers, "😮")
         .await;
     let relation = json!({"rel_type": "m.annotation", "event_id": theirs, "key": "🎉"});
     let reaction = json!({ "m.relates_to": relation });
