@@ -21,6 +21,20 @@ mod contact;
 mod files_in;
 #[path = "e2e/files_out.rs"]
 mod files_out;
+#[path = "e2e/group.rs"]
+mod group;
+#[path = "e2e/groups.rs"]
+mod groups;
+#[path = "e2e/groups_facts.rs"]
+mod groups_facts;
+#[path = "e2e/groups_keys.rs"]
+mod groups_keys;
+#[path = "e2e/groups_members.rs"]
+mod groups_members;
+#[path = "e2e/groups_rooms.rs"]
+mod groups_rooms;
+#[path = "e2e/groups_users.rs"]
+mod groups_users;
 #[path = "e2e/homeserver.rs"]
 mod homeserver;
 #[path = "e2e/large.rs"]

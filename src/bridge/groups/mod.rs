@@ -29,7 +29,7 @@ use super::{
 use crate::domain::{ChatId, LoginId, PortalId};
 
 use pace::Pace;
-pub(super) use power::{ADMIN, new_levels};
+pub(super) use power::{ADMIN, OWN_ADMIN, new_levels};
 pub(super) use view::GroupView;
 
 /// How many members come into a room, or leave it, without waiting for their turn.
