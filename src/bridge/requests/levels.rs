@@ -46,9 +46,10 @@ fn locks(levels: &Value) -> Option<bool> {
     Some(level >= ADMIN)
 }
 
-/// What new levels ask of a group: only where they differ from what the room showed and from what is true.
+/// What new levels ask of a group: only where they differ from what the room showed and from what is true, and are not over `now`.
 fn asked(
     levels: &Value,
+    now: &Value,
     truth: &Truth,
     ghost_of: impl Fn(&RemoteUserId) -> Option<OwnedUserId>,
 ) -> Asked {
@@ -62,7 +63,8 @@ fn asked(
             continue;
         }
         let wanted = level_of(levels, &ghost) >= ADMIN;
-        if wanted == is_admin(member.shown) || wanted == is_admin(member.role) {
+        let is_over = (level_of(now, &ghost) >= ADMIN) != wanted;
+        if is_over || wanted == is_admin(member.shown) || wanted == is_admin(member.role) {
             continue;
         }
         if wanted {
@@ -76,9 +78,10 @@ fn asked(
     {
         let wanted = announces(levels);
         let is_new = wanted != shown.announce && wanted != group.facts.announce;
-        asked.announce = is_new.then_some(wanted);
-        asked.locked =
-            locks(levels).filter(|wanted| *wanted != shown.locked && *wanted != group.facts.locked);
+        asked.announce = (is_new && announces(now) == wanted).then_some(wanted);
+        asked.locked = locks(levels)
+            .filter(|wanted| *wanted != shown.locked && *wanted != group.facts.locked)
+            .filter(|wanted| locks(now) == Some(*wanted));
     }
     asked
 }
@@ -92,7 +95,11 @@ impl Bridge {
     ) -> Result<(), BridgeError> {
         let truth = self.truth(wish.route).await?;
         let gatekeeper = &wish.route.portal.key.gatekeeper;
-        let mut asked = asked(levels, &truth, |user| {
+        let now = self
+            .state_now(wish.room_id, "m.room.power_levels", "")
+            .await?;
+        let now = now.as_ref().unwrap_or(levels);
+        let mut asked = asked(levels, now, &truth, |user| {
             let is_ghost = wish.route.login_called(user).is_none();
             is_ghost.then(|| self.naming.mxid(gatekeeper, user))
         });
@@ -309,7 +316,7 @@ mod tests {
     }
 
     fn asked_by(levels: &Value, truth: &Truth) -> Asked {
-        asked(levels, truth, |user| Some(ghost_named(user)))
+        asked(levels, levels, truth, |user| Some(ghost_named(user)))
     }
 
     #[test]
@@ -337,6 +344,27 @@ mod tests {
             locked: None,
         };
         assert_eq!(asked_by(&levels, &truth), expected);
+    }
+
+    #[test]
+    fn what_is_over_by_now_is_not_asked() {
+        let plain = Some(GroupRole::Member);
+        let truth = truth(vec![member("1", plain, plain), member("2", plain, plain)]);
+        let levels = |users: &[&str]| {
+            let users = users.iter().map(|name| ghost_named(&user(name)));
+            let users: serde_json::Map<_, _> = users.map(|one| (one.into(), json!(50))).collect();
+            json!({ "users": users, "events_default": 50 })
+        };
+        let mut now = levels(&["2"]);
+        now["events_default"] = json!(0);
+        let asked = asked(&levels(&["1", "2"]), &now, &truth, |user| {
+            Some(ghost_named(user))
+        });
+        let expected = Asked {
+            promote: vec![user("2")],
+            ..Asked::default()
+        };
+        assert_eq!(asked, expected);
     }
 
     #[test]
