@@ -71,7 +71,8 @@ impl Groups {
         }
     }
 
-    fn alone(&self, portal: PortalId) -> RoomLock {
+    /// Held by whoever changes what a room shows of its group, or reads it to do something about it.
+    pub(super) fn alone(&self, portal: PortalId) -> RoomLock {
         lock(&self.alone).entry(portal).or_default().clone()
     }
 
