@@ -237,9 +237,8 @@ pub(super) async fn set_name(call: &Call<'_>) -> Reply {
     if name.chars().count() > 100 {
         return Err("That name is too long: at most 100 characters.".to_owned());
     }
-    let key = format!("own_name/{}", login.id);
-    set_value(call.bridge, key, name.clone()).await?;
-    call.network(&login.gatekeeper)?.set_name(login.id, name);
+    let chosen = call.bridge.choose_name(login.id, name).await;
+    chosen.map_err(|error| failed(&error))?;
     Ok(format!(
         "Your contacts at {} see your new name from now on.",
         call.name(&login.gatekeeper)

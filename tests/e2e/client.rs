@@ -38,6 +38,14 @@ impl Seen {
         self.timelines.get(room).map_or(&[], Vec::as_slice)
     }
 
+    /// The room in which a text was written.
+    pub(crate) fn room_with(&self, text: &str) -> Option<String> {
+        let is_it = |event: &Value| event["content"]["body"] == text;
+        let mut rooms = self.timelines.iter();
+        let found = rooms.find(|(_, timeline)| timeline.iter().any(is_it));
+        found.map(|(room, _)| room.clone())
+    }
+
     /// Every invitation, as room and inviter.
     pub(crate) fn invitations(&self) -> Vec<(String, String)> {
         let inviter = |state: &Vec<Value>| {
