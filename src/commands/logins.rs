@@ -129,10 +129,15 @@ pub(super) async fn log_in_again(call: &Call<'_>) -> Reply {
     let network = call.network(&login.gatekeeper)?;
     let name = call.name(&login.gatekeeper);
     match network.log_in(call.said.sender.as_str()).await {
-        Ok(_) => Ok(format!(
-            "The login at {name} works: {}.",
-            connection(&network.connection(login.id))
-        )),
+        Ok(_) => match network.connection(login.id) {
+            ConnectionState::Waiting { reason, .. } => Err(format!(
+                "The login at {name} does not work for now: {reason}. It is tried again and again; nothing is lost meanwhile."
+            )),
+            state => Ok(format!(
+                "The login at {name} works: {}.",
+                connection(&state)
+            )),
+        },
         Err(error) => Err(format!(
             "The login at {name} does not work: {error}. Nothing is lost; write `relogin {}` to try again.",
             login.gatekeeper

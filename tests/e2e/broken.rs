@@ -56,6 +56,7 @@ async fn a_gatekeeper_that_is_away_is_told_once_and_holds_up_nobody_else() {
     other.say("while it was short").await;
     let heard = |body: &str| body == "while it was short";
     chat.alice.hear(&there, &ghost, heard).await;
+    assert_eq!(chat.desk.times_told(&chat.alice, "connection"), 0);
 
     // A long one: told once, and all the while the rest works.
     gate.shut();

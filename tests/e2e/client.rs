@@ -46,8 +46,12 @@ impl Seen {
         found.map(|(room, _)| room.clone())
     }
 
-    /// Every invitation, as room and inviter.
+    /// Every invitation to a room that is no space, as room and inviter.
     pub(crate) fn invitations(&self) -> Vec<(String, String)> {
+        let is_space = |state: &Vec<Value>| {
+            let mut events = state.iter();
+            events.any(|e| e["type"] == "m.room.create" && e["content"]["type"] == "m.space")
+        };
         let inviter = |state: &Vec<Value>| {
             state
                 .iter()
@@ -56,6 +60,7 @@ impl Seen {
         };
         self.invites
             .iter()
+            .filter(|(_, state)| !is_space(state))
             .filter_map(|(room, state)| Some((room.clone(), inviter(state)?)))
             .collect()
     }

@@ -4,7 +4,7 @@ use drawbridge::sandbox::Flavour;
 use reqwest::Method;
 
 use super::{
-    client::{User, encode},
+    client::{User, encode, http},
     contact::Contact,
     management::{Desk, ghost_of},
     world::{BOT, Plan, World},
@@ -91,9 +91,18 @@ async fn aliases_lead_to_rooms_and_groups_to_the_public_rooms_they_are_linked_to
     let room = desk.start_chat(&mut alice, &whom).await;
     ghost_of(&alice, &room).await;
 
-    // The homeserver asks the bridge for an alias it does not know.
-    let alias = encode("#_drawbridge_portal_1:drawbridge.test");
-    let (status, found) = alice.looks_up(&format!("directory/room/{alias}")).await;
+    // The alias of a portal leads to its room, and does so again after somebody took it away: the bridge is asked for it.
+    let named = alice.state(&room, "m.room.canonical_alias", "").await;
+    let alias = named.expect("an alias")["alias"].as_str().map(encode);
+    let alias = format!("directory/room/{}", alias.expect("an alias"));
+    let deleted = http()
+        .delete(format!("{}/_matrix/client/v3/{alias}", alice.base))
+        .bearer_auth(world.secret("as_token"))
+        .send()
+        .await
+        .expect("the homeserver answers");
+    assert!(deleted.status().is_success(), "{}", deleted.status());
+    let (status, found) = alice.looks_up(&alias).await;
     assert_eq!(
         (status, &found["room_id"]),
         (200, &room.clone().into()),

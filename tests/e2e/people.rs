@@ -105,6 +105,19 @@ async fn a_contact_looks_as_it_wants_to_and_its_name_stays_until_it_changes() {
         .await;
     alice.sees_name(&ghost, "Nora Newer (WhatsApp)").await;
 
+    // What she calls them is better than what they call themselves, until she takes it back.
+    let whom_named = |name: &str| format!("name-contact {whom}: {name}");
+    let answer = desk.command(&mut alice, &whom_named("Aunt Nora")).await;
+    assert!(answer.contains("Aunt Nora"), "{answer}");
+    alice.sees_name(&ghost, "Aunt Nora (WhatsApp)").await;
+    contact.takes_name("Nora Newest").await;
+    contact.say("I have another name").await;
+    let heard = |body: &str| body == "I have another name";
+    alice.hear(&room, &ghost, heard).await;
+    alice.sees_name(&ghost, "Aunt Nora (WhatsApp)").await;
+    desk.command(&mut alice, &whom_named("")).await;
+    alice.sees_name(&ghost, "Nora Newest (WhatsApp)").await;
+
     // Somebody else opens a chat by the number: that is no better name.
     let mut bob = world.user("bob").await;
     let mut his = Desk::open(&mut bob).await;
@@ -119,7 +132,9 @@ async fn a_contact_looks_as_it_wants_to_and_its_name_stays_until_it_changes() {
     to_bob.say("hello, you two").await;
     bob.hear(&other, &ghost, |body| body == "hello, you two")
         .await;
-    bob.sees_name(&ghost, "Nora Newer (WhatsApp)").await;
+    bob.sees_name(&ghost, "Nora Newest (WhatsApp)").await;
+    let refused = his.command(&mut bob, &whom_named("Mine")).await;
+    assert!(refused.contains("ask an admin"), "{refused}");
 
     // After a restart nobody is renamed either.
     world.bridge.kill().await;
@@ -127,9 +142,11 @@ async fn a_contact_looks_as_it_wants_to_and_its_name_stays_until_it_changes() {
     contact.say("still here").await;
     alice.hear(&room, &ghost, |body| body == "still here").await;
     let names = alice.names_in(&room, &ghost).await;
-    let expected = [&number, "Nora New (WhatsApp)", "Nora Newer (WhatsApp)"];
-    assert_eq!(names, expected);
-    assert_eq!(bob.names_in(&other, &ghost).await, expected[2..]);
+    let called = ["Nora New", "Nora Newer", "Aunt Nora", "Nora Newest"];
+    let called = called.map(|name| format!("{name} (WhatsApp)"));
+    assert_eq!(names[0], number);
+    assert_eq!(names[1..], called);
+    assert_eq!(bob.names_in(&other, &ghost).await, called[3..]);
 
     // Another picture, the same one for somebody else, then none.
     let second = pictures::jpeg(80, 120);

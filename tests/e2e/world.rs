@@ -152,6 +152,13 @@ impl World {
         }
     }
 
+    /// What is in one of the bridge's files of secrets.
+    pub(crate) fn secret(&self, name: &str) -> String {
+        let path = self.folder.path().join("bridge").join(name);
+        let text = std::fs::read_to_string(path).expect("a secret's file");
+        text.trim().to_owned()
+    }
+
     /// A new Matrix user.
     pub(crate) async fn user(&self, name: &str) -> User {
         User::register(&self.homeserver.url(), name).await
