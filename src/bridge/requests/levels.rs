@@ -361,7 +361,7 @@ mod tests {
         let mut now = levels(&["2"]);
         now["events_default"] = json!(0);
         let asked = asked(&levels(&["1", "2"]), &now, &truth, |user| {
-            Some(ghost_named(user))
+            (ghost_named(user), ADMIN)
         });
         let expected = Asked {
             promote: vec![user("2")],
