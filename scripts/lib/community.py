@@ -14,6 +14,7 @@ PREFIX = "!drawbridge"
 MEMBERS = ("bob", "carol", "dave")
 PHONES = ("Livia Live", "Liam Live", "Chloe Changing")
 CONTACT = "Lotte Live"
+GATEKEEPERS = {"whatsapp": "WhatsApp", "messenger": "Messenger"}
 PATIENCE = 30
 KINDS = ("text", "draft", "picture", "reply", "reaction", "edit", "deletion", "last word")
 EMOJI = "👍"
@@ -25,7 +26,7 @@ def gather(home, page, alice, desk, state, new_room_talk):
     for user in users:
         user.call_oneself(local(user).capitalize())
     contacts = {contact["name"]: contact for contact in page.get("contacts")}
-    own = {partner["gatekeeper"].lower(): partner["login"] for partner in page.get("partners") if partner["visible_id"] == alice.mxid}
+    own = {partner["gatekeeper"]: partner["login"] for partner in page.get("partners") if partner["visible_id"] == alice.mxid}
     phones = [contacts[name] for name in PHONES]
     lotte = contacts[CONTACT]
     group = page.make_group(phones[0], "Lake walks", [*(phone["jid"] for phone in phones[1:]), own["whatsapp"]])
@@ -53,32 +54,35 @@ def gather(home, page, alice, desk, state, new_room_talk):
         if expected not in answer:
             raise Failure(f"{command} did not work")
 
-    names = {alice.mxid: "Alice", **{user.mxid: local(user).capitalize() for user in users[1:]}}
-    ghosts = {f"{phone['name']} ({phone['gatekeeper']})" for phone in [*phones, lotte]}
-    names |= wait_for_ghosts(alice, room, names, ghosts)
+    names = {user.mxid: local(user).capitalize() for user in users}
+    names |= wait_for_ghosts(alice, room, [*phones, lotte])
     members = [Member(user, room, names) for user in users]
-    at_whatsapp = {phone["jid"]: f"{phone['name']} (WhatsApp)" for phone in phones}
+    at_whatsapp = {phone["jid"]: shown(phone) for phone in phones}
     at_whatsapp[own["whatsapp"]] = "Alice"
     on_phones = [Phone(Person(page, phone, group), at_whatsapp, own["whatsapp"]) for phone in phones]
-    at_messenger = {lotte["jid"]: f"{CONTACT} (Messenger)", own["messenger"]: "Alice"}
+    at_messenger = {lotte["jid"]: shown(lotte), own["messenger"]: "Alice"}
     on_phones.append(Phone(Person(page, lotte, own["messenger"]), at_messenger, own["messenger"]))
     livia, liam, chloe, lotte = on_phones
     alice, bob, carol, dave = members
     return [alice, livia, bob, lotte, carol, liam, dave, chloe]
 
 
-def wait_for_ghosts(user, room, known, expected):
-    """The Matrix users that stand for the others, by id: what they are called."""
+def wait_for_ghosts(user, room, contacts):
+    """The Matrix users that stand for these, by id: what they will be called once they said something."""
     deadline = time.monotonic() + PATIENCE
     while True:
-        there = [member for member, membership in user.members(room).items() if membership == "join" and member not in known]
-        names = {member: user.display_name(member) for member in there}
-        ghosts = {member: name for member, name in names.items() if name in expected}
-        if set(ghosts.values()) == expected and len(ghosts) == len(expected):
+        there = [member for member, membership in user.members(room).items() if membership == "join"]
+        ghosts = {member: shown(contact) for contact in contacts for member in there if contact["jid"].split("@")[0] in member}
+        if len(ghosts) == len(contacts):
             return ghosts
         if time.monotonic() > deadline:
-            raise Failure(f"in the room are {sorted(names.values())}, not {sorted(expected)}")
+            raise Failure(f"in the room are {sorted(there)}, not all who are in the group")
         time.sleep(0.2)
+
+
+def shown(contact):
+    """What somebody at a phone is called everywhere else."""
+    return f"{contact['name']} ({GATEKEEPERS[contact['gatekeeper']]})"
 
 
 def local(user):
@@ -200,6 +204,7 @@ class Play:
         for viewer in self.people:
             expected = {item.key for (by, _, _), item in self.items.items() if by is viewer and item}
             others = [item for item in viewer.sees() if item.key not in expected and not item.gone]
+            rows += viewer.misnamed()
             rows += [f"{viewer.name} also sees: {item.who}: {item.text or item.kind}" for item in others]
         return rows
 

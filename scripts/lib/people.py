@@ -71,7 +71,7 @@ class Member:
             relation = content.get("m.relates_to", {})
             about = relation.get("event_id") or relation.get("m.in_reply_to", {}).get("event_id")
             if event["type"] == "m.reaction":
-                items[key] = Item(key, "reaction", who, relation["key"], first.get(about))
+                items[key] = Item(key, "reaction", who, relation["key"].rstrip("\ufe0f"), first.get(about))
             elif relation.get("rel_type") == "m.replace":
                 if about in items and items[about].who == who:
                     items[about].text = content["m.new_content"]["body"]
@@ -81,6 +81,12 @@ class Member:
                 first[key] = content["body"]
                 items[key] = Item(key, "text", who, content["body"], first.get(about))
         return list(items.values())
+
+    def misnamed(self):
+        """Whom the room shows under another name than it should."""
+        members = self.user.members(self.room)
+        shown = {user: self.user.display_name(user) for user in self.names if members.get(user) == "join"}
+        return [f"{self.name} sees {shown.get(user)}, not {name}" for user, name in self.names.items() if shown.get(user) != name]
 
     def file(self, uri):
         if uri not in self.files:
@@ -141,6 +147,9 @@ class Phone:
             first[item.key] = item.text
             items += [self.reaction(message, item.text, reaction) for reaction in message["reactions"]]
         return items
+
+    def misnamed(self):
+        return []
 
     def reaction(self, message, about, reaction):
         """A reaction beneath a message; in the chat of two, one that is not one's own is the other's."""

@@ -94,9 +94,7 @@ pub enum LinkError {
     )]
     NotLinked,
     /// There are no relays here.
-    #[error(
-        "relays are off at this bridge; ask whoever runs it to set `relay.enabled`"
-    )]
+    #[error("relays are off at this bridge; ask whoever runs it to set `relay.enabled`")]
     RelaysOff,
     /// Only admins set relays here.
     #[error("only admins of this bridge set a relay; ask one of them (`relay.admins_only`)")]
