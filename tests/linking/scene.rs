@@ -184,9 +184,8 @@ impl Scene {
             ],
         };
         let chat = group_chat();
-        let mut known = self.gatekeeper.known();
-        known.groups.insert(chat.clone(), group.clone());
-        drop(known);
+        let given = (chat.clone(), group.clone());
+        self.gatekeeper.known().groups.extend([given]);
         let row = GroupRow {
             gatekeeper: whatsapp(),
             chat: chat.clone(),
