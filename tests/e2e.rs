@@ -15,6 +15,8 @@ mod chats;
 mod client;
 #[path = "e2e/commands.rs"]
 mod commands;
+#[path = "e2e/community.rs"]
+mod community;
 #[path = "e2e/contact.rs"]
 mod contact;
 #[path = "e2e/files_in.rs"]
@@ -41,6 +43,8 @@ mod pictures;
 mod postgres;
 #[path = "e2e/reader.rs"]
 mod reader;
+#[path = "e2e/relay.rs"]
+mod relay;
 #[path = "e2e/replies.rs"]
 mod replies;
 #[path = "e2e/signals.rs"]

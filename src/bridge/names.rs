@@ -6,10 +6,9 @@ use ruma::{
     OwnedRoomId, OwnedUserId, UserId,
     events::{AnyStateEvent, AnyTimelineEvent, StateEvent, room::member::MembershipState},
 };
-use serde_json::Value;
 
 use super::context::{Bridge, BridgeError, lock};
-use crate::translate::{RoomEvent, clean_name};
+use crate::translate::{RoomEvent, clean_name, said_as};
 
 /// Of so many rooms the names are kept in memory.
 const MOST_ROOMS: usize = 256;
@@ -28,8 +27,7 @@ impl Bridge {
         user: &UserId,
         said: &RoomEvent,
     ) -> Result<Option<String>, BridgeError> {
-        let shown = profile_name(&said.content()["com.beeper.per_message_profile"])
-            .or_else(|| profile_name(&said.content()["m.per_message_profile"]));
+        let shown = said_as(said);
         let names = self.names_in(room_id).await?;
         if self.is_ours(user) {
             let name = match shown {
@@ -109,11 +107,6 @@ impl Bridge {
             names.remove(&member.state_key);
         }
     }
-}
-
-fn profile_name(profile: &Value) -> Option<String> {
-    let name = clean_name(profile["displayname"].as_str()?);
-    (!name.is_empty()).then_some(name)
 }
 
 fn plain<'a>(name: &'a str, user: &'a UserId) -> &'a str {
