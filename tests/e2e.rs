@@ -21,6 +21,8 @@ mod chats;
 mod client;
 #[path = "e2e/commands.rs"]
 mod commands;
+#[path = "e2e/community.rs"]
+mod community;
 #[path = "e2e/contact.rs"]
 mod contact;
 #[path = "e2e/files_in.rs"]
@@ -71,6 +73,8 @@ mod postgres;
 mod puppets;
 #[path = "e2e/reader.rs"]
 mod reader;
+#[path = "e2e/relay.rs"]
+mod relay;
 #[path = "e2e/replies.rs"]
 mod replies;
 #[path = "e2e/signals.rs"]

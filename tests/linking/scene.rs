@@ -114,6 +114,7 @@ impl Scene {
             "appservice": { "as_token": AS_TOKEN, "hs_token": HS_TOKEN },
             "database": { "sealing_key": "c2VhbGluZy1rZXktb2YtdGhlLXRlc3RzLTMyLWJ5dGU=" },
             "bridge": { "permissions": { "test.example": "user", "*": "relay" }, "personal_spaces": false },
+            "relay": { "enabled": true, "admins_only": false },
         });
         std::fs::write(&path, config.to_string()).expect("a file");
         let config = Config::load(&path).expect("a configuration");

@@ -175,7 +175,10 @@ impl Bridge {
             let mut logins = wish.route.logins.iter();
             logins.any(|login| login.id == *relay)
         });
-        let is_allowed = self.level(wish.by) >= Level::Relay;
+        let rules = &self.settings.relay.rules;
+        let is_allowed = rules.enabled
+            && self.level(wish.by) >= Level::Relay
+            && !rules.ignores(wish.by.as_str());
         if let Some(relay) = relay.filter(|_| inviting && is_allowed) {
             return Ok(relay);
         }
