@@ -6,7 +6,7 @@ use serde_json::json;
 use super::{
     contact::Contact,
     management::{Desk, ghost_of},
-    world::{Plan, World},
+    world::{BOT, Plan, World},
 };
 
 #[tokio::test(flavor = "multi_thread")]
@@ -74,13 +74,24 @@ async fn admins_look_after_the_bridge_and_others_may_not() {
     let id = office.command(&mut root, &format!("doin {room} id")).await;
     assert!(id.contains(&contact.jid()), "{id}");
 
+    // In a chat's room commands have a prefix, and are carried to nobody.
+    alice.say(&room, "!drawbridge id").await;
+    let told = alice
+        .hear(&room, BOT, |body| body.contains(&contact.jid()))
+        .await;
+    assert_eq!(told["content"]["msgtype"], "m.notice");
+    alice.say(&room, "!drawbridge list-logins").await;
+    alice
+        .hear(&room, BOT, |body| body.contains("is private"))
+        .await;
+
     // What cannot be read is set aside, shown without its content, and tried again.
     let none = office.command(&mut root, "quarantine list").await;
     assert!(none.contains("No event is set aside"), "{none}");
     let odd = json!({"m.relates_to": "no relation of marmalade"});
     let odd = alice.send(&room, "m.reaction", &odd).await;
     alice.say(&room, "after it").await;
-    contact.receives("after it").await;
+    contact.receives_exactly(&["after it"]).await;
     let listed = office.command(&mut root, "quarantine list").await;
     let number = listed
         .split('`')

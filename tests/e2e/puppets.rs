@@ -1,9 +1,10 @@
 //! Double puppets: what a user does on their own phone is theirs in Matrix, and whom they block they ignore.
 
 use drawbridge::sandbox::Flavour;
+use serde_json::json;
 
 use super::{
-    client::User,
+    client::{PATIENCE, User},
     contact::Contact,
     management::{Desk, ghost_of, room_in},
     world::{BOT, Plan, World},
@@ -57,7 +58,7 @@ async fn what_users_do_on_their_own_phone_is_theirs_and_comes_once() {
     let room = room_in(&desk.command(&mut alice, &whom).await);
     alice.sees_member(&room, &alice.mxid, "join").await;
     let ghost = ghost_of(&alice, &room).await;
-    super::wait::until("m.direct", super::client::PATIENCE, async || {
+    super::wait::until("m.direct", PATIENCE, async || {
         let direct = alice.account_data("m.direct").await;
         let rooms = direct[&ghost].as_array()?.clone();
         rooms.contains(&room.clone().into()).then_some(())
@@ -116,6 +117,19 @@ async fn what_users_do_on_their_own_phone_is_theirs_and_comes_once() {
             .then_some(())
     })
     .await;
+
+    // What her phone wrote cannot be changed from Matrix, and she is told so.
+    let said = bob.seen.timeline(&shared).iter().find(|e| mine(e));
+    let said = said.expect("it is there")["event_id"].clone();
+    let edit = json!({"msgtype": "m.text", "body": "* from nobody",
+        "m.new_content": {"msgtype": "m.text", "body": "from nobody"},
+        "m.relates_to": {"rel_type": "m.replace", "event_id": said}});
+    alice.send(&shared, "m.room.message", &edit).await;
+    alice
+        .hear(&shared, BOT, |body| {
+            body.contains("edit") || body.contains("change")
+        })
+        .await;
 
     // Everything once on both sides: what is shown as hers is not sent for her.
     alice.say(&shared, "the end").await;
@@ -255,7 +269,7 @@ async fn who_is_blocked_is_ignored_and_the_other_way_round() {
     alice.sees_member(&room, &alice.mxid, "join").await;
     let ghost = ghost_of(&alice, &room).await;
     let stranger = "@troll:elsewhere.example";
-    let ignored = serde_json::json!({"ignored_users": {stranger: {}}});
+    let ignored = json!({"ignored_users": {stranger: {}}});
     alice
         .set_account_data("m.ignored_user_list", &ignored)
         .await;
@@ -291,18 +305,21 @@ async fn who_is_blocked_is_ignored_and_the_other_way_round() {
     assert!(told.contains("another program"), "{told}");
     alice.comes_to_ignore(&ghost, true).await;
 
-    // In her account: at the gatekeeper with the next connection.
+    // In her account: at the gatekeeper as soon as she asks, and with the next connection by itself.
     alice
         .set_account_data("m.ignored_user_list", &ignored)
         .await;
-    world.sandbox.cut(&contact.user);
-    super::wait::until("it to be unblocked", super::client::PATIENCE, async || {
-        let sent = contact.phone.send_text(&contact.user, "again").await;
-        sent.ok()?;
-        let heard = alice.bodies(&room, &ghost).await;
-        heard.iter().any(|body| body == "again").then_some(())
-    })
-    .await;
     let listed = desk.command(&mut alice, "list-blocked").await;
     assert!(listed.contains("blocked nobody"), "{listed}");
+    contact.say("again").await;
+    alice.hear(&room, &ghost, |body| body == "again").await;
+    let both = json!({"ignored_users": {stranger: {}, ghost.as_str(): {}}});
+    alice.set_account_data("m.ignored_user_list", &both).await;
+    world.sandbox.cut(&contact.user);
+    super::wait::until("the contact to be blocked", PATIENCE, async || {
+        let blocked = world.sandbox.is_blocked(&contact.user, &contact.jid());
+        blocked.then_some(())
+    })
+    .await;
+    assert!(alice.ignores(stranger).await);
 }
