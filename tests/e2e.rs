@@ -21,6 +21,8 @@ mod chats;
 mod client;
 #[path = "e2e/commands.rs"]
 mod commands;
+#[path = "e2e/community.rs"]
+mod community;
 #[path = "e2e/contact.rs"]
 mod contact;
 #[path = "e2e/files_in.rs"]
@@ -29,6 +31,20 @@ mod files_in;
 mod files_out;
 #[path = "e2e/gate.rs"]
 mod gate;
+#[path = "e2e/group.rs"]
+mod group;
+#[path = "e2e/groups.rs"]
+mod groups;
+#[path = "e2e/groups_facts.rs"]
+mod groups_facts;
+#[path = "e2e/groups_keys.rs"]
+mod groups_keys;
+#[path = "e2e/groups_members.rs"]
+mod groups_members;
+#[path = "e2e/groups_rooms.rs"]
+mod groups_rooms;
+#[path = "e2e/groups_users.rs"]
+mod groups_users;
 #[path = "e2e/homeserver.rs"]
 mod homeserver;
 #[path = "e2e/identity.rs"]
@@ -59,6 +75,8 @@ mod postgres;
 mod puppets;
 #[path = "e2e/reader.rs"]
 mod reader;
+#[path = "e2e/relay.rs"]
+mod relay;
 #[path = "e2e/replies.rs"]
 mod replies;
 #[path = "e2e/signals.rs"]

@@ -100,6 +100,11 @@ impl Bridge {
         .await;
     }
 
+    /// The folder it lives in.
+    pub(crate) fn folder(&self) -> &Path {
+        self.config.parent().expect("a folder")
+    }
+
     /// The process's id.
     pub(crate) fn id(&self) -> u32 {
         let id = self.process.as_ref().and_then(Child::id);

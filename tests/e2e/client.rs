@@ -65,6 +65,16 @@ impl Seen {
             .collect()
     }
 
+    /// The room of a name that somebody invited to.
+    pub(crate) fn invitation_to(&self, name: &str, inviter: &str) -> Option<String> {
+        let mut rooms = self.invitations().into_iter();
+        let invited = rooms.find(|(room, by)| {
+            let mut state = self.invites[room].iter();
+            by == inviter && state.any(|event| event["content"]["name"] == name)
+        });
+        invited.map(|(room, _)| room)
+    }
+
     /// Whether a user has read up to an event.
     pub(crate) fn has_read(&self, room: &str, event: &str, user: &str) -> bool {
         let key = (event.to_owned(), user.to_owned());
