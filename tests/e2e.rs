@@ -61,6 +61,8 @@ mod management;
 mod notices;
 #[path = "e2e/outages.rs"]
 mod outages;
+#[path = "e2e/own_phone.rs"]
+mod own_phone;
 #[path = "e2e/people.rs"]
 mod people;
 #[path = "e2e/phone.rs"]
