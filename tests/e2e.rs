@@ -29,6 +29,8 @@ mod homeserver;
 mod large;
 #[path = "e2e/lesser.rs"]
 mod lesser;
+#[path = "e2e/linking.rs"]
+mod linking;
 #[path = "e2e/management.rs"]
 mod management;
 #[path = "e2e/notices.rs"]
