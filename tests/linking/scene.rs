@@ -113,7 +113,7 @@ impl Scene {
             "homeserver": { "address": homeserver.url(), "domain": "test.example" },
             "appservice": { "as_token": AS_TOKEN, "hs_token": HS_TOKEN },
             "database": { "sealing_key": "c2VhbGluZy1rZXktb2YtdGhlLXRlc3RzLTMyLWJ5dGU=" },
-            "bridge": { "permissions": { "test.example": "user", "*": "relay" } },
+            "bridge": { "permissions": { "test.example": "user", "*": "relay" }, "personal_spaces": false },
             "relay": { "enabled": true, "admins_only": false },
         });
         std::fs::write(&path, config.to_string()).expect("a file");
