@@ -25,6 +25,8 @@ mod commands;
 mod community;
 #[path = "e2e/contact.rs"]
 mod contact;
+#[path = "e2e/federation.rs"]
+mod federation;
 #[path = "e2e/files_in.rs"]
 mod files_in;
 #[path = "e2e/files_out.rs"]

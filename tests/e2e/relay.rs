@@ -4,9 +4,10 @@ use drawbridge::sandbox::content::Content;
 use serde_json::{Value, json};
 
 use super::{
-    client::User,
+    client::{PATIENCE, User, encode},
     community::{Community, PREFIX, command_in, ghost},
     pictures,
+    wait::until,
     world::{BOT, Plan, World},
 };
 
@@ -395,7 +396,7 @@ async fn only_admins_set_a_relay_unless_others_may() {
         .add_members(&community.group, &[roots])
         .await;
     added.expect("one more member");
-    super::wait::until("the relay to be set", super::client::PATIENCE, async || {
+    until("the relay to be set", PATIENCE, async || {
         let answer = command_in(&mut root, &room, "set-relay whatsapp").await;
         answer.contains("speaks in").then_some(())
     })
@@ -413,4 +414,56 @@ async fn only_admins_set_a_relay_unless_others_may() {
         !texts.iter().any(|text| text.contains("not any more")),
         "{texts:?}"
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn members_of_other_homeservers_are_carried_as_the_bridge_lets_them() {
+    let permissions = json!({"*": "block", "drawbridge.test": "user", "elsewhere.test": "relay",
+        "@zack:elsewhere.test": "block"});
+    let world = World::start(Plan {
+        config: json!({"relay": {"enabled": true, "admins_only": false},
+            "bridge": {"permissions": permissions}}),
+        federated: true,
+        ..Plan::default()
+    })
+    .await;
+    let mut community = Community::gather(&world).await;
+    let mut zoe = world.stranger("zoe").await;
+    zoe.call_oneself("Zoe").await;
+    let mut zack = world.stranger("zack").await;
+
+    // The room is of the other homeserver; Alice is in it and may link it, and the bot enters by itself.
+    let room = zoe.create_room(json!({"preset": "public_chat"})).await;
+    zack.join(&room).await;
+    let join = format!("v3/join/{}?server_name=elsewhere.test", encode(&room));
+    community.alice.post(&join, &json!({})).await;
+    let alice = community.alice.mxid.clone();
+    zoe.give_power(&room, &json!({ alice: 50 })).await;
+    let link = format!("bridge {room} whatsapp {}", community.group);
+    until("Alice to have the power", PATIENCE, async || {
+        let answer = community.desk.command(&mut community.alice, &link).await;
+        answer.contains("is linked to WhatsApp").then_some(())
+    })
+    .await;
+    let relay = format!("set-relay {room} whatsapp");
+    let answer = community.desk.command(&mut community.alice, &relay).await;
+    assert!(answer.contains("speaks in"), "{answer}");
+
+    let livia = community.livia.ghost();
+    community.livia.says("who is there?").await;
+    zoe.hear(&room, &livia, |body| body == "who is there?")
+        .await;
+    zack.say(&room, "not me").await;
+    let asked = zack.say(&room, &format!("{PREFIX} help")).await;
+    zoe.say(&room, "I am, from far away").await;
+    community.livia.gets("*Zoe*: I am, from far away").await;
+    community.alice.say(&room, "and I").await;
+    community.livia.gets("and I").await;
+    assert_eq!(
+        community.livia.texts(),
+        ["*Zoe*: I am, from far away", "and I"]
+    );
+    let history = zoe.history(&room).await;
+    let is_answer = |e: &Value| e["content"]["m.relates_to"]["m.in_reply_to"]["event_id"] == asked;
+    assert!(!history.iter().any(is_answer));
 }
