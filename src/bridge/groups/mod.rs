@@ -71,7 +71,8 @@ impl Groups {
         }
     }
 
-    fn alone(&self, portal: PortalId) -> RoomLock {
+    /// The lock that is held while a portal's room, or what is noted of it, is changed.
+    pub(super) fn alone(&self, portal: PortalId) -> RoomLock {
         lock(&self.alone).entry(portal).or_default().clone()
     }
 

@@ -137,6 +137,10 @@ impl Bridge {
                 return Ok(());
             };
             let event_id = event.event_id.as_str();
+            let mut held = Vec::new();
+            for route in portals.iter().filter(|route| route.is_group()) {
+                held.push(self.groups.alone(route.portal.id).lock_owned().await);
+            }
             return self
                 .take_membership(room_id, portals, event_id, &member)
                 .await;
@@ -146,6 +150,8 @@ impl Bridge {
             if !route.is_group() || route.portal.linked {
                 continue;
             }
+            // The gatekeeper tells of the change as well, and what the room shows already is not to be shown again.
+            let _alone = self.groups.alone(route.portal.id).lock_owned().await;
             let wish = Wish {
                 room_id,
                 route,
