@@ -71,7 +71,7 @@ impl Groups {
         }
     }
 
-    /// The lock that is held while a portal's room, or what is noted of it, is changed.
+    /// Held by whoever changes what a room shows of its group, or reads it to do something about it.
     pub(super) fn alone(&self, portal: PortalId) -> RoomLock {
         lock(&self.alone).entry(portal).or_default().clone()
     }

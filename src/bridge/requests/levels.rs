@@ -47,9 +47,10 @@ fn locks(levels: &Value) -> Option<bool> {
     Some(level >= ADMIN)
 }
 
-/// What new levels ask of a group: only where they differ from what the room showed and from what is true.
+/// What new levels ask of a group: only where they differ from what the room showed and from what is true, and are not over `now`.
 fn asked(
     levels: &Value,
+    now: &Value,
     truth: &Truth,
     in_room: impl Fn(&RemoteUserId) -> (OwnedUserId, i64),
 ) -> Asked {
@@ -59,8 +60,10 @@ fn asked(
         if member.role.is_none() || member.shown.is_none() {
             continue;
         }
-        let wanted = level_of(levels, &in_room(&member.user).0) >= ADMIN;
-        if wanted == is_admin(member.shown) || wanted == is_admin(member.role) {
+        let user = in_room(&member.user).0;
+        let wanted = level_of(levels, &user) >= ADMIN;
+        let is_over = (level_of(now, &user) >= ADMIN) != wanted;
+        if is_over || wanted == is_admin(member.shown) || wanted == is_admin(member.role) {
             continue;
         }
         if wanted {
@@ -74,9 +77,10 @@ fn asked(
     {
         let wanted = announces(levels);
         let is_new = wanted != shown.announce && wanted != group.facts.announce;
-        asked.announce = is_new.then_some(wanted);
-        asked.locked =
-            locks(levels).filter(|wanted| *wanted != shown.locked && *wanted != group.facts.locked);
+        asked.announce = (is_new && announces(now) == wanted).then_some(wanted);
+        asked.locked = locks(levels)
+            .filter(|wanted| *wanted != shown.locked && *wanted != group.facts.locked)
+            .filter(|wanted| locks(now) == Some(*wanted));
     }
     asked
 }
@@ -89,7 +93,11 @@ impl Bridge {
         levels: &Value,
     ) -> Result<(), BridgeError> {
         let truth = self.truth(wish.route).await?;
-        let mut asked = asked(levels, &truth, |user| self.admin_in_room(wish, user));
+        let now = self
+            .state_now(wish.room_id, "m.room.power_levels", "")
+            .await?;
+        let now = now.as_ref().unwrap_or(levels);
+        let mut asked = asked(levels, now, &truth, |user| self.admin_in_room(wish, user));
         if asked == Asked::default() {
             return Ok(());
         }
@@ -254,7 +262,7 @@ fn levelled(
     {
         let level = if group.facts.announce { ADMIN } else { 0 };
         levels["events_default"] = json!(level);
-        if let Some(events) = levels["events"].as_object_mut() {
+        if let Some(events) = levels.get_mut("events").and_then(Value::as_object_mut) {
             events.remove("m.room.message");
         }
     }
@@ -311,7 +319,7 @@ mod tests {
     }
 
     fn asked_by(levels: &Value, truth: &Truth) -> Asked {
-        asked(levels, truth, |user| (ghost_named(user), ADMIN))
+        asked(levels, levels, truth, |user| (ghost_named(user), ADMIN))
     }
 
     #[test]
@@ -339,6 +347,27 @@ mod tests {
             locked: None,
         };
         assert_eq!(asked_by(&levels, &truth), expected);
+    }
+
+    #[test]
+    fn what_is_over_by_now_is_not_asked() {
+        let plain = Some(GroupRole::Member);
+        let truth = truth(vec![member("1", plain, plain), member("2", plain, plain)]);
+        let levels = |users: &[&str]| {
+            let users = users.iter().map(|name| ghost_named(&user(name)));
+            let users: serde_json::Map<_, _> = users.map(|one| (one.into(), json!(50))).collect();
+            json!({ "users": users, "events_default": 50 })
+        };
+        let mut now = levels(&["2"]);
+        now["events_default"] = json!(0);
+        let asked = asked(&levels(&["1", "2"]), &now, &truth, |user| {
+            (ghost_named(user), ADMIN)
+        });
+        let expected = Asked {
+            promote: vec![user("2")],
+            ..Asked::default()
+        };
+        assert_eq!(asked, expected);
     }
 
     #[test]
