@@ -243,16 +243,6 @@ impl User {
         self.post(&path, &json!({"user_id": user})).await;
     }
 
-    /// Waits until somebody's membership of a room is so.
-    pub(crate) async fn sees_member(&mut self, room: &str, of: &str, membership: &str) {
-        self.watch(&format!("{of} to {membership} {room}"), |seen| {
-            let mut changes = seen.timeline(room).iter();
-            let last = changes.rfind(|e| e["type"] == "m.room.member" && e["state_key"] == of)?;
-            (last["content"]["membership"] == membership).then_some(())
-        })
-        .await;
-    }
-
     /// Changes a message of anybody's, as far as the homeserver is asked.
     pub(crate) async fn edit(&mut self, room: &str, event: &str, text: &str) -> String {
         let new = json!({"msgtype": "m.text", "body": text});

@@ -52,7 +52,8 @@ async fn a_relay_says_whose_words_it_carries() {
 }
 
 async fn names_are_told_apart_and_format_nothing(scene: &mut Scene, world: &World) {
-    let (community, room) = (&mut scene.community, scene.community.room.clone());
+    let room = scene.community.room.clone();
+    let community = &mut scene.community;
     let (bobs, carols) = (
         "*Sam (@bob:drawbridge.test)*: here is Sam",
         "*Sam (@carol:drawbridge.test)*: no, here",
@@ -97,7 +98,8 @@ async fn names_are_told_apart_and_format_nothing(scene: &mut Scene, world: &Worl
 }
 
 async fn answers_and_reactions_say_whose_they_are(scene: &mut Scene) {
-    let (community, room) = (&mut scene.community, scene.community.room.clone());
+    let room = scene.community.room.clone();
+    let community = &mut scene.community;
     let asked = community.livia.says("who comes along?").await;
     let livia = community.livia.ghost();
     let event = community.hears(&livia, "who comes along?").await;
@@ -145,7 +147,8 @@ async fn answers_and_reactions_say_whose_they_are(scene: &mut Scene) {
 }
 
 async fn only_its_author_changes_a_message(scene: &mut Scene) {
-    let (community, room) = (&mut scene.community, scene.community.room.clone());
+    let room = scene.community.room.clone();
+    let community = &mut scene.community;
     let event = scene.bob.say(&room, "at nien").await;
     let message = community.livia.gets("*Sam*: at nien").await;
     scene.bob.edit(&room, &event, "at nine").await;
@@ -185,7 +188,8 @@ async fn only_its_author_changes_a_message(scene: &mut Scene) {
 }
 
 async fn files_say_whose_they_are(scene: &mut Scene) {
-    let (community, room) = (&mut scene.community, scene.community.room.clone());
+    let room = scene.community.room.clone();
+    let community = &mut scene.community;
     let bytes = pictures::jpeg(64, 48);
     let uri = scene.bob.upload("image/jpeg", bytes.clone()).await;
     let mut content = json!({"msgtype": "m.image", "url": uri, "body": "the shore", "filename": "a.jpg",
@@ -222,7 +226,8 @@ async fn files_say_whose_they_are(scene: &mut Scene) {
 }
 
 async fn a_profile_of_a_message_counts(scene: &mut Scene) {
-    let (community, room) = (&mut scene.community, scene.community.room.clone());
+    let room = scene.community.room.clone();
+    let community = &mut scene.community;
     let profile = json!({"id": "zed", "displayname": "Zed", "has_fallback": true});
     let content = json!({"msgtype": "m.text", "body": "Zed: I am many",
         "format": "org.matrix.custom.html",
@@ -233,7 +238,8 @@ async fn a_profile_of_a_message_counts(scene: &mut Scene) {
 }
 
 async fn what_is_nobodys_words_stays(scene: &mut Scene, world: &World) {
-    let (community, room) = (&mut scene.community, scene.community.room.clone());
+    let room = scene.community.room.clone();
+    let community = &mut scene.community;
     let mut mallory = community.member(world, "mallory", "Mallory").await;
     let mut irc = community.member(world, "irc_dan", "Dan").await;
     let before = community.livia.texts().len();
