@@ -29,9 +29,11 @@ mod routing;
 mod settings;
 mod signals;
 mod status;
+mod terms;
 mod workers;
 
 pub use context::{Bridge, BridgeError, BridgeParts, CommandContext, Commands};
 pub use pending::{Contact, LinkError, PuppetError};
 pub use settings::{Conversation, Relay, Settings};
+pub use terms::Terms;
 pub use workers::{Job, Outcome, Workers};

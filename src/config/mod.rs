@@ -17,6 +17,7 @@ mod logging;
 mod media;
 mod partner;
 mod permissions;
+mod provisioning;
 mod relay;
 mod sandbox;
 mod secrets;
@@ -36,6 +37,7 @@ pub use logging::{LogFormat, LoggingConfig};
 pub use media::MediaConfig;
 pub use partner::PartnerConfig;
 pub use permissions::{Level, Permissions};
+pub use provisioning::ProvisioningConfig;
 pub use relay::RelayConfig;
 pub use sandbox::SandboxConfig;
 pub use secrets::{SealingKey, SecretFile};
@@ -57,6 +59,8 @@ pub struct Config {
     pub gatekeepers: Vec<GatekeeperConfig>,
     /// What the gatekeepers see of the bridge.
     pub partner: PartnerConfig,
+    /// The HTTP API.
+    pub provisioning: ProvisioningConfig,
     /// Files on their way through the bridge.
     pub media: MediaConfig,
     /// The sandbox gatekeeper.
@@ -152,6 +156,7 @@ impl Config {
         self.relay.validate()?;
         gatekeepers::validate(&self.gatekeepers)?;
         self.partner.validate()?;
+        self.provisioning.validate()?;
         self.media.validate()?;
         self.sandbox.validate()?;
         self.logging.validate()

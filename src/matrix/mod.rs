@@ -16,6 +16,7 @@ mod inbox;
 mod intent;
 mod media;
 mod members;
+mod openid;
 pub mod registration;
 pub mod repair;
 mod request;

@@ -1,0 +1,153 @@
+//! The provisioning API: what the bot's commands do, for programs. Off by default.
+//!
+//! Every path under it, known or not, demands a caller: a program with the secret, which names the user it acts for by `user_id`,
+//! or a user of the homeserver with an OpenID token. Its description (`openapi.json`) is made from the code by [`description`].
+
+mod account;
+mod caller;
+mod error;
+mod extract;
+mod people;
+mod rooms;
+mod status;
+
+use std::sync::{Arc, Weak};
+
+use axum::{
+    Json, Router,
+    extract::DefaultBodyLimit,
+    middleware,
+    routing::{delete, get, post, put},
+};
+use utoipa::{
+    Modify, OpenApi,
+    openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme},
+};
+
+use self::{caller::Callers, error::ApiError};
+use crate::{bridge::Bridge, config::ProvisioningConfig, matrix::Client};
+
+/// The largest body of a request, in bytes.
+const MOST_BYTES: usize = 64 * 1024;
+/// What every path begins with.
+const BASE: &str = "/_drawbridge/v1";
+
+/// What the endpoints need; cheap to clone.
+#[derive(Clone)]
+pub struct ProvisioningState(Arc<Inner>);
+
+struct Inner {
+    bridge: Weak<Bridge>,
+    callers: Callers,
+}
+
+impl ProvisioningState {
+    /// Endpoints over a bridge, for those the configuration lets in.
+    #[must_use]
+    pub fn new(bridge: &Arc<Bridge>, client: Client, config: &ProvisioningConfig) -> Self {
+        Self(Arc::new(Inner {
+            bridge: Arc::downgrade(bridge),
+            callers: Callers::new(config, client),
+        }))
+    }
+
+    fn bridge(&self) -> Result<Arc<Bridge>, ApiError> {
+        self.0.bridge.upgrade().ok_or_else(ApiError::stopping)
+    }
+}
+
+/// The endpoints.
+pub fn router(state: ProvisioningState) -> Router {
+    let api = Router::new()
+        .route("/openapi.json", get(describe))
+        .route("/whoami", get(account::whoami))
+        .route("/login_flows", get(account::flows))
+        .route("/logins", get(account::logins).post(account::log_in))
+        .route("/logins/{login}", delete(account::log_out))
+        .route("/logins/{login}/contacts", get(people::contacts))
+        .route("/logins/{login}/resolve", get(people::resolve))
+        .route("/logins/{login}/blocked", get(people::blocked))
+        .route(
+            "/logins/{login}/blocked/{user}",
+            put(people::block).delete(people::unblock),
+        )
+        .route(
+            "/logins/{login}/reachability",
+            post(people::ask_reachability),
+        )
+        .route("/logins/{login}/chats", post(rooms::open_chat))
+        .route("/logins/{login}/groups", post(rooms::create_group))
+        .route("/rooms/{room_id}", get(rooms::room))
+        .route("/rooms/{room_id}/links", post(rooms::link))
+        .route("/rooms/{room_id}/links/{chat}", delete(rooms::unlink))
+        .route(
+            "/rooms/{room_id}/relay",
+            put(rooms::set_relay).delete(rooms::unset_relay),
+        )
+        .route("/status", get(status::status));
+    Router::new()
+        .nest(BASE, api)
+        .fallback(error::unknown_path)
+        .method_not_allowed_fallback(error::unknown_method)
+        .layer(middleware::from_fn_with_state(
+            state.clone(),
+            caller::demand,
+        ))
+        .layer(DefaultBodyLimit::max(MOST_BYTES))
+        .with_state(state)
+}
+
+async fn describe() -> Json<utoipa::openapi::OpenApi> {
+    Json(description())
+}
+
+/// The description of the API (OpenAPI 3.1).
+#[must_use]
+pub fn description() -> utoipa::openapi::OpenApi {
+    Description::openapi()
+}
+
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "drawbridge provisioning",
+        description = "What the bot's commands do, for programs. A program with the secret of the configuration acts for the user named by `user_id`; a user of the homeserver acts for themselves with an OpenID token as `openid:<token>`."
+    ),
+    paths(
+        account::whoami,
+        account::flows,
+        account::logins,
+        account::log_in,
+        account::log_out,
+        people::contacts,
+        people::resolve,
+        people::blocked,
+        people::block,
+        people::unblock,
+        people::ask_reachability,
+        rooms::open_chat,
+        rooms::create_group,
+        rooms::room,
+        rooms::link,
+        rooms::unlink,
+        rooms::set_relay,
+        rooms::unset_relay,
+        status::status,
+    ),
+    modifiers(&Security),
+    security(("bearer" = []))
+)]
+struct Description;
+
+struct Security;
+
+impl Modify for Security {
+    fn modify(&self, openapi: &mut utoipa::openapi::OpenApi) {
+        let scheme = HttpBuilder::new()
+            .scheme(HttpAuthScheme::Bearer)
+            .description(Some("The secret, or `openid:` and an OpenID token"))
+            .build();
+        let components = openapi.components.get_or_insert_default();
+        components.add_security_scheme("bearer", SecurityScheme::Http(scheme));
+    }
+}
