@@ -6,7 +6,10 @@ use tokio::net::TcpListener;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
-    bridge::{Bridge, BridgeError, BridgeParts, Conversation, Relay, Settings},
+    bridge::{
+        Bridge, BridgeError, BridgeParts, Conversation, PeopleSettings, Relay, RoomSettings,
+        Settings,
+    },
     clock::Clock,
     commands::ManagementCommands,
     config::{Config, GatekeeperConfig},
@@ -396,6 +399,7 @@ pub fn settings(config: &Config) -> Settings {
         alias_prefix: config.appservice.alias_prefix.clone(),
         room_version: config.bridge.room_version.clone(),
         permissions: config.bridge.permissions.clone(),
+        leave_groups: config.bridge.leave_groups,
         gatekeeper_names: config
             .gatekeepers
             .iter()
@@ -404,6 +408,12 @@ pub fn settings(config: &Config) -> Settings {
         command_prefix: config.bridge.command_prefix.clone(),
         terms: config.bridge.terms.clone(),
         relay: Relay::new(config.relay.clone()),
+        people: PeopleSettings {
+            bot_avatar: config.appservice.bot_avatar.clone(),
+            phone_in_profile: config.bridge.phone_in_profile,
+            connection_grace: Duration::from_secs(config.bridge.connection_grace_seconds),
+            double_puppets: config.double_puppets.clone(),
+        },
         conversation: Conversation {
             receipts: config.bridge.receipts,
             typing: config.bridge.typing,
@@ -415,6 +425,13 @@ pub fn settings(config: &Config) -> Settings {
             link_previews: config.bridge.link_previews,
             max_media_bytes: config.media.max_bytes,
             patience: Duration::from_secs(config.media.patience_seconds),
+        },
+        rooms: RoomSettings {
+            direct_chats: config.bridge.direct_chats,
+            groups: config.bridge.groups,
+            invite_back: config.bridge.invite_back,
+            personal_spaces: config.bridge.personal_spaces,
+            members_per_second: config.bridge.members_per_second,
         },
     }
 }

@@ -3,7 +3,6 @@
 
 #[path = "support/homeserver/mod.rs"]
 #[expect(
-    dead_code,
     clippy::unwrap_used,
     reason = "each program uses its part, and panics where it cannot go on"
 )]
@@ -18,10 +17,14 @@ mod appservice {
     mod commands;
     mod download;
     mod events;
+    mod gatekeeper;
+    mod groups;
     mod lookups;
+    mod puppets;
     mod redirects;
     mod repair;
     mod script;
+    mod town;
     mod transactions;
     mod upload;
 }

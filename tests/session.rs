@@ -12,13 +12,19 @@ mod forgotten;
 mod machine;
 #[path = "session/messages.rs"]
 mod messages;
+#[path = "session/neighbours.rs"]
+mod neighbours;
 #[path = "session/peer.rs"]
 mod peer;
+#[path = "session/people.rs"]
+mod people;
 #[path = "session/random.rs"]
 mod random;
 #[path = "signal/peer.rs"]
 #[expect(dead_code, reason = "the tests of the ratchets use more of it")]
 mod ratchet;
+#[path = "session/renamed.rs"]
+mod renamed;
 #[path = "session/sandboxed.rs"]
 mod sandboxed;
 #[path = "session/signals.rs"]

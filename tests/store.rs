@@ -7,10 +7,14 @@
     reason = "the cases are ordinary functions, stamped as tests for both engines"
 )]
 
+use std::collections::BTreeSet;
+
 #[path = "store/commit.rs"]
 mod commit;
 #[path = "store/fence.rs"]
 mod fence;
+#[path = "store/groups.rs"]
+mod groups;
 #[path = "store/links.rs"]
 mod links;
 #[path = "store/logins.rs"]
@@ -21,6 +25,8 @@ mod matrix_inbox;
 mod opening;
 #[path = "store/outbox.rs"]
 mod outbox;
+#[path = "store/people.rs"]
+mod people;
 #[path = "store/place.rs"]
 mod place;
 #[path = "store/portals.rs"]
@@ -33,8 +39,12 @@ mod remote_inbox;
 mod reports;
 #[path = "store/rooms.rs"]
 mod rooms;
+#[path = "store/rooms_shared.rs"]
+mod rooms_shared;
 #[path = "store/sealed.rs"]
 mod sealed;
+#[path = "store/sender_keys.rs"]
+mod sender_keys;
 #[path = "store/signal.rs"]
 mod signal;
 
@@ -69,12 +79,14 @@ store_tests! {
         sets_aside_and_brings_back,
         forgets_what_is_handled_and_old,
         keeps_single_values,
+        finds_values_by_how_their_keys_begin,
     }
     logins {
         finds_a_login_by_everything_it_has,
         refuses_a_second_login_of_the_same_visible_id,
         changes_state_and_keeps_the_name_the_gatekeeper_gave,
         deletes_a_login_with_all_that_is_its_own,
+        a_deleted_login_is_in_nothing_any_more,
     }
     signal {
         keeps_the_newest_session_record,
@@ -140,6 +152,39 @@ store_tests! {
         keeps_the_newest_form_of_a_notice,
         tells_what_disappears_in_its_order,
     }
+    rooms_shared {
+        a_room_mirrors_several_chats_in_order,
+        knows_who_speaks_and_whose_room_it_is,
+        a_portal_goes_with_its_messages_and_nothing_else,
+        tells_which_login_wrote_a_message,
+        a_message_of_a_group_is_known_from_another_login,
+    }
+    groups {
+        keeps_what_a_group_is_and_what_is_shown,
+        what_a_list_does_not_name_is_gone,
+        tells_whom_the_room_shows_wrongly,
+        another_room_shows_nothing_yet,
+        tells_which_logins_are_in_a_group,
+        forgets_a_group_with_its_members,
+    }
+    sender_keys {
+        keeps_the_newest_sender_key_of_each,
+        a_step_of_a_sender_key_is_a_ratchet_step,
+        remembers_who_has_the_key,
+        forgets_the_own_keys_of_every_group_alone,
+        a_sender_key_moved_elsewhere_does_not_open,
+        counts_how_far_a_message_is_with_the_members,
+        how_far_it_is_goes_with_the_message,
+    }
+    people {
+        keeps_one_token_a_puppet_sealed,
+        one_puppets_token_is_not_anothers,
+        an_account_has_one_owner,
+        blocks_are_of_one_login,
+        knows_the_last_word_of_who_was_asked,
+        contacts_are_those_of_chats_and_groups,
+        contacts_are_found_by_name_and_address,
+    }
     sealed {
         nothing_secret_can_be_read_at_rest,
         a_row_moved_elsewhere_does_not_open,
@@ -166,33 +211,57 @@ store_tests! {
         a_database_of_a_newer_program_is_refused,
         migrating_does_not_take_over,
         a_database_of_the_first_version_is_taken_along,
+        a_database_of_the_second_version_is_taken_along,
     }
+}
+
+/// The tables and indexes there are after every migration of an engine, and the migrations' names.
+fn schema(engine: &str) -> (Vec<String>, BTreeSet<String>) {
+    let folder = format!("{}/migrations/{engine}", env!("CARGO_MANIFEST_DIR"));
+    let mut files: Vec<_> = std::fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
+    files.sort();
+    let mut made = BTreeSet::new();
+    for file in &files {
+        for line in std::fs::read_to_string(file).unwrap().lines() {
+            let words: Vec<_> = line.trim_end_matches(';').split([' ', '(']).collect();
+            match words[..] {
+                ["CREATE", "TABLE", table, ..] => {
+                    made.insert(format!("TABLE {table}"));
+                }
+                ["CREATE", "INDEX", index, "ON", table, ..] => {
+                    made.insert(format!("INDEX {index} ON {table}"));
+                }
+                // Its indexes go with it.
+                ["DROP", "TABLE", table] => {
+                    let gone = [format!("TABLE {table}"), format!(" ON {table}")];
+                    made.retain(|one| *one != gone[0] && !one.ends_with(&gone[1]));
+                }
+                ["ALTER", "TABLE", table, "RENAME", "TO", name] => {
+                    assert!(made.remove(&format!("TABLE {table}")));
+                    made.insert(format!("TABLE {name}"));
+                }
+                _ => {}
+            }
+        }
+    }
+    let names = files.iter().filter_map(|file| file.file_name());
+    (
+        names
+            .map(|name| name.to_string_lossy().into_owned())
+            .collect(),
+        made,
+    )
 }
 
 #[test]
 fn both_engines_know_the_same_migrations_with_the_same_tables() {
-    let tables = |engine: &str| -> Vec<Vec<String>> {
-        let folder = format!("{}/migrations/{engine}", env!("CARGO_MANIFEST_DIR"));
-        let mut files: Vec<_> = std::fs::read_dir(folder)
-            .unwrap()
-            .map(|entry| entry.unwrap().path())
-            .collect();
-        files.sort();
-        let mut found = Vec::new();
-        for file in files {
-            let text = std::fs::read_to_string(&file).unwrap();
-            let mut names = vec![file.file_name().unwrap().to_string_lossy().into_owned()];
-            names.extend(
-                text.lines()
-                    .filter(|line| line.starts_with("CREATE"))
-                    .map(|line| line.split('(').next().unwrap().trim().to_owned()),
-            );
-            found.push(names);
-        }
-        found
-    };
-    assert_eq!(tables("sqlite"), tables("postgres"));
-    assert!(tables("sqlite")[0].len() > 10);
+    assert_eq!(schema("sqlite"), schema("postgres"));
+    let (names, made) = schema("sqlite");
+    assert!(names.len() > 2 && made.len() > 30);
+    assert!(made.contains("INDEX portals_of ON portals"));
 }
 
 #[tokio::test]

@@ -7,6 +7,8 @@ mod enlisting;
 mod enlistment;
 #[path = "wire/files.rs"]
 mod files;
+#[path = "wire/groups.rs"]
+mod groups;
 #[path = "wire/media.rs"]
 mod media;
 #[path = "wire/media_cipher.rs"]
@@ -21,6 +23,8 @@ mod messages;
 mod noise;
 #[path = "wire/partner.rs"]
 mod partner;
+#[path = "wire/people.rs"]
+mod people;
 #[path = "wire/profile.rs"]
 mod profile;
 #[path = "wire/properties.rs"]

@@ -5,6 +5,8 @@ ALTER TABLE portals DROP CONSTRAINT portals_room_id_key;
 -- The login that speaks for those who have none, and whether somebody linked a room of their own.
 ALTER TABLE portals ADD COLUMN relay BIGINT;
 ALTER TABLE portals ADD COLUMN linked BOOLEAN NOT NULL DEFAULT FALSE;
+-- The order in which the chats came into the room.
+ALTER TABLE portals ADD COLUMN place BIGINT NOT NULL DEFAULT 0;
 CREATE INDEX portals_in ON portals (room_id);
 
 -- Which login wrote a message of our own; 0 for what others wrote and for what is older than this column.

@@ -7,6 +7,8 @@ CREATE TABLE portals_3 (
     login BIGINT NOT NULL, room_id TEXT, ready BOOLEAN NOT NULL, settings TEXT NOT NULL DEFAULT '{}',
     -- The login that speaks for those who have none, and whether somebody linked a room of their own.
     relay BIGINT, linked BOOLEAN NOT NULL DEFAULT FALSE,
+    -- The order in which the chats came into the room.
+    place BIGINT NOT NULL DEFAULT 0,
     UNIQUE (gatekeeper, chat, login)
 );
 INSERT INTO portals_3 (id, gatekeeper, chat, login, room_id, ready, settings)

@@ -16,6 +16,9 @@ use sha2::{Digest, Sha256};
 use tokio_util::sync::CancellationToken;
 
 use super::{
+    connections::Link,
+    groups::Groups,
+    people::People,
     refusals::LastRefusal,
     routes::{PortalRoute, Route},
     settings::Settings,
@@ -108,7 +111,7 @@ pub trait Commands: Send + Sync + 'static {
     async fn answer(&self, context: CommandContext) -> String;
 }
 
-/// Held while a chat's room is made or taken.
+/// Held while a portal's room is made, taken or changed.
 pub(super) type RoomLock = Arc<tokio::sync::Mutex<()>>;
 
 /// The bridge between the homeserver and the gatekeepers.
@@ -132,8 +135,10 @@ pub struct Bridge {
     pub(super) forgotten: AtomicU64,
     pub(super) open_portals: Mutex<HashMap<(LoginId, ChatId), Arc<PortalRoute>>>,
     pub(super) ghosts: Mutex<HashMap<OwnedUserId, Option<String>>>,
-    /// One lock a chat, held while its room is made or taken.
-    pub(super) opening: Mutex<HashMap<(LoginId, ChatId), RoomLock>>,
+    /// One lock a portal, held while its room is made or taken.
+    pub(super) opening: Mutex<HashMap<PortalId, RoomLock>>,
+    /// What works on the rooms of groups, and on the spaces they are in.
+    pub(super) groups: Groups,
     /// One lock a group that several logins are in.
     pub(super) turns: Mutex<HashMap<PortalId, RoomLock>>,
     /// Portals that were given a new room since the start: once is enough to get over a room that was lost.
@@ -151,7 +156,8 @@ pub struct Bridge {
     /// What the members of rooms are called, for those a login speaks for.
     pub(super) names: Mutex<HashMap<OwnedRoomId, super::names::Names>>,
     pub(super) refusals: Mutex<HashMap<OwnedRoomId, LastRefusal>>,
-    pub(super) connection_states: Mutex<HashMap<LoginId, String>>,
+    pub(super) connection_states: Mutex<HashMap<LoginId, Link>>,
+    pub(super) people: People,
     /// Whether the homeserver knows the bot; nothing is asked of it before.
     pub(super) introduced: AtomicBool,
     pub(super) this: Weak<Self>,
@@ -186,7 +192,10 @@ impl Bridge {
             let statuses = chat_workers(this, &parts.cancel, |bridge, login, chat| {
                 Box::pin(async move { bridge.carry_statuses(login, &chat).await })
             });
+            let people = People::new(this, &parts.cancel);
+            let per_second = parts.settings.rooms.members_per_second;
             Self {
+                groups: Groups::new(this, &parts.cancel, per_second),
                 db: parts.db,
                 client: parts.client,
                 naming: parts.naming,
@@ -215,6 +224,7 @@ impl Bridge {
                 names: Mutex::default(),
                 refusals: Mutex::default(),
                 connection_states: Mutex::default(),
+                people,
                 introduced: AtomicBool::new(false),
                 this: this.clone(),
             }

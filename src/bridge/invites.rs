@@ -1,7 +1,7 @@
 //! Invitations: of the bot, which makes a management room, and of a ghost, which starts a chat.
 
 use ruma::{
-    OwnedRoomId, OwnedUserId, UserId,
+    OwnedRoomId, OwnedUserId, RoomId, UserId,
     events::{AnyStateEvent, AnyTimelineEvent, StateEvent, room::member::MembershipState},
 };
 
@@ -9,15 +9,30 @@ use super::context::{Bridge, BridgeError};
 use crate::{
     config::Level,
     domain::{ChatId, GatekeeperId, LoginId, RemoteUserId},
+    matrix::Intent,
     store::{Lane, LoginState},
 };
+
+/// What the bot says in a room that is no direct chat.
+const WELCOME: &str = "I can connect this room to a chat: write `bridge` and a phone number or a group, or `create-group` and a name to make \
+     it a group. That needs the power to set `m.bridge` here, and I need the power to invite. In a direct chat with me, `help` explains everything.";
+
+/// Among how many waiting events of a room others are looked for who are invited with somebody.
+const CALLED_TOGETHER: i64 = 64;
 
 /// A change of somebody's membership.
 pub(super) struct MemberChange {
     pub(super) of: OwnedUserId,
-    by: OwnedUserId,
+    pub(super) by: OwnedUserId,
     pub(super) membership: MembershipState,
+    /// What it was before, if the homeserver tells.
+    pub(super) before: Option<MembershipState>,
     is_direct: bool,
+}
+
+/// The key under which it is kept who was invited into a room that mirrors nothing.
+pub(super) fn called_key(room_id: &RoomId) -> String {
+    format!("called/{room_id}")
 }
 
 impl Bridge {
@@ -50,6 +65,9 @@ impl Bridge {
         room_id: &OwnedRoomId,
         change: &MemberChange,
     ) -> Result<(), BridgeError> {
+        if self.take_up_upgrade(room_id).await? {
+            return Ok(());
+        }
         if self.level(&change.by) < Level::User {
             tracing::info!(room = %room_id, user = %change.by, "an invitation by somebody without permission is declined");
             return self.decline(room_id, self.client.bot_id()).await;
@@ -60,7 +78,7 @@ impl Bridge {
                 .say(
                     room_id,
                     &self.effect_id(&["welcome", room_id.as_str()]),
-                    "I answer commands in a direct chat: start one with me and write `help`.",
+                    WELCOME,
                 )
                 .await;
         }
@@ -101,10 +119,9 @@ impl Bridge {
                 self.gatekeeper_name(gatekeeper),
                 self.client.bot_id()
             )),
-            Some(_) if !change.is_direct => Some(
-                "I can only be in a direct chat. Invite me to a new direct chat instead."
-                    .to_owned(),
-            ),
+            Some(_) if !change.is_direct || self.others_are_called(room_id, change).await? => {
+                return self.hint_at_group(room_id, change, gatekeeper).await;
+            }
             Some(login) => {
                 ghost.join(room_id).await?;
                 self.adopt_room(login, &ChatId::direct(remote), room_id)
@@ -117,14 +134,103 @@ impl Bridge {
         let Some(refusal) = refusal else {
             return Ok(());
         };
+        self.say_and_leave(room_id, &ghost, &refusal).await
+    }
+
+    async fn say_and_leave(
+        &self,
+        room_id: &OwnedRoomId,
+        ghost: &Intent,
+        word: &str,
+    ) -> Result<(), BridgeError> {
         ghost.join(room_id).await?;
-        let content = crate::translate::bridge_notice(&refusal, None);
-        let txn_id = self.effect_id(&["refusal", room_id.as_str(), change.of.as_str()]);
+        let content = crate::translate::bridge_notice(word, None);
+        let ghost_id = ghost.user_id().as_str();
+        let txn_id = self.effect_id(&["refusal", room_id.as_str(), ghost_id]);
         ghost
             .send(room_id, "m.room.message", &txn_id, &content, None)
             .await?;
         ghost.leave(room_id).await?;
         Ok(())
+    }
+
+    /// Whether others of the bridge's ghosts are invited into the same new room.
+    async fn others_are_called(
+        &self,
+        room_id: &OwnedRoomId,
+        change: &MemberChange,
+    ) -> Result<bool, BridgeError> {
+        if !self.called_into(room_id).await?.is_empty() {
+            return Ok(true);
+        }
+        let room = room_id.to_string();
+        let waiting = self
+            .db
+            .read(move |txn| {
+                let room = room.clone();
+                Box::pin(async move { txn.waiting_events(&room, CALLED_TOGETHER).await })
+            })
+            .await?;
+        Ok(waiting.iter().any(|event| {
+            let parsed = serde_json::from_str(&event.json).ok();
+            let other = parsed.as_ref().and_then(member_change);
+            other.is_some_and(|other| {
+                other.membership == MembershipState::Invite
+                    && other.of != change.of
+                    && self.ghost_identity(&other.of).is_some()
+            })
+        }))
+    }
+
+    /// Says how a group is made. Whoever was invited is remembered, to be a member of the group that is made of the room.
+    async fn hint_at_group(
+        &self,
+        room_id: &OwnedRoomId,
+        change: &MemberChange,
+        gatekeeper: &GatekeeperId,
+    ) -> Result<(), BridgeError> {
+        let mut called = self.called_into(room_id).await?;
+        let ghost = self.client.ghost(&change.of);
+        let hint = format!(
+            "To make a group at {} of this room, invite {} and write `create-group` and a name: who was invited here is in it then.",
+            self.gatekeeper_name(gatekeeper),
+            self.client.bot_id()
+        );
+        if called.is_empty() {
+            self.say_and_leave(room_id, &ghost, &hint).await?;
+        } else {
+            // It was said once.
+            self.decline(room_id, &change.of).await?;
+        }
+        if !called.contains(&change.of) {
+            called.push(change.of.clone());
+            let key = called_key(room_id);
+            let users = serde_json::to_string(&called).expect("a list of texts is JSON");
+            self.db
+                .step(Lane::room(room_id.as_str()), move |txn| {
+                    let (key, users) = (key.clone(), users.clone());
+                    Box::pin(async move { txn.set_value(&key, &users).await })
+                })
+                .await?;
+        }
+        Ok(())
+    }
+
+    /// The ghosts that were invited into a room that mirrors nothing.
+    pub(super) async fn called_into(
+        &self,
+        room_id: &RoomId,
+    ) -> Result<Vec<OwnedUserId>, BridgeError> {
+        let key = called_key(room_id);
+        let users = self
+            .db
+            .read(move |txn| {
+                let key = key.clone();
+                Box::pin(async move { txn.value(&key).await })
+            })
+            .await?;
+        let users = users.and_then(|users| serde_json::from_str(&users).ok());
+        Ok(users.unwrap_or_default())
     }
 
     /// The login through which a user writes at a gatekeeper.
@@ -171,6 +277,11 @@ pub(super) fn member_change(event: &AnyTimelineEvent) -> Option<MemberChange> {
         of: member.state_key.clone(),
         by: member.sender.clone(),
         membership: member.content.membership.clone(),
+        before: member
+            .unsigned
+            .prev_content
+            .as_ref()
+            .map(|before| before.membership.clone()),
         is_direct: member.content.is_direct.unwrap_or(false),
     })
 }

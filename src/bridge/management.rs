@@ -28,6 +28,14 @@ impl Bridge {
         if self.leave_with_owner(room_id, owner, parsed).await? {
             return Ok(());
         }
+        match self.take_tombstone(room_id, parsed).await {
+            Err(error) if !error.is_transient() => {
+                tracing::warn!(room = %room_id, %error, "a management room is not followed into another one");
+                return Ok(());
+            }
+            Ok(false) => {}
+            other => return other.map(drop),
+        }
         if parsed.sender() != owner {
             return Ok(());
         }

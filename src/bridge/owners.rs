@@ -1,87 +1,140 @@
 //! The owner of a portal coming and going, and the bot taking its leave.
 
 use ruma::{
-    OwnedRoomId,
+    OwnedRoomId, OwnedUserId,
     events::{AnyTimelineEvent, room::member::MembershipState},
 };
 
 use super::{
-    context::{Bridge, BridgeError},
+    context::{Bridge, BridgeError, lock},
     invites::member_change,
-    rooms::open_room,
-    routes::PortalRoute,
+    rooms::{open_room, portal_key},
+    routes::{PortalRoute, logins_in, owner_of},
 };
 use crate::{
-    domain::{LoginId, PortalId},
-    store::{Lane, LoginRow, PortalRow},
+    domain::{LoginId, RemoteUserId},
+    store::{Lane, LoginRow, PortalRow, StoreError, StoreTxn},
     translate::bridge_notice,
 };
 
-/// The key under which it is kept that a portal's owner has left its room.
-fn left_key(portal: PortalId) -> String {
-    format!("left/{portal}")
+/// What a login has in Matrix.
+#[derive(Debug, Clone, Default)]
+pub struct LoginRooms {
+    login: Option<(LoginId, OwnedUserId)>,
+    portals: Vec<PortalRow>,
+}
+
+/// What is kept of somebody who is in the room.
+const INSIDE: &str = "no";
+/// What stands before the event by which somebody left who was not told yet that something was written since.
+const LEFT: &str = "left ";
+/// The same once they were told.
+const TOLD: &str = "told ";
+
+/// The key under which it is kept that the user of a login has left a portal's room.
+pub(super) fn left_key(portal: &PortalRow, login: LoginId) -> String {
+    match portal.key.login {
+        Some(_) => format!("left/{}", portal.id),
+        None => format!("left/{}/{login}", portal.id),
+    }
 }
 
 impl Bridge {
-    /// Remembers that the owner left a portal: they are invited again with the next message, which they would not see otherwise.
+    /// Remembers that the user of a login left a portal: the room stays left, and they are told of the next message.
     pub(super) async fn note_owner_left(
         &self,
         route: &PortalRoute,
         event: &AnyTimelineEvent,
     ) -> Result<(), BridgeError> {
-        let Some(change) = member_change(event).filter(|change| change.of == route.owner) else {
+        let Some(change) = member_change(event) else {
             return Ok(());
         };
-        let left = matches!(
-            change.membership,
-            MembershipState::Leave | MembershipState::Ban
-        );
-        self.set_left(route.login, route.portal.id, left).await?;
-        self.forget_route(None, Some(&(route.login, route.portal.key.chat.clone())));
+        let Some(login) = route.login_of(&change.of).map(|login| login.id) else {
+            return Ok(());
+        };
+        let left = match change.membership {
+            MembershipState::Leave | MembershipState::Ban => Some(event.event_id().as_str()),
+            _ => None,
+        };
+        self.set_left(&route.portal, login, left).await?;
+        self.forget_route(None, Some(&(login, route.portal.key.chat.clone())));
         Ok(())
     }
 
-    /// Invites the owner of a portal who has left it.
-    pub(super) async fn bring_owner_back(
-        &self,
-        portal: &PortalRow,
-        login: &LoginRow,
-    ) -> Result<(), BridgeError> {
-        let key = left_key(portal.id);
-        let left = self
-            .db
-            .read(move |txn| {
-                let key = key.clone();
-                Box::pin(async move { txn.value(&key).await })
-            })
-            .await?;
-        if left.as_deref() != Some("yes") {
+    /// Before a message is shown in a room its user has left: invites them, or tells them once in the management room.
+    pub(super) async fn look_after_owner(&self, route: &PortalRoute) -> Result<(), BridgeError> {
+        let chat = route.chat();
+        if lock(&self.groups.looked_after).contains(&chat) {
             return Ok(());
         }
-        let route =
-            super::routes::portal_route(portal.clone(), login, std::slice::from_ref(login))?;
-        let room_id = open_room(&route)?;
+        let (key, login) = (left_key(&route.portal, route.login), route.login);
+        let owner = route.owner.to_string();
+        let (left, management) = self
+            .db
+            .read(move |txn| {
+                let (key, owner) = (key.clone(), owner.clone());
+                Box::pin(
+                    async move { Ok((txn.value(&key).await?, txn.management_room(&owner).await?)) },
+                )
+            })
+            .await?;
+        let left = left.filter(|left| left != INSIDE && !left.starts_with(TOLD));
+        if let Some(left) = left {
+            // Who cannot be told would never know.
+            if self.settings.rooms.invite_back || management.is_none() {
+                self.invite_back(route).await?;
+            } else {
+                let left = left.strip_prefix(LEFT).unwrap_or(&left);
+                let words = ["left", route.portal.key.chat.as_str(), left];
+                self.tell_owner_once(login, &words, &way_back(route))
+                    .await?;
+                self.keep_left(&route.portal, login, format!("{TOLD}{left}"))
+                    .await?;
+            }
+        }
+        lock(&self.groups.looked_after).insert(chat);
+        Ok(())
+    }
+
+    async fn invite_back(&self, route: &PortalRoute) -> Result<(), BridgeError> {
+        let room_id = open_room(route)?;
         match self.bot().invite(&room_id, &route.owner).await {
             Err(error) if error.is_transient() => return Err(error.into()),
             Err(error) => {
-                tracing::warn!(room = %room_id, %error, "the owner of a portal could not be invited again");
+                tracing::warn!(room = %room_id, %error, "the user of a portal could not be invited again");
             }
             Ok(()) => {}
         }
-        self.set_left(login.id, portal.id, false).await
+        self.let_puppet_join(&route.owner, &room_id).await?;
+        self.keep_left(&route.portal, route.login, INSIDE.to_owned())
+            .await
     }
 
-    async fn set_left(
+    /// Keeps by which event the user of a login left a room, or that they are (to be) in it.
+    pub(super) async fn set_left(
         &self,
+        portal: &PortalRow,
         login: LoginId,
-        portal: PortalId,
-        left: bool,
+        by: Option<&str>,
     ) -> Result<(), BridgeError> {
-        let (key, value) = (left_key(portal), if left { "yes" } else { "no" });
+        let value = by.map_or_else(|| INSIDE.to_owned(), |event| format!("{LEFT}{event}"));
+        self.keep_left(portal, login, value).await?;
+        let chat = (login, portal.key.chat.clone());
+        lock(&self.groups.looked_after).remove(&chat);
+        Ok(())
+    }
+
+    async fn keep_left(
+        &self,
+        portal: &PortalRow,
+        login: LoginId,
+        value: String,
+    ) -> Result<(), BridgeError> {
+        let key = left_key(portal, login);
         self.db
             .step(Lane::login(login), move |txn| {
-                let key = key.clone();
-                Box::pin(async move { txn.set_value(&key, value).await })
+                let (key, value) = (key.clone(), value.clone());
+                Box::pin(async move { txn.set_value(&key, &value).await })
             })
             .await?;
         Ok(())
@@ -109,20 +162,34 @@ impl Bridge {
         }
     }
 
-    /// The rooms of a login's chats, to be left by [`Bridge::close_rooms`] once the login is gone.
+    /// What a login has, to be given up by [`Bridge::close_rooms`] once the login is gone.
     ///
     /// # Errors
     /// The store's.
-    pub async fn rooms_of(&self, login: LoginId) -> Result<Vec<PortalRow>, BridgeError> {
-        Ok(self
+    pub async fn rooms_of(&self, login: LoginId) -> Result<LoginRooms, BridgeError> {
+        let (row, portals) = self
             .db
-            .read(move |txn| Box::pin(async move { txn.portals_of(login).await }))
-            .await?)
+            .read(move |txn| {
+                Box::pin(async move {
+                    let Some(row) = txn.login(login).await? else {
+                        return Ok((None, Vec::new()));
+                    };
+                    let mut portals = txn.portals_of(login).await?;
+                    portals.extend(group_portals(txn, &row).await?);
+                    Ok((Some(row), portals))
+                })
+            })
+            .await?;
+        let login = match row {
+            Some(row) => Some((row.id, owner_of(&row)?)),
+            None => None,
+        };
+        Ok(LoginRooms { login, portals })
     }
 
-    /// Leaves the rooms of a login that is gone, bot and ghosts, saying so.
-    pub async fn close_rooms(&self, portals: &[PortalRow]) {
-        for portal in portals {
+    /// Leaves the rooms of a login that is gone, bot and ghosts, saying so. In a group that others are in, only its user is removed.
+    pub async fn close_rooms(&self, rooms: &LoginRooms) {
+        for portal in &rooms.portals {
             let Some(room_id) = portal
                 .room_id
                 .as_deref()
@@ -130,19 +197,96 @@ impl Bridge {
             else {
                 continue;
             };
-            let word = "You are logged out: this room is not connected to the chat any more.";
-            if let Err(error) = self.take_leave(&room_id, word).await {
+            let closed = match portal.key.chat.direct_user() {
+                Some(other) => self.close_direct(portal, &room_id, &other).await,
+                None => self.close_shared(portal, &room_id, rooms).await,
+            };
+            if let Err(error) = closed {
                 tracing::warn!(room = %room_id, %error, "a room of a login that is gone could not be left");
             }
-            if let Some(other) = portal.key.chat.direct_user() {
-                let ghost = self
-                    .client
-                    .ghost(&self.naming.mxid(&portal.key.gatekeeper, &other));
-                if let Err(error) = ghost.leave(&room_id).await {
-                    tracing::debug!(room = %room_id, %error, "a ghost could not leave");
-                }
-            }
-            self.forget_route(Some(&room_id), None);
+            let login = rooms.login.as_ref().map_or(LoginId(0), |(login, _)| *login);
+            self.forget_route(Some(&room_id), Some(&(login, portal.key.chat.clone())));
+        }
+        if let Some((login, _)) = &rooms.login
+            && let Err(error) = self.close_space(*login).await
+        {
+            tracing::warn!(%login, %error, "the space of a login that is gone could not be left");
         }
     }
+
+    async fn close_direct(
+        &self,
+        portal: &PortalRow,
+        room_id: &OwnedRoomId,
+        other: &RemoteUserId,
+    ) -> Result<(), BridgeError> {
+        let word = "You are logged out: this room is not connected to the chat any more.";
+        self.take_leave(room_id, word).await?;
+        let ghost = self
+            .client
+            .ghost(&self.naming.mxid(&portal.key.gatekeeper, other));
+        if let Err(error) = ghost.leave(room_id).await {
+            tracing::debug!(room = %room_id, %error, "a ghost could not leave");
+        }
+        Ok(())
+    }
+
+    async fn close_shared(
+        &self,
+        portal: &PortalRow,
+        room_id: &OwnedRoomId,
+        rooms: &LoginRooms,
+    ) -> Result<(), BridgeError> {
+        let of = portal.clone();
+        let rest = self
+            .db
+            .read(move |txn| {
+                let of = of.clone();
+                Box::pin(async move { logins_in(txn, &of).await })
+            })
+            .await?;
+        if let (false, false, Some((_, owner))) = (rest.is_empty(), portal.linked, &rooms.login) {
+            let why = Some("logged out");
+            if let Err(error) = self.bot().kick(room_id, owner, why).await {
+                tracing::debug!(room = %room_id, %error, "the user of a login that is gone could not be removed");
+            }
+        }
+        // With nobody left in it, the group's room is closed like one everybody left.
+        self.groups.members.wake(portal.id);
+        Ok(())
+    }
+}
+
+/// What somebody is told who left a room in which something is written.
+fn way_back(route: &PortalRoute) -> String {
+    let portal = &route.portal;
+    let (gatekeeper, chat) = (&portal.key.gatekeeper, &portal.key.chat);
+    let (whose, command) = match chat.direct_user() {
+        Some(other) => {
+            let name = super::ghosts::made_up_name(&other);
+            (format!("your chat with {name}"), "start-chat")
+        }
+        None => ("a group".to_owned(), "create-portal"),
+    };
+    let room = portal.room_id.as_deref().unwrap_or_default();
+    format!(
+        "Something new was written in {whose}, whose room you left. It is kept in [that room](https://matrix.to/#/{room}); \
+         write `{command} {gatekeeper} {chat}` to be invited again. You are not told of further messages."
+    )
+}
+
+/// The portals of the groups a login is in.
+pub(super) async fn group_portals(
+    txn: &mut dyn StoreTxn,
+    login: &LoginRow,
+) -> Result<Vec<PortalRow>, StoreError> {
+    let own = login.remote_login.as_deref();
+    let Some(own) = own.and_then(|own| RemoteUserId::parse(own).ok()) else {
+        return Ok(Vec::new());
+    };
+    let mut portals = Vec::new();
+    for chat in txn.groups_with(&login.gatekeeper, &own).await? {
+        portals.extend(txn.portal(&portal_key(login, chat)).await?);
+    }
+    Ok(portals)
 }

@@ -173,7 +173,7 @@ impl Bridge {
             return Ok(());
         };
         let ghost = self
-            .ghost(&route.portal.key.gatekeeper, &row.message.sender, None)
+            .speaker(route, room_id, &row.message.sender, None)
             .await?;
         match ghost.read_receipt(room_id, &event_id).await {
             Err(error) if error.is_transient() => Err(error.into()),

@@ -19,8 +19,9 @@ impl Bridge {
     /// # Errors
     /// The store's. A homeserver that is down is not one: what needs it waits.
     pub async fn start(&self) -> Result<(), BridgeError> {
+        self.load_people().await?;
         self.find_shared_rooms().await?;
-        let (rooms, chats, unreported) = self
+        let (rooms, chats, unreported, portals, logins) = self
             .db
             .read(|txn| {
                 Box::pin(async move {
@@ -28,6 +29,8 @@ impl Bridge {
                         txn.waiting_rooms().await?,
                         txn.waiting_chats().await?,
                         txn.unreported_chats().await?,
+                        txn.portals().await?,
+                        txn.logins().await?,
                     ))
                 })
             })
@@ -44,6 +47,19 @@ impl Bridge {
         }
         for chat in unreported {
             self.statuses.wake(chat);
+        }
+        for portal in portals {
+            if let (false, Some(login)) = (portal.ready, portal.key.login) {
+                let unfinished = (login, portal.key.chat.clone());
+                lock(&self.groups.unfinished).insert(portal.id, unfinished);
+            }
+            // A group may have been brought to its room in part.
+            if !portal.ready || portal.key.login.is_none() {
+                self.groups.members.wake(portal.id);
+            }
+        }
+        for login in logins {
+            self.groups.spaces.wake(login.id);
         }
         for network in self.networks() {
             network.start().await?;
@@ -72,10 +88,20 @@ impl Bridge {
                 })
                 .await?;
         }
+        let (key, avatar) = ("bot_avatar", self.settings.people.bot_avatar.as_deref());
+        if self.kept(key).await?.as_deref() != avatar {
+            bot.set_avatar(avatar).await?;
+            self.keep(key, avatar).await?;
+        }
         self.introduced.store(true, Ordering::Release);
+        if let Err(error) = self.carry_out_leavings().await {
+            tracing::warn!(%error, "a room that was let go could not be left yet");
+        }
         self.rooms.hurry();
         self.chats.hurry();
         self.statuses.hurry();
+        self.people.hurry();
+        self.groups.hurry();
         Ok(())
     }
 
@@ -115,6 +141,8 @@ impl Bridge {
         self.rooms.stopped().await;
         self.chats.stopped().await;
         self.statuses.stopped().await;
+        self.people.stopped().await;
+        self.groups.stopped().await;
         for network in self.networks() {
             network.stop().await;
         }

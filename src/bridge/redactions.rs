@@ -2,8 +2,14 @@
 
 use ruma::OwnedRoomId;
 
-use super::context::{Bridge, BridgeError, event_id};
-use crate::matrix::Intent;
+use super::{
+    context::{Bridge, BridgeError, event_id},
+    routes::PortalRoute,
+};
+use crate::{
+    domain::{GroupRole, RemoteUserId},
+    matrix::Intent,
+};
 
 impl Bridge {
     /// Takes an event of a ghost's out of a room.
@@ -54,5 +60,27 @@ impl Bridge {
                 Ok(())
             }
         }
+    }
+
+    /// Whether somebody deletes what others wrote: in a group its admins do.
+    pub(super) async fn may_delete(
+        &self,
+        route: &PortalRoute,
+        user: &RemoteUserId,
+    ) -> Result<bool, BridgeError> {
+        if !route.is_group() {
+            return Ok(false);
+        }
+        let key = route.portal.key.clone();
+        let members = self
+            .db
+            .read(move |txn| {
+                let key = key.clone();
+                Box::pin(async move { txn.group_members(&key.gatekeeper, &key.chat).await })
+            })
+            .await?;
+        Ok(members
+            .iter()
+            .any(|member| member.user == *user && member.role >= Some(GroupRole::Admin)))
     }
 }

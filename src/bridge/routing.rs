@@ -1,12 +1,12 @@
 //! Where wake-ups arrive: from the application service's endpoints and from the gatekeepers.
 
 use async_trait::async_trait;
-use ruma::{OwnedRoomId, UserId};
+use ruma::{OwnedRoomAliasId, OwnedRoomId, RoomAliasId, UserId};
 use serde_json::Value;
 
 use super::{context::Bridge, receipts::reads_in, signals::RemoteSignal};
 use crate::{
-    domain::{ChatId, LoginId, RemoteUserId, Typing},
+    domain::{ChatId, GatekeeperId, LoginId, RemoteUserId, Typing},
     matrix::appservice::AppserviceSink,
     network::{ConnectionState, NetworkSink},
 };
@@ -55,10 +55,50 @@ impl AppserviceSink for Bridge {
         }
     }
 
+    async fn room_alias_exists(&self, alias: &RoomAliasId) -> bool {
+        self.restore_alias(alias).await.unwrap_or_else(|error| {
+            tracing::warn!(%alias, %error, "an alias that was asked for could not be looked up");
+            false
+        })
+    }
+
+    fn number_means(&self, gatekeeper: &GatekeeperId, number: &str) -> Option<RemoteUserId> {
+        let address = self.network(gatekeeper).ok()?.address(number).ok()?;
+        // What was written may be a name or an address, which is not what was asked for.
+        self.number_of(gatekeeper, &address)
+            .filter(|_| !number.contains('@'))
+            .map(|_| address)
+    }
+
+    fn number_of(&self, gatekeeper: &GatekeeperId, user: &RemoteUserId) -> Option<String> {
+        self.phone_of(gatekeeper, user)
+    }
+
+    fn icon(&self) -> Option<String> {
+        self.settings.people.bot_avatar.clone()
+    }
+
+    async fn groups_behind(&self, alias: &RoomAliasId) -> Vec<(GatekeeperId, ChatId)> {
+        let found = Bridge::groups_behind(self, alias).await;
+        found.unwrap_or_else(|error| {
+            tracing::debug!(%alias, %error, "an alias could not be looked up");
+            Vec::new()
+        })
+    }
+
+    async fn alias_of(&self, gatekeeper: &GatekeeperId, chat: &ChatId) -> Option<OwnedRoomAliasId> {
+        let found = self.alias_of_group(gatekeeper, chat).await;
+        found.unwrap_or_else(|error| {
+            tracing::debug!(%gatekeeper, %error, "a linked room could not be looked up");
+            None
+        })
+    }
+
     fn ping_received(&self, _txn_id: Option<&str>) {
         self.rooms.hurry();
         self.chats.hurry();
         self.statuses.hurry();
+        self.people.hurry();
     }
 }
 
@@ -69,9 +109,7 @@ impl NetworkSink for Bridge {
     }
 
     fn connection(&self, login: LoginId, state: ConnectionState) {
-        if let Some(bridge) = self.this.upgrade() {
-            tokio::spawn(async move { bridge.show_connection(login, state).await });
-        }
+        self.note_connection(login, state);
     }
 
     fn typing(&self, login: LoginId, chat: &ChatId, who: &RemoteUserId, state: Typing) {

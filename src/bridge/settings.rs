@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use super::routes::PortalRoute;
 use crate::{
-    config::{Permissions, RelayConfig, ViewOnce},
+    config::{ChatRooms, DoublePuppetsConfig, Permissions, RelayConfig, ViewOnce},
     domain::GatekeeperId,
     translate::RelayTemplates,
 };
@@ -26,6 +26,8 @@ pub struct Settings {
     pub room_version: Option<String>,
     /// Who may do what.
     pub permissions: Permissions,
+    /// Whether who leaves the room of a group leaves the group.
+    pub leave_groups: bool,
     /// The gatekeepers' names for people, by id.
     pub gatekeeper_names: BTreeMap<GatekeeperId, String>,
     /// The word that makes a message a command outside of management rooms.
@@ -34,8 +36,40 @@ pub struct Settings {
     pub terms: Option<String>,
     /// Logins that speak for others.
     pub relay: Relay,
+    /// How people are shown, and as whom the bridge acts.
+    pub people: PeopleSettings,
     /// What is carried besides messages, and how.
     pub conversation: Conversation,
+    /// Which rooms there are, and who is in them.
+    pub rooms: RoomSettings,
+}
+
+/// Which rooms there are, and who is in them.
+#[derive(Debug, Clone)]
+pub struct RoomSettings {
+    /// Which direct chats get a room by themselves.
+    pub direct_chats: ChatRooms,
+    /// Which groups get a room by themselves.
+    pub groups: ChatRooms,
+    /// Whether somebody who left a room is invited again with the next message.
+    pub invite_back: bool,
+    /// Whether each login has a space with its rooms.
+    pub personal_spaces: bool,
+    /// How many members of large groups are brought into rooms a second.
+    pub members_per_second: u32,
+}
+
+/// How people are shown, and as whom the bridge acts.
+#[derive(Debug, Clone)]
+pub struct PeopleSettings {
+    /// The address of the bot's picture at the homeserver.
+    pub bot_avatar: Option<String>,
+    /// Whether ghosts' profiles tell phone numbers.
+    pub phone_in_profile: bool,
+    /// For how long a connection may be broken before its user is told.
+    pub connection_grace: Duration,
+    /// As whom the bridge acts.
+    pub double_puppets: DoublePuppetsConfig,
 }
 
 /// Logins that speak for others.

@@ -144,7 +144,8 @@ impl Bridge {
 
     async fn pass_typing(&self, room_id: OwnedRoomId, users: &HashSet<OwnedUserId>) {
         for portal in self.views_of(&room_id).await {
-            let writes = users.contains(&portal.owner);
+            let writes =
+                users.contains(&portal.owner) && !self.is_puppet_typing(&room_id, &portal.owner);
             let changed = {
                 let mut writing = lock(&self.signals.writing);
                 if writes {
@@ -286,8 +287,14 @@ impl Bridge {
             return;
         };
         let gatekeeper = &portal.portal.key.gatekeeper;
-        let ghost = self.client.ghost(&self.naming.mxid(gatekeeper, &who));
         let time = writes.then_some(SHOWN_FOR);
+        let ghost = match self.puppet_at(gatekeeper, &who, &room_id).await {
+            Ok(Some(puppet)) => {
+                self.note_puppet_typing(&room_id, puppet.user_id(), time);
+                puppet
+            }
+            _ => self.client.ghost(&self.naming.mxid(gatekeeper, &who)),
+        };
         if let Err(error) = ghost.typing(&room_id, time).await {
             tracing::debug!(room = %room_id, %error, "it could not be shown who writes");
         }

@@ -28,6 +28,9 @@ pub(super) struct Arguments {
     /// Print a sample instead, with tokens that are never accepted.
     #[arg(long)]
     example: bool,
+    /// Print the second registration instead, which lets the bridge act as the homeserver's users.
+    #[arg(long, conflicts_with_all = ["output", "force", "example"])]
+    double_puppet: bool,
 }
 
 pub(super) fn execute(path: &Path, arguments: &Arguments) -> Result<(), Failure> {
@@ -44,10 +47,13 @@ pub(super) fn execute(path: &Path, arguments: &Arguments) -> Result<(), Failure>
                 URL_SAFE_NO_PAD.encode(random()?)
             };
             write_private(&secret.path, text.as_bytes(), false)?;
-            println!("made {} ({})", secret.path.display(), secret.key);
+            eprintln!("made {} ({})", secret.path.display(), secret.key);
         }
     }
     let config = Config::load(path)?;
+    if arguments.double_puppet {
+        return print_double_puppet(&config);
+    }
     write_private(
         &arguments.output,
         registration::to_yaml(&config).as_bytes(),
@@ -57,6 +63,17 @@ pub(super) fn execute(path: &Path, arguments: &Arguments) -> Result<(), Failure>
     println!(
         "Give it to the homeserver: with Synapse, name it under app_service_config_files in homeserver.yaml and restart; with the Conduit family, send its content to the admin room. README.md has both, step by step."
     );
+    Ok(())
+}
+
+fn print_double_puppet(config: &Config) -> Result<(), Failure> {
+    let Some(yaml) = registration::double_puppet_yaml(config) else {
+        return Err(Failure::hinted(
+            anyhow::anyhow!("the configuration has no token to act as users with"),
+            "set double_puppets.as_token_file to the name of a file that is to be made, such as double_puppet_token",
+        ));
+    };
+    print!("{yaml}");
     Ok(())
 }
 

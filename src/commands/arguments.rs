@@ -61,12 +61,11 @@ pub(super) fn read(entry: &Entry, rest: &str, gatekeepers: &[Named]) -> Result<A
                 read.word = words.iter().copied().find(|known| *known == word);
                 read.word.is_some()
             }
-            Kind::Number if !word.is_empty() => {
-                let number = word.parse().map_err(|_| wrong(entry, argument, word))?;
-                read.number = Some(number);
-                true
+            Kind::Number => {
+                read.number = word.parse().ok();
+                read.number.is_some()
             }
-            Kind::Room | Kind::User | Kind::Number => false,
+            Kind::Room | Kind::User => false,
         };
         if taken && argument.kind != Kind::Text {
             rest = behind;
@@ -89,7 +88,8 @@ pub(super) fn read(entry: &Entry, rest: &str, gatekeepers: &[Named]) -> Result<A
         Kind::Room => read.room.is_none(),
         Kind::User => read.user.is_none(),
         Kind::Word(_) => read.word.is_none(),
-        Kind::Number | Kind::Text | Kind::Confirm => false,
+        Kind::Number => read.number.is_none(),
+        Kind::Text | Kind::Confirm => false,
     });
     Err(match meant {
         Some(argument) => not_one(entry, argument, word, gatekeepers),
@@ -152,11 +152,11 @@ fn missing(entry: &Entry, argument: &Argument, gatekeepers: &[Named]) -> String 
 }
 
 fn not_one(entry: &Entry, argument: &Argument, word: &str, gatekeepers: &[Named]) -> String {
-    let word = quoted(entry, word);
+    let named = quoted(entry, word);
     let what = match argument.kind {
-        Kind::Gatekeeper => format!("{word} is no gatekeeper. There is: {}.", ids(gatekeepers)),
-        Kind::Word(words) => format!("{word} is none of `{}`.", words.join("`, `")),
-        _ => return wrong(entry, argument, &word),
+        Kind::Gatekeeper => format!("{named} is no gatekeeper. There is: {}.", ids(gatekeepers)),
+        Kind::Word(words) => format!("{named} is none of `{}`.", words.join("`, `")),
+        _ => return wrong(entry, argument, word),
     };
     explained(entry, &what)
 }

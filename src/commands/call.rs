@@ -25,7 +25,7 @@ use crate::{
 pub(super) struct Said {
     pub(super) sender: OwnedUserId,
     /// Where it was written and is answered.
-    pub(super) said_in: OwnedRoomId,
+    pub(super) answered_in: OwnedRoomId,
     /// Whether nobody else reads that.
     pub(super) is_private: bool,
     /// The room it is about if it names none; none in the management room.
@@ -133,7 +133,7 @@ impl Call<'_> {
     }
 
     fn partner(&self) -> Partner {
-        Partner::new(&self.said.sender, &self.said.said_in)
+        Partner::new(&self.said.sender, &self.said.answered_in)
     }
 }
 

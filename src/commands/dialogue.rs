@@ -13,7 +13,7 @@ use crate::bridge::Bridge;
 
 /// Answers a message.
 pub(super) async fn answer(bridge: &Bridge, said: &Said, body: &str) -> Reply {
-    let partner = Partner::new(&said.sender, &said.said_in);
+    let partner = Partner::new(&said.sender, &said.answered_in);
     let last = partner.last(bridge).await?;
     let Some(mut conversation) = last else {
         return run(bridge, said, body).await;
@@ -67,8 +67,8 @@ fn meant(bridge: &Bridge, question: &Question, body: &str) -> Option<Answer> {
     let verb = registry::find(&word)?.verb;
     Some(match (verb, question) {
         (Verb::Cancel, _) => Answer::No,
-        (Verb::Accept, Question::Terms { .. }) => Answer::Yes,
-        (
+        (Verb::Accept, Question::Terms { .. })
+        | (
             Verb::Confirm,
             Question::LogOut { .. } | Question::Delete { .. } | Question::DeleteAll { .. },
         ) => Answer::Yes,

@@ -66,7 +66,7 @@ impl Commands for ManagementCommands {
         let said = Said {
             sender: context.sender,
             here: (!context.is_private).then(|| context.room_id.clone()),
-            said_in: context.room_id,
+            answered_in: context.room_id,
             is_private: context.is_private,
             event_id: context.event_id,
         };
@@ -177,7 +177,7 @@ async fn refused_here(
     }
     if entry.is_secret && !rest.is_empty() {
         let hidden = bridge
-            .hide_message(&said.said_in, &said.event_id)
+            .hide_message(&said.answered_in, &said.event_id)
             .await
             .map_err(|error| format!("{error}."))?;
         let also = if hidden { "" } else { " Delete your message." };

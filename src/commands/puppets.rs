@@ -26,7 +26,7 @@ pub(super) async fn log_in(call: &Call<'_>) -> Reply {
     }
     let hidden = call
         .bridge
-        .hide_message(&call.said.said_in, &call.said.event_id)
+        .hide_message(&call.said.answered_in, &call.said.event_id)
         .await
         .map_err(|error| failed(&error))?;
     let warning = if hidden {

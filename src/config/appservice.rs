@@ -39,6 +39,11 @@ pub(super) const SECTION: Section = Section {
             "The bot's display name.",
         ),
         Key::new(
+            "bot_avatar",
+            Unset::Optional("\"mxc://example.org/abcdef\""),
+            "The bot's picture, and that of the gatekeepers in a client's directory: the address of one that was uploaded.",
+        ),
+        Key::new(
             "sender_localpart",
             Unset::Default("drawbridge-sender"),
             "A user name the interface demands; nothing is ever sent as it. Not the bot's.",
@@ -86,6 +91,9 @@ pub struct AppserviceConfig {
     pub bot_localpart: String,
     /// The bot's display name.
     pub bot_displayname: String,
+    /// The address of the bot's picture at the homeserver.
+    #[serde(default)]
+    pub bot_avatar: Option<String>,
     /// The registration's `sender_localpart`.
     pub sender_localpart: String,
     /// What ghosts' localparts begin with.
@@ -134,6 +142,14 @@ impl AppserviceConfig {
                 ));
             }
         }
+        if let Some(avatar) = &self.bot_avatar
+            && !<&ruma::MxcUri>::from(avatar.as_str()).is_valid()
+        {
+            return Err(ConfigError::invalid(
+                "appservice.bot_avatar",
+                "has to be the address of an uploaded picture, like mxc://example.org/abcdef",
+            ));
+        }
         let (ours, theirs) = (self.as_token.expose_secret(), self.hs_token.expose_secret());
         token("appservice.as_token", ours)?;
         token("appservice.hs_token", theirs)?;
@@ -147,7 +163,7 @@ impl AppserviceConfig {
     }
 }
 
-fn token(key: &str, token: &str) -> Result<(), ConfigError> {
+pub(super) fn token(key: &str, token: &str) -> Result<(), ConfigError> {
     let reason = if [PLACEHOLDER_AS_TOKEN, PLACEHOLDER_HS_TOKEN].contains(&token) {
         "is the sample's placeholder, which everybody knows: make your own with `drawbridge registration`"
     } else if token.len() < SHORTEST_TOKEN {

@@ -22,6 +22,16 @@ pub(super) const SECTION: Section = Section {
             "The display names of the gatekeepers' users.",
         ),
         Key::new(
+            "phone_in_profile",
+            Unset::Default("false"),
+            "Whether the profiles of the gatekeepers' users tell their phone numbers; whoever shares a room with them can read that.",
+        ),
+        Key::new(
+            "connection_grace_seconds",
+            Unset::Default("30"),
+            "For how long a connection may be broken before its user is told. What will not pass by itself is told at once.",
+        ),
+        Key::new(
             "room_version",
             Unset::Optional("\"12\""),
             "The version of new rooms; the homeserver's own choice if not set.",
@@ -79,6 +89,39 @@ pub(super) const SECTION: Section = Section {
              Who has accepted other words is asked again at the next login.",
         ),
         Key::new(
+            "direct_chats",
+            Unset::Default("on_message"),
+            "Which direct chats get a room by themselves: `on_message`, those in which somebody writes, or `never`: only those that are\n\
+             asked for (`start-chat`). What is written in a chat without a room waits until it has one.",
+        ),
+        Key::new(
+            "groups",
+            Unset::Default("on_message"),
+            "Which groups get a room by themselves: `on_message`, `never` (as for direct chats), or `at_once`: all the user is in.",
+        ),
+        Key::new(
+            "invite_back",
+            Unset::Default("false"),
+            "Whether somebody who left the room of a chat is invited again with the next message. If not, the room stays left: the\n\
+             message waits in it, and the user is told once in the management room how to open it again.",
+        ),
+        Key::new(
+            "personal_spaces",
+            Unset::Default("true"),
+            "Whether each login has a space with the rooms of its chats.",
+        ),
+        Key::new(
+            "members_per_second",
+            Unset::Default("5"),
+            "How many members of large groups are brought into rooms a second, over all rooms together. The first twenty of a room\n\
+             come at once, and who writes comes with what they write.",
+        ),
+        Key::new(
+            "leave_groups",
+            Unset::Default("false"),
+            "Whether who leaves the room of a group leaves the group too. Otherwise `leave-chat` does that.",
+        ),
+        Key::new(
             "permissions",
             Unset::Required("{\"*\": relay, \"example.org\": user, \"@admin:example.org\": admin}"),
             "Who may do what, by user id, server name, or \"*\"; the most specific one counts. `block`: nothing. `relay`: be carried\n\
@@ -97,6 +140,18 @@ pub enum ViewOnce {
     Hide,
 }
 
+/// Which chats get a room by themselves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ChatRooms {
+    /// Those in which somebody writes.
+    OnMessage,
+    /// All.
+    AtOnce,
+    /// None: they are asked for.
+    Never,
+}
+
 /// The section's values.
 #[derive(Debug, Clone, Deserialize)]
 #[expect(
@@ -108,6 +163,10 @@ pub struct BridgeConfig {
     pub namespace: String,
     /// The display names of ghosts, with `{name}` and `{gatekeeper}`.
     pub displayname_template: String,
+    /// Whether ghosts' profiles tell phone numbers.
+    pub phone_in_profile: bool,
+    /// For how many seconds a connection may be broken before its user is told.
+    pub connection_grace_seconds: u64,
     /// The version of new rooms.
     #[serde(default, deserialize_with = "text_or_number")]
     pub room_version: Option<String>,
@@ -132,6 +191,18 @@ pub struct BridgeConfig {
     /// What users have to accept before their first login; the bridge's own words if `None`, nothing if empty.
     #[serde(default)]
     pub terms: Option<String>,
+    /// Which direct chats get a room by themselves.
+    pub direct_chats: ChatRooms,
+    /// Which groups get a room by themselves.
+    pub groups: ChatRooms,
+    /// Whether somebody who left a room is invited again.
+    pub invite_back: bool,
+    /// Whether each login has a space.
+    pub personal_spaces: bool,
+    /// How many members of large groups are brought into rooms a second.
+    pub members_per_second: u32,
+    /// Whether who leaves the room of a group leaves the group.
+    pub leave_groups: bool,
     /// Who may do what.
     pub permissions: Permissions,
 }
@@ -164,6 +235,18 @@ impl BridgeConfig {
             return Err(ConfigError::invalid(
                 "bridge.command_prefix",
                 "has to be one word, such as !drawbridge",
+            ));
+        }
+        if self.direct_chats == ChatRooms::AtOnce {
+            return Err(ConfigError::invalid(
+                "bridge.direct_chats",
+                "has to be on_message or never: nobody knows all the chats there could be",
+            ));
+        }
+        if self.members_per_second == 0 {
+            return Err(ConfigError::invalid(
+                "bridge.members_per_second",
+                "has to be at least 1",
             ));
         }
         self.permissions

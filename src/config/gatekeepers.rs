@@ -28,6 +28,12 @@ pub(super) const SECTION: Section = Section {
                  put a file with what the gatekeeper gave you in the place of `sandbox`.",
             ),
             Key::new(
+                "visible_id",
+                Unset::Default("\"{mxid}\""),
+                "What its users see in the place of a Matrix id: `{mxid}`, `{localpart}` and `{server}` are filled in. It has to tell users\n\
+                 apart. Whoever is logged in keeps what they have.",
+            ),
+            Key::new(
                 "connection",
                 Unset::Default("always"),
                 "`always` connected, or `on_demand`: connected for outgoing messages and when the gatekeeper announces incoming ones.",
@@ -75,6 +81,8 @@ pub struct GatekeeperConfig {
     pub name: String,
     /// The layers of its profile: built-in names and paths.
     pub profiles: Vec<String>,
+    /// What its users see in the place of a Matrix id: `{mxid}`, `{localpart}` and `{server}` are filled in.
+    pub visible_id: String,
     /// When its logins are connected.
     pub connection: ConnectionMode,
     /// After how many seconds without work an on-demand connection is closed.
@@ -106,6 +114,15 @@ pub(super) fn validate(entries: &[GatekeeperConfig]) -> Result<(), ConfigError> 
             return Err(ConfigError::invalid(
                 named("id"),
                 format!("{} is there twice", entry.id),
+            ));
+        }
+        if !["{mxid}", "{localpart}"]
+            .iter()
+            .any(|name| entry.visible_id.contains(name))
+        {
+            return Err(ConfigError::invalid(
+                named("visible_id"),
+                "names nobody: it needs {mxid}, or {localpart} and {server}",
             ));
         }
         if entry.profiles.is_empty() {

@@ -5,8 +5,8 @@
 use serde_json::{Map, Value};
 
 use super::{
-    ConfigError, appservice, bridge, database, gatekeepers, homeserver, logging, media, partner,
-    provisioning, relay, sandbox,
+    ConfigError, appservice, bridge, database, double_puppets, gatekeepers, homeserver, logging,
+    media, partner, provisioning, relay, sandbox,
 };
 
 /// What stands for a key nobody has set. The texts are YAML.
@@ -102,6 +102,7 @@ pub(super) const SECTIONS: &[Section] = &[
     appservice::SECTION,
     database::SECTION,
     bridge::SECTION,
+    double_puppets::SECTION,
     relay::SECTION,
     gatekeepers::SECTION,
     partner::SECTION,

@@ -7,6 +7,7 @@ mod appservice;
 mod bridge;
 mod check;
 mod database;
+mod double_puppets;
 mod error;
 mod example;
 mod gatekeepers;
@@ -28,8 +29,9 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 pub use appservice::{AppserviceConfig, PLACEHOLDER_AS_TOKEN, PLACEHOLDER_HS_TOKEN};
-pub use bridge::{BridgeConfig, ViewOnce};
+pub use bridge::{BridgeConfig, ChatRooms, ViewOnce};
 pub use database::{DatabaseConfig, DatabaseUri};
+pub use double_puppets::DoublePuppetsConfig;
 pub use error::ConfigError;
 pub use gatekeepers::{ConnectionMode, GatekeeperConfig};
 pub use homeserver::{EphemeralMode, HomeserverConfig};
@@ -53,6 +55,8 @@ pub struct Config {
     pub database: DatabaseConfig,
     /// The bridge itself.
     pub bridge: BridgeConfig,
+    /// Acting as Matrix users.
+    pub double_puppets: DoublePuppetsConfig,
     /// Logins that speak for others.
     pub relay: RelayConfig,
     /// The gatekeepers.
@@ -153,6 +157,7 @@ impl Config {
         self.appservice.validate()?;
         self.database.validate()?;
         self.bridge.validate()?;
+        self.double_puppets.validate(&self.appservice)?;
         self.relay.validate()?;
         gatekeepers::validate(&self.gatekeepers)?;
         self.partner.validate()?;

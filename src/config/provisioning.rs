@@ -1,6 +1,6 @@
 //! `provisioning`: the HTTP API for programs that look after logins and rooms.
 
-use secrecy::{ExposeSecret as _, SecretString};
+use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 
 use super::{

@@ -20,7 +20,7 @@ use ruma::{
     profile::ProfileFieldValue,
 };
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::{
     Client, Intent, MatrixError,
@@ -35,6 +35,10 @@ impl Intent {
     /// # Errors
     /// What the homeserver said.
     pub async fn ensure_registered(&self) -> Result<(), MatrixError> {
+        if self.is_puppet() {
+            // Somebody else made it.
+            return Ok(());
+        }
         let mut request = register::v3::Request::new();
         request.username = Some(self.user.localpart().to_owned());
         request.login_type = Some(LoginType::ApplicationService);
@@ -90,6 +94,55 @@ impl Intent {
         self.call(request).await.map(drop)
     }
 
+    /// Sets the address of the account's picture; none removes it.
+    ///
+    /// # Errors
+    /// What the homeserver said.
+    pub async fn set_avatar(&self, uri: Option<&str>) -> Result<(), MatrixError> {
+        let value = json!({ "avatar_url": uri.unwrap_or_default() });
+        let path = profile_path(&self.user, Some("avatar_url"));
+        let identity = Identity::Device(&self.user);
+        self.client.put_json(&path, identity, &value).await
+    }
+
+    /// Sets a field of the account's profile that has no meaning for the specification; whether the homeserver keeps such.
+    ///
+    /// # Errors
+    /// What the homeserver said.
+    pub async fn set_profile_field(&self, name: &str, value: &Value) -> Result<bool, MatrixError> {
+        let path = profile_path(&self.user, Some(name));
+        let identity = Identity::Device(&self.user);
+        let body = json!({ name: value });
+        match self.client.put_json(&path, identity, &body).await {
+            Ok(()) => Ok(true),
+            Err(error) if error.is_transient() => Err(error),
+            Err(error) => {
+                tracing::debug!(%error, field = name, "the homeserver keeps no such field of a profile");
+                Ok(false)
+            }
+        }
+    }
+
+    /// Display name and picture of somebody; both `None` if there is no such user, or it is not shown to this account.
+    ///
+    /// # Errors
+    /// What the homeserver said.
+    pub async fn profile_of(
+        &self,
+        user: &UserId,
+    ) -> Result<(Option<String>, Option<String>), MatrixError> {
+        let identity = Identity::Device(&self.user);
+        match self.client.json(&profile_path(user, None), identity).await {
+            Ok(profile) => {
+                let avatar = profile["avatar_url"].as_str();
+                let avatar = avatar.filter(|uri| !uri.is_empty()).map(str::to_owned);
+                Ok((named(&profile), avatar))
+            }
+            Err(error) if error.is_closed() => Ok((None, None)),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Shows this account as being there, or as having gone away.
     ///
     /// # Errors
@@ -109,14 +162,7 @@ impl Intent {
     /// # Errors
     /// What the homeserver said.
     pub async fn display_name_of(&self, user: &UserId) -> Result<Option<String>, MatrixError> {
-        let path = [
-            "_matrix",
-            "client",
-            "v3",
-            "profile",
-            user.as_str(),
-            "displayname",
-        ];
+        let path = profile_path(user, Some("displayname"));
         let identity = Identity::Device(&self.user);
         match self.client.json(&path, identity).await {
             Ok(profile) => Ok(named(&profile)),
@@ -159,6 +205,12 @@ impl Intent {
             .await?;
         Ok(answer.user_id)
     }
+}
+
+/// Where somebody's profile is, or one field of it.
+fn profile_path<'a>(user: &'a UserId, field: Option<&'a str>) -> Vec<&'a str> {
+    let whole = ["_matrix", "client", "v3", "profile", user.as_str()];
+    whole.into_iter().chain(field).collect()
 }
 
 /// The display name in a profile or a membership.

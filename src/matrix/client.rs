@@ -19,6 +19,7 @@ use ruma::{
 };
 use secrecy::SecretString;
 use tokio::sync::{Notify, OnceCell};
+use url::Url;
 
 use super::{
     Intent, MatrixError,
@@ -30,13 +31,27 @@ use crate::config::{AppserviceConfig, HomeserverConfig};
 /// A feature that Synapse alone reports.
 const SYNAPSE_FEATURE: &str = "io.element.e2ee_forced.public";
 
+/// What a token gives access to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Access {
+    /// The bridge's own accounts, each with its device.
+    Bridge,
+    /// Everybody's account at the homeserver; they have devices of their own.
+    Everybody,
+    /// One account alone, which is not named.
+    One,
+}
+
 /// A homeserver, seen by its application service; cheap to clone.
 #[derive(Clone)]
 pub struct Client(pub(super) Arc<Inner>);
 
 pub(super) struct Inner {
     pub(super) base: String,
-    pub(super) as_token: SecretString,
+    pub(super) token: SecretString,
+    pub(super) access: Access,
+    /// The key that marks what is sent, if it is sent as somebody who is no account of the bridge.
+    pub(super) mark: Option<String>,
     appservice_id: String,
     bot: OwnedUserId,
     server: OwnedServerName,
@@ -67,7 +82,9 @@ impl Client {
         let versions = SupportedVersions::from_parts(&["v1.11".to_owned()], &BTreeMap::new());
         Ok(Self(Arc::new(Inner {
             base: homeserver.address.as_str().trim_end_matches('/').to_owned(),
-            as_token: appservice.as_token.clone(),
+            token: appservice.as_token.clone(),
+            access: Access::Bridge,
+            mark: None,
             appservice_id: appservice.id.clone(),
             bot,
             server,
@@ -84,6 +101,37 @@ impl Client {
     #[must_use]
     pub fn device() -> &'static DeviceId {
         device_id!("DRAWBRIDGE")
+    }
+
+    /// The same homeserver, or the one at `address`, with another token; `mark` is the key that marks what is sent.
+    pub(super) fn with_token(
+        &self,
+        token: SecretString,
+        access: Access,
+        mark: &str,
+        address: Option<&Url>,
+    ) -> Result<Self, MatrixError> {
+        let inner = &self.0;
+        let base = match address {
+            Some(address) => address.as_str().trim_end_matches('/').to_owned(),
+            None => inner.base.clone(),
+        };
+        let url = Url::parse(&base).map_err(|error| MatrixError::Request(error.to_string()))?;
+        Ok(Self(Arc::new(Inner {
+            media: MediaServer::new(&url)?,
+            base,
+            token,
+            access,
+            mark: Some(mark.to_owned()),
+            appservice_id: inner.appservice_id.clone(),
+            bot: inner.bot.clone(),
+            server: inner.server.clone(),
+            http: inner.http.clone(),
+            versions: inner.versions.clone(),
+            default_room_version: OnceCell::new(),
+            down: AtomicBool::new(false),
+            recovered: Notify::new(),
+        })))
     }
 
     /// The bot's account.

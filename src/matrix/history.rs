@@ -20,6 +20,9 @@ impl Intent {
         txn_id: &str,
         reason: Option<&str>,
     ) -> Result<OwnedEventId, MatrixError> {
+        if self.is_puppet() {
+            return self.redact_marked(room, event, txn_id, reason).await;
+        }
         let mut request =
             redact_event::v3::Request::new(room.to_owned(), event.to_owned(), txn_id.into());
         request.reason = reason.map(str::to_owned);

@@ -9,7 +9,7 @@ use ruma::{
         filter::FilterDefinition,
         membership::{
             invite_user::{self, v3::InviteUserId},
-            join_room_by_id, joined_members, leave_room,
+            join_room_by_id, joined_members, kick_user, leave_room,
         },
         message::{get_message_events, send_message_event},
         receipt::create_receipt::{self, v3::ReceiptType},
@@ -34,7 +34,7 @@ use crate::domain::Timestamp;
 /// How much longer than the homeserver was asked to wait an answer to `/sync` may take.
 const SYNC_GRACE: Duration = Duration::from_mins(1);
 
-/// One account of the bridge: the bot or a ghost. Every call may be repeated.
+/// One account the bridge acts as: the bot, a ghost, or a user who lets it. Every call may be repeated.
 #[derive(Clone)]
 pub struct Intent {
     pub(super) client: Client,
@@ -101,6 +101,34 @@ impl Intent {
         Err(error)
     }
 
+    /// Removes somebody from a room, or takes back their invitation.
+    ///
+    /// # Errors
+    /// What the homeserver said.
+    pub async fn kick(
+        &self,
+        room: &RoomId,
+        user: &UserId,
+        reason: Option<&str>,
+    ) -> Result<(), MatrixError> {
+        let mut request = kick_user::v3::Request::new(room.to_owned(), user.to_owned());
+        request.reason = reason.map(str::to_owned);
+        self.call(request).await.map(drop)
+    }
+
+    /// How somebody stands to a room (`join`, `invite`, `leave`, `ban`, `knock`); `None` if they never had to do with it.
+    ///
+    /// # Errors
+    /// What the homeserver said.
+    pub async fn membership(
+        &self,
+        room: &RoomId,
+        user: &UserId,
+    ) -> Result<Option<String>, MatrixError> {
+        let member = self.state(room, "m.room.member", user.as_str()).await?;
+        Ok(member.and_then(|content| content["membership"].as_str().map(str::to_owned)))
+    }
+
     /// Sends an event, once for each transaction id of this account, however often it is called. `ts` is shown as its time.
     ///
     /// # Errors
@@ -117,7 +145,7 @@ impl Intent {
             room.to_owned(),
             txn_id.into(),
             MessageLikeEventType::from(event_type),
-            raw(content)?,
+            raw(&self.marked(content))?,
         );
         request.timestamp = ts.and_then(|ts| {
             let millis = UInt::try_from(ts.0).ok()?;

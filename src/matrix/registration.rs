@@ -1,8 +1,10 @@
 //! The registration: the file that introduces the bridge to its homeserver.
 
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use ruma::api::appservice::{Namespace, Namespaces, Registration, RegistrationInit};
 use secrecy::ExposeSecret as _;
 use serde::Serialize;
+use sha2::{Digest as _, Sha256};
 
 use crate::config::Config;
 
@@ -65,6 +67,33 @@ pub fn to_yaml(config: &Config) -> String {
         device_management: true,
     };
     serde_yaml_ng::to_string(&extended).expect("texts, lists and booleans are YAML")
+}
+
+/// The second registration, by which the bridge may act as everybody of its homeserver; `None` if the configuration has no token
+/// for it. Nothing is ever delivered to it.
+///
+/// # Panics
+/// Never, as [`to_yaml`].
+#[must_use]
+pub fn double_puppet_yaml(config: &Config) -> Option<String> {
+    let token = config.double_puppets.as_token.as_ref()?;
+    let (appservice, server) = (&config.appservice, &config.homeserver.domain);
+    let mut namespaces = Namespaces::new();
+    // Not exclusive: these are people, who log in by themselves.
+    namespaces.users = vec![Namespace::new(false, format!("^@.+:{}$", quoted(server)))];
+    let unused = token.expose_secret().as_bytes();
+    let registration = Registration::from(RegistrationInit {
+        id: format!("{}-double-puppet", appservice.id),
+        url: None,
+        as_token: token.expose_secret().to_owned(),
+        // Nobody delivers anything without an address, so nobody ever shows this.
+        hs_token: URL_SAFE_NO_PAD.encode(Sha256::digest(unused)),
+        sender_localpart: format!("{}-double-puppet", appservice.sender_localpart),
+        namespaces,
+        rate_limited: Some(false),
+        protocols: None,
+    });
+    Some(serde_yaml_ng::to_string(&registration).expect("texts, lists and booleans are YAML"))
 }
 
 /// A text as a regular expression that matches it alone.

@@ -5,7 +5,7 @@ use std::{borrow::Cow, slice, sync::atomic::Ordering, time::Duration};
 use bytes::Bytes;
 use reqwest::{Method, RequestBuilder};
 use ruma::{
-    UserId,
+    DeviceId, UserId,
     api::{
         AppserviceUserIdentity, IncomingResponse, IncomingResponseExt as _, OutgoingRequest,
         OutgoingRequestAppserviceExt as _, SupportedVersions,
@@ -17,7 +17,7 @@ use secrecy::ExposeSecret as _;
 use serde_json::Value;
 use url::Url;
 
-use super::{Client, MatrixError};
+use super::{Client, MatrixError, client::Access};
 
 /// How long one try of an ordinary request may take.
 pub(super) const TIMEOUT: Duration = Duration::from_mins(1);
@@ -75,23 +75,33 @@ impl Client {
         tries: Tries,
     ) -> Result<R::IncomingResponse, MatrixError> {
         let mut who = AppserviceUserIdentity::default();
-        match identity {
-            Identity::Appservice => {}
-            Identity::User(user) => who.user_id = Some(user),
-            Identity::Device(user) => {
-                who.user_id = Some(user);
-                who.device_id = Some(Self::device());
-            }
+        if let Some((user, device)) = self.named(identity) {
+            who.user_id = Some(user);
+            who.device_id = device;
         }
         let request: http::Request<Vec<u8>> = request
             .try_into_http_request_with_identity(
                 &self.0.base,
-                SendAccessToken::Appservice(self.0.as_token.expose_secret()),
+                SendAccessToken::Appservice(self.0.token.expose_secret()),
                 who,
                 Cow::Borrowed(&self.0.versions),
             )
             .map_err(|error| MatrixError::Request(error.to_string()))?;
         read(self.answer(request.try_into()?, tries).await?)
+    }
+
+    /// Which account and which of its devices a request has to name; none where the token is that account's own.
+    fn named<'a>(&self, identity: Identity<'a>) -> Option<(&'a UserId, Option<&'static DeviceId>)> {
+        let (user, device) = match identity {
+            Identity::Appservice => return None,
+            Identity::User(user) => (user, None),
+            Identity::Device(user) => (user, Some(Self::device())),
+        };
+        match self.0.access {
+            Access::Bridge => Some((user, device)),
+            Access::Everybody => Some((user, None)),
+            Access::One => None,
+        }
     }
 
     /// Makes a request whose body is in memory, and again where that may help.
@@ -136,12 +146,7 @@ impl Client {
             .map_err(|()| MatrixError::Request("the homeserver's address has no path".to_owned()))?
             .pop_if_empty()
             .extend(path);
-        let who = match identity {
-            Identity::Appservice => None,
-            Identity::User(user) => Some((user, None)),
-            Identity::Device(user) => Some((user, Some(Self::device()))),
-        };
-        if let Some((user, device)) = who {
+        if let Some((user, device)) = self.named(identity) {
             let mut query = url.query_pairs_mut();
             query.append_pair("user_id", user.as_str());
             if let Some(device) = device {
@@ -149,7 +154,7 @@ impl Client {
             }
         }
         let request = self.0.http.request(method, url);
-        Ok(request.bearer_auth(self.0.as_token.expose_secret()))
+        Ok(request.bearer_auth(self.0.token.expose_secret()))
     }
 
     /// The JSON at a path.
@@ -162,6 +167,18 @@ impl Client {
         let answer = self.answer(request, Tries::Few).await?;
         serde_json::from_slice(answer.body())
             .map_err(|error| MatrixError::Unreadable(error.to_string()))
+    }
+
+    /// Puts JSON at a path.
+    pub(super) async fn put_json(
+        &self,
+        path: &[&str],
+        identity: Identity<'_>,
+        body: &Value,
+    ) -> Result<(), MatrixError> {
+        let request = self.request(Method::PUT, path, identity)?;
+        let request = request.json(body).build()?;
+        self.answer(request, Tries::Few).await.map(drop)
     }
 
     /// Sends a request once, whose answer is read as it comes.

@@ -28,6 +28,10 @@ pub struct NewRoom {
     pub initial_state: Vec<(String, String, Value)>,
     /// Power levels of users. The creator's is left out where the room version gives creators all power, and added where it does not.
     pub power_users: Vec<(OwnedUserId, i64)>,
+    /// The rest of its power levels; the homeserver's own where nothing is said.
+    pub power: Map<String, Value>,
+    /// Whether it is a space.
+    pub is_space: bool,
     /// Its version; the homeserver's default if `None`.
     pub room_version: Option<String>,
 }
@@ -57,8 +61,13 @@ impl Intent {
         request.topic.clone_from(&room.topic);
         request.invite.clone_from(&room.invite);
         request.is_direct = room.is_direct;
+        let mut power = room.power.clone();
         let users = self.power_levels(room, &version);
-        request.power_level_content_override = Some(raw(&json!({ "users": users }))?);
+        power.insert("users".to_owned(), users.into());
+        request.power_level_content_override = Some(raw(&power.into())?);
+        if room.is_space {
+            request.creation_content = Some(raw(&json!({ "type": "m.space" }))?);
+        }
         request.room_version = room.room_version.is_some().then_some(version);
         for (kind, key, content) in &room.initial_state {
             let event = json!({ "type": kind, "state_key": key, "content": content });

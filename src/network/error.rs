@@ -15,7 +15,9 @@ pub enum NetworkError {
     #[error("{0}")]
     NoSuchUser(String),
     /// The user takes no messages of other apps; they can be asked to.
-    #[error("they do not take messages of other apps")]
+    #[error(
+        "they do not take messages of other apps: ask them to with the command `request-reachability`"
+    )]
     NotReachable,
     /// There is no such login.
     #[error("there is no such login")]

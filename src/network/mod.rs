@@ -91,13 +91,11 @@ pub trait Network: Send + Sync + 'static {
     /// # Errors
     /// The store's.
     async fn start(&self) -> Result<(), NetworkError>;
-    /// What its users will see as the identifier of a Matrix user who logs in now: the Matrix id, if nothing else is configured.
+    /// What its users will see as the identifier of a Matrix user who logs in now.
     ///
     /// # Errors
     /// That the configuration makes none of this user.
-    fn visible_id(&self, mxid: &str) -> Result<String, NetworkError> {
-        Ok(mxid.to_owned())
-    }
+    fn visible_id(&self, mxid: &str) -> Result<String, NetworkError>;
     /// Makes a login for a Matrix user: keys, enlistment, first connection. Resumes one that was interrupted.
     ///
     /// # Errors
@@ -238,8 +236,9 @@ pub trait Network: Send + Sync + 'static {
     fn flush(&self, login: LoginId);
     /// How the login's connection is.
     fn connection(&self, login: LoginId) -> ConnectionState;
-    /// What a `Message` protobuf (as in the remote inbox) of a sender says to the login, for `translate`.
-    fn read_message(&self, plaintext: &[u8], sender: &RemoteUserId) -> IncomingMessage;
+    /// What a `Message` protobuf (as in the remote inbox) of a sender says to the login, for `translate`. `own` is what the gatekeeper
+    /// calls the login: whatever names it so means the login itself.
+    fn read_message(&self, plaintext: &[u8], sender: &RemoteUserId, own: &str) -> IncomingMessage;
     /// Which options of a poll (its secret and options given) a vote chooses, by their places; `None` if it cannot be decrypted.
     /// `own` is what the gatekeeper calls the login.
     fn read_vote(

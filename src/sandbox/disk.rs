@@ -28,6 +28,10 @@ pub(super) enum Table {
     Prekeys,
     /// Stanzas that were not acknowledged yet.
     Mailbox,
+    /// Groups.
+    Groups,
+    /// The pictures of users and groups, by their ids.
+    Pictures,
     /// The contacts' names, scripts and keys.
     Contacts,
     /// The contacts' own one-time prekeys.
@@ -40,19 +44,27 @@ pub(super) enum Table {
     ContactMessages,
     /// What the contacts' phones sent and the server did not acknowledge yet.
     ContactOutbox,
+    /// What the contacts know of their groups.
+    ContactGroups,
+    /// The contacts' sender keys: their own and those they got.
+    ContactSenderKeys,
 }
 
-const TABLES: [Table; 10] = [
+const TABLES: [Table; 14] = [
     Table::Keys,
     Table::Users,
     Table::Prekeys,
     Table::Mailbox,
+    Table::Groups,
+    Table::Pictures,
     Table::Contacts,
     Table::ContactPrekeys,
     Table::ContactSessions,
     Table::ContactIdentities,
     Table::ContactMessages,
     Table::ContactOutbox,
+    Table::ContactGroups,
+    Table::ContactSenderKeys,
 ];
 
 impl Table {
@@ -62,12 +74,16 @@ impl Table {
             Self::Users => "users",
             Self::Prekeys => "prekeys",
             Self::Mailbox => "mailbox",
+            Self::Groups => "groups",
+            Self::Pictures => "pictures",
             Self::Contacts => "contacts",
             Self::ContactPrekeys => "contact_prekeys",
             Self::ContactSessions => "contact_sessions",
             Self::ContactIdentities => "contact_identities",
             Self::ContactMessages => "contact_messages",
             Self::ContactOutbox => "contact_outbox",
+            Self::ContactGroups => "contact_groups",
+            Self::ContactSenderKeys => "contact_sender_keys",
         })
     }
 }

@@ -12,7 +12,7 @@ use axum::{
 use rand::RngExt;
 
 use super::{
-    directory::{Account, DeviceKeys, Directory, Kind, SignedKey, Step},
+    directory::{Account, DeviceKeys, Directory, Kind, People, SignedKey, Step},
     flavour::Flavour,
     office::Office,
     token::{Subject, TokenError},
@@ -171,6 +171,7 @@ fn admit(
         blocked: BTreeSet::new(),
         chats: BTreeSet::new(),
         last_seen: now,
+        people: People::default(),
     };
     directory.accounts.insert(jid.clone(), account);
     directory.save_account(&jid, step);

@@ -29,6 +29,17 @@ pub enum SandboxError {
     /// There is no such contact.
     #[error("the sandbox has no such contact")]
     NoContact,
+    /// The options name a Partner with the number of the one the sandbox would play.
+    #[error(
+        "the sandbox does not play a Partner of its own: its options name one with the same number"
+    )]
+    NotPlayed,
+    /// A user of the Partner the sandbox plays could not be enlisted.
+    #[error("the Partner's user could not be enlisted: {0}")]
+    Enlistment(String),
+    /// What is to be shown as a picture is none.
+    #[error("a picture is a JPEG of at most 256 KiB")]
+    Picture,
     /// Somebody a contact cannot write to.
     #[error("{0:?} is nobody a contact can write to")]
     Recipient(String),
@@ -38,6 +49,12 @@ pub enum SandboxError {
     /// What is to be changed, or voted in, is not there.
     #[error("the chat has no such message")]
     NoMessage,
+    /// The gatekeeper refused what a contact asked for.
+    #[error("the gatekeeper refused it with code {0}")]
+    Refused(u16),
+    /// The contact's phone is to stay away.
+    #[error("the contact's phone is switched off: switch it on first")]
+    Offline,
     /// A file cannot be had or sent.
     #[error(transparent)]
     File(#[from] FileError),

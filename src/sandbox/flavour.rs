@@ -83,6 +83,9 @@ pub struct Integrator {
 }
 
 impl Integrator {
+    /// The number of the Partner the sandbox plays itself.
+    pub const OTHER: u16 = 2;
+
     /// The origin, without a slash at its end.
     pub(super) fn origin(&self) -> &str {
         self.base_url.trim_end_matches('/')

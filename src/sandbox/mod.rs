@@ -21,8 +21,10 @@ mod http;
 mod line;
 mod media;
 mod office;
+mod people;
 mod push;
 mod signing;
+mod silent;
 mod sweep;
 mod token;
 
@@ -38,9 +40,10 @@ use tokio::net::TcpListener;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 pub use contacts::{
-    ContactHandle, Counters, CryptError, FileError, MediaSource, MediaToSend, Message, Received,
-    Script, Status, content,
+    ContactHandle, Counters, CryptError, FileError, GroupChange, GroupInfo, MediaSource,
+    MediaToSend, Message, Picture, Received, Request, Script, Status, content,
 };
+pub use directory::Role;
 pub use disk::DiskError;
 pub use error::SandboxError;
 pub use faults::{Fault, Faults, MediaFault};
@@ -49,7 +52,7 @@ pub use flavour::{Flavour, Integrator};
 use self::{
     certificates::Certificates,
     contacts::{Contacts, World},
-    directory::{Directory, Kind},
+    directory::{Directory, Kind, Setting},
     disk::Disk,
     media::MediaStore,
     office::Office,
@@ -72,7 +75,7 @@ pub struct SandboxOptions {
     pub chat_listen: String,
     /// `host:port` of everything else.
     pub http_listen: String,
-    /// The Partners it has agreements with.
+    /// The Partners it has agreements with. It plays one more itself, [`Integrator::OTHER`], unless they have its number.
     pub integrators: Vec<Integrator>,
     /// Whether the scripted contacts are there from the start.
     pub with_cast: bool,
@@ -134,7 +137,7 @@ impl Sandbox {
             let directory = Directory::load(&snapshot)?;
             Ok::<_, DiskError>((disk, snapshot, changes, certificates, signing, directory))
         });
-        let (disk, snapshot, changes, certificates, signing, directory) =
+        let (disk, snapshot, changes, certificates, signing, mut directory) =
             opened.await.map_err(|_| SandboxError::Closed)??;
         disk.commit(changes).await?;
         let client = reqwest::Client::builder()
@@ -143,6 +146,11 @@ impl Sandbox {
             .redirect(reqwest::redirect::Policy::none())
             .build()
             .map_err(|error| SandboxError::Http(error.to_string()))?;
+        let (integrators, plays) = people::integrators(options.integrators, http);
+        directory.setting = Setting {
+            integrators: integrators.clone(),
+            origin: format!("http://{http}"),
+        };
         let (pushes, push_queue) = PushQueue::new();
         let office = Arc::new(Office {
             directory: Mutex::new(directory),
@@ -151,7 +159,8 @@ impl Sandbox {
             faults: Faults::default(),
             certificates,
             signing,
-            verifier: Verifier::new(options.integrators, client.clone()),
+            verifier: Verifier::new(integrators, client.clone()),
+            plays,
             http: client,
             media: MediaStore::new(options.data_dir.join("media")),
             pushes,
@@ -221,8 +230,13 @@ impl Sandbox {
     /// The keys of a gatekeeper's profile that lead here.
     #[must_use]
     pub fn profile_layer(&self, flavour: Flavour) -> Value {
+        let mut known = self.office.verifier.integrators().iter();
+        let integrator = known.find(|known| Some(known.id) != self.office.plays);
+        self.layer(flavour, integrator)
+    }
+
+    fn layer(&self, flavour: Flavour, integrator: Option<&Integrator>) -> Value {
         let base = format!("http://{}/{}", self.http, flavour.path());
-        let integrator = self.office.verifier.integrators().first();
         json!({
             "live": false,
             "integrator_id": integrator.map_or(1, |integrator| integrator.id),
@@ -298,7 +312,7 @@ impl Sandbox {
             .map(|account| account.jid.to_string())
     }
 
-    /// The logins of all Partner users, by the identifier people see.
+    /// The logins of all Partner users but those the sandbox plays, by the identifier people see.
     #[must_use]
     pub fn partner_logins(&self) -> Vec<(String, String)> {
         let directory = self.office.directory();
@@ -306,10 +320,10 @@ impl Sandbox {
             .accounts
             .values()
             .filter_map(|account| match &account.kind {
-                Kind::Partner { visible_id, .. } => {
+                Kind::Partner { visible_id, .. } if !self.office.plays(&account.jid) => {
                     Some((visible_id.clone(), account.jid.to_string()))
                 }
-                Kind::Phone => None,
+                _ => None,
             });
         partners.collect()
     }
@@ -343,7 +357,7 @@ impl Sandbox {
         prekeys.map_or(0, std::collections::BTreeMap::len)
     }
 
-    /// Un-enlists a Partner user at once, as 30 days without connecting do.
+    /// Un-enlists a Partner user at once, as 30 days without connecting do. Who enlists again has another login.
     ///
     /// # Errors
     /// [`SandboxError::Closed`].
@@ -351,11 +365,7 @@ impl Sandbox {
         let jid: Jid = jid
             .parse()
             .map_err(|_| SandboxError::Recipient(jid.to_owned()))?;
-        self.office.hang_up(&jid, None);
-        let ((), done) = self
-            .office
-            .step(|directory, step| directory.remove_account(&jid, step));
-        done.await.map_err(|_| SandboxError::Closed)
+        self.office.unenlist(&jid).await
     }
 
     /// Tells a Partner user something in the gatekeeper's own name, by

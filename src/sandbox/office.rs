@@ -38,6 +38,8 @@ pub(super) struct Office {
     pub(super) certificates: Certificates,
     pub(super) signing: Signing,
     pub(super) verifier: Verifier,
+    /// The number of the Partner the sandbox plays itself.
+    pub(super) plays: Option<u16>,
     pub(super) http: reqwest::Client,
     pub(super) media: MediaStore,
     pub(super) pushes: PushQueue,
@@ -61,6 +63,11 @@ impl Future for Done {
 impl Office {
     pub(super) fn now(&self) -> Timestamp {
         Timestamp(self.clock.now_ms())
+    }
+
+    /// Whether a user is one of the Partner the sandbox plays itself.
+    pub(super) fn plays(&self, user: &Jid) -> bool {
+        matches!(user, Jid::Interop { integrator, .. } if self.plays == Some(*integrator))
     }
 
     /// The state, to be looked at.

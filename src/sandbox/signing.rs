@@ -1,4 +1,4 @@
-//! The gatekeeper's signing key: its key set for Partners and the tokens of its push calls.
+//! The gatekeeper's signing key: its key set for Partners and the tokens of its push calls, and of the Partner it plays.
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
@@ -71,14 +71,31 @@ impl Signing {
         }]})
     }
 
+    /// The token of a user of the Partner the sandbox plays, whose key is this one too: making another takes its time.
+    pub(super) fn user_token(
+        &self,
+        issuer: &str,
+        flavour: Flavour,
+        visible_id: &str,
+        now: Timestamp,
+    ) -> String {
+        self.sign(&json!({
+            "iss": issuer, "aud": flavour.issuer(), "sub": visible_id,
+            "iat": now.seconds(), "exp": now.seconds() + LIFETIME,
+        }))
+    }
+
     /// The token of a call to a Partner at `origin`.
     pub(super) fn token(&self, flavour: Flavour, origin: &str, now: Timestamp) -> String {
+        let iat = now.seconds();
+        self.sign(&json!({
+            "iss": flavour.issuer(), "aud": origin, "iat": iat, "exp": iat + LIFETIME,
+        }))
+    }
+
+    fn sign(&self, claims: &Value) -> String {
         let mut header = Header::new(Algorithm::RS256);
         header.kid = Some(self.kid.clone());
-        let iat = now.seconds();
-        let claims = json!({
-            "iss": flavour.issuer(), "aud": origin, "iat": iat, "exp": iat + LIFETIME,
-        });
-        jsonwebtoken::encode(&header, &claims, &self.key).expect("an RSA key signs any JSON")
+        jsonwebtoken::encode(&header, claims, &self.key).expect("an RSA key signs any JSON")
     }
 }

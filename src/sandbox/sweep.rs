@@ -29,10 +29,11 @@ pub(super) async fn once(office: &Arc<Office>) {
             .values()
             .filter(|account| account.is_partner() && now - account.last_seen >= KEPT_MS)
             .map(|account| account.jid.clone())
-            .filter(|jid| !directory.lines.contains_key(jid))
+            .filter(|jid| !directory.lines.contains_key(jid) && !office.plays(jid))
             .collect();
         for jid in gone {
             tracing::info!(login = %jid, "un-enlisted after 30 days without connecting");
+            directory.leave_groups(&jid, now, step);
             directory.remove_account(&jid, step);
         }
     });

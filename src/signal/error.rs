@@ -8,6 +8,9 @@ pub enum SignalError {
     /// There is no session to send over, or none to read with.
     #[error("there is no session with that device: its keys have to be fetched first")]
     NoSession,
+    /// The sender key a message to a group is encrypted with never came.
+    #[error("the sender key of that member never came: the message has to be asked for again")]
+    NoSenderKey,
     /// The message was read before.
     #[error("the message was decrypted before")]
     Duplicate,
@@ -31,6 +34,7 @@ impl SignalError {
         use SignalProtocolError as E;
         match error {
             E::SessionNotFound(_) => Self::NoSession,
+            E::NoSenderKeyState(_) => Self::NoSenderKey,
             E::DuplicatedMessage(..) => Self::Duplicate,
             E::InvalidPreKeyId | E::InvalidSignedPreKeyId => Self::UnknownPrekey,
             E::SignatureValidationFailed => Self::BadSignature,

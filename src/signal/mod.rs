@@ -1,4 +1,4 @@
-//! End-to-end encryption on the gatekeeper's side: X3DH sessions and the double ratchet over the store.
+//! End-to-end encryption on the gatekeeper's side: X3DH sessions, the double ratchet and the sender keys of groups over the store.
 //!
 //! Every operation works inside a transaction the caller owns: [`Ratchets`] loads the records a message can touch, lets the
 //! Signal library step over them in memory, and [`Ratchets::save`] writes back what changed. The ciphertext, or the plaintext,
@@ -13,16 +13,19 @@
 mod address;
 mod device;
 mod error;
+mod groups;
 mod keys;
 mod message;
 mod ratchets;
 mod record;
+mod sender_record;
 mod snapshot;
 mod steps;
 
 pub use address::Address;
 pub use device::Device;
 pub use error::SignalError;
+pub use groups::{OwnSenderKey, forget_sender_key};
 pub use keys::{
     FIRST_KEY_ID, NewIdentity, PublicPreKey, PublicSignedPreKey, generate_identity,
     generate_prekeys, generate_signed_prekey, key_id_after, key_id_after_many, public_prekey,

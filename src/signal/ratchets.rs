@@ -13,10 +13,10 @@ use super::{
     Address, Bundle, Ciphertext, CiphertextKind, Decrypted, Device, SignalError,
     message::{ciphertext, library_bundle, parse},
     record,
-    snapshot::{Identities, PreKeys, Sessions, SignedPreKeys},
+    snapshot::{Identities, PreKeys, SenderKeys, Sessions, SignedPreKeys},
 };
 use crate::{
-    domain::LoginId,
+    domain::{ChatId, LoginId},
     store::{StoreError, StoreTxn},
 };
 
@@ -24,13 +24,16 @@ use crate::{
 ///
 /// Dropped without [`save`](Self::save) it changes nothing.
 pub struct Ratchets {
-    login: LoginId,
+    pub(super) login: LoginId,
     sessions: Sessions,
     identities: Identities,
     prekeys: PreKeys,
     signed_prekeys: SignedPreKeys,
     changed_sessions: HashSet<ProtocolAddress>,
     consumed_prekeys: HashSet<PreKeyId>,
+    pub(super) sender_keys: SenderKeys,
+    /// The groups whose own sender key is a new one, which nobody has.
+    pub(super) unshared: HashSet<ChatId>,
 }
 
 impl Ratchets {
@@ -51,6 +54,8 @@ impl Ratchets {
             signed_prekeys: SignedPreKeys::default(),
             changed_sessions: HashSet::new(),
             consumed_prekeys: HashSet::new(),
+            sender_keys: SenderKeys::default(),
+            unshared: HashSet::new(),
         }
     }
 
@@ -259,7 +264,7 @@ impl Ratchets {
         for id in self.consumed_prekeys.drain() {
             txn.delete_prekey(self.login, id.into()).await?;
         }
-        Ok(())
+        self.save_sender_keys(txn).await
     }
 
     fn session(&self, address: &Address) -> Option<&SessionRecord> {
@@ -331,7 +336,7 @@ impl Ratchets {
 }
 
 /// Runs a library call to its end. Its only waiting points are the stores, and [`super::snapshot`] answers at once.
-fn in_place<T>(step: impl Future<Output = T>) -> T {
+pub(super) fn in_place<T>(step: impl Future<Output = T>) -> T {
     step.now_or_never()
         .expect("stores in memory never make the library wait")
 }

@@ -5,9 +5,13 @@ use std::collections::{HashMap, HashSet};
 use async_trait::async_trait;
 use libsignal_protocol::protocol::{
     Direction, IdentityChange, IdentityKey, IdentityKeyPair, IdentityKeyStore, PreKeyId,
-    PreKeyRecord, PreKeyStore, ProtocolAddress, SessionRecord, SessionStore, SignalProtocolError,
-    SignedPreKeyId, SignedPreKeyRecord, SignedPreKeyStore,
+    PreKeyRecord, PreKeyStore, ProtocolAddress, SenderKeyName, SenderKeyRecord, SenderKeyStore,
+    SessionRecord, SessionStore, SignalProtocolError, SignedPreKeyId, SignedPreKeyRecord,
+    SignedPreKeyStore,
 };
+
+use super::sender_record::StoredKey;
+use crate::domain::Timestamp;
 
 type Result<T> = std::result::Result<T, SignalProtocolError>;
 
@@ -133,5 +137,41 @@ impl SignedPreKeyStore for SignedPreKeys {
     ) -> Result<()> {
         self.0.insert(id, Some(record.clone()));
         Ok(())
+    }
+}
+
+/// Sender keys by group and member; `None` for a member whose key is not there.
+#[derive(Default)]
+pub(super) struct SenderKeys {
+    pub(super) known: HashMap<SenderKeyName, Option<StoredKey>>,
+    /// Those that are to be written, or deleted.
+    pub(super) changed: HashSet<SenderKeyName>,
+    /// When the next new key is made.
+    pub(super) now: Timestamp,
+}
+
+impl SenderKeys {
+    pub(super) fn stored(&self, name: &SenderKeyName) -> Option<&StoredKey> {
+        self.known.get(name)?.as_ref()
+    }
+}
+
+#[async_trait]
+impl SenderKeyStore for SenderKeys {
+    async fn store_sender_key(
+        &mut self,
+        name: &SenderKeyName,
+        mut record: SenderKeyRecord,
+    ) -> Result<()> {
+        record.waive_counter_lease()?;
+        let made_at = self.stored(name).map_or(self.now, |stored| stored.made_at);
+        let stored = StoredKey { made_at, record };
+        self.known.insert(name.clone(), Some(stored));
+        self.changed.insert(name.clone());
+        Ok(())
+    }
+
+    async fn load_sender_key(&self, name: &SenderKeyName) -> Result<Option<SenderKeyRecord>> {
+        Ok(self.stored(name).map(|stored| stored.record.clone()))
     }
 }

@@ -82,8 +82,8 @@ pub async fn archive_session(
     ratchets.save(txn).await
 }
 
-/// After a backup was restored: closes every session of a login for sending and skips prekey ids, because what was sent and
-/// handed out since the backup is unknown. What arrives late can still be read.
+/// After a backup was restored: closes every session of a login for sending, forgets its own sender keys and skips prekey ids,
+/// because what was sent and handed out since the backup is unknown. What arrives late can still be read.
 ///
 /// # Errors
 /// The store's.
@@ -102,6 +102,11 @@ pub async fn archive_all_sessions(
     if let Some(row) = txn.login(login).await? {
         let next = key_id_after_many(row.next_prekey_id, IDS_SKIPPED_BY_RESTORE);
         txn.insert_prekeys(login, &[], next).await?;
+        if let Some(own) = row.remote_login {
+            // A login has one device.
+            let own = Address::new(&own, 0);
+            txn.delete_own_sender_keys(login, own.as_str()).await?;
+        }
     }
     Ok(())
 }

@@ -1,6 +1,6 @@
 //! What files are called: clean names, and which endings belong to which MIME types.
 
-use super::text::is_invisible;
+use super::names::is_invisible;
 use crate::domain::MediaKind;
 
 /// The longest name, in characters.

@@ -7,6 +7,7 @@
 mod event;
 mod files;
 mod markup;
+mod names;
 mod profile;
 mod status;
 mod text;
@@ -14,9 +15,10 @@ mod to_matrix;
 mod to_network;
 
 pub use event::{AsRoomEvent, RoomEvent};
+pub use names::{clean_name, display_name};
 pub use profile::spoken_for;
 pub use status::{MessageStatus, STATUS_EVENT, status_event};
-pub use text::{clean_name, clean_text, split_text};
+pub use text::{clean_text, split_text};
 pub use to_matrix::{
     Appearance, MatrixContext, MatrixEvent, MediaAtMatrix, Thumbnail, bridge_notice, edited_notice,
     mentioned, to_matrix,

@@ -11,42 +11,6 @@ pub fn clean_text(text: &str) -> String {
         .collect()
 }
 
-/// A display name that cannot pass for another one: no control, direction-override or invisible characters, white space
-/// folded, at most 100 characters. Empty if nothing is left.
-#[must_use]
-pub fn clean_name(name: &str) -> String {
-    let visible: String = name
-        .chars()
-        .map(|c| if c.is_whitespace() { ' ' } else { c })
-        .filter(|c| !c.is_control() && !is_invisible(*c))
-        .collect();
-    let folded = visible.split(' ').filter(|word| !word.is_empty());
-    let joined = folded.collect::<Vec<_>>().join(" ");
-    joined.chars().take(100).collect()
-}
-
-/// Zero-width, direction-changing, tag and filler characters (Unicode 16, general category Cf and the blank letters).
-pub(super) fn is_invisible(c: char) -> bool {
-    matches!(
-        c,
-        '\u{00ad}'
-            | '\u{034f}'
-            | '\u{061c}'
-            | '\u{115f}'..='\u{1160}'
-            | '\u{17b4}'..='\u{17b5}'
-            | '\u{180b}'..='\u{180e}'
-            | '\u{200b}'..='\u{200f}'
-            | '\u{202a}'..='\u{202e}'
-            | '\u{2060}'..='\u{206f}'
-            | '\u{2800}'
-            | '\u{3164}'
-            | '\u{feff}'
-            | '\u{ffa0}'
-            | '\u{fff9}'..='\u{fffb}'
-            | '\u{e0000}'..='\u{e0fff}'
-    )
-}
-
 /// A text cut to so many characters, with an ellipsis where it was cut.
 pub(super) fn shortened(text: &str, most: usize) -> String {
     match text.char_indices().nth(most) {
@@ -100,15 +64,6 @@ mod tests {
             clean_text("👨\u{200d}👩\u{200d}👧 שלום"),
             "👨\u{200d}👩\u{200d}👧 שלום"
         );
-    }
-
-    #[test]
-    fn a_name_cannot_hide_or_turn_itself() {
-        assert_eq!(
-            clean_name("  Ada\u{202e}\n Lovelace\u{200b} "),
-            "Ada Lovelace"
-        );
-        assert_eq!(clean_name("\u{3164}\u{2800}"), "");
     }
 
     proptest! {

@@ -8,7 +8,7 @@ use std::{
 use async_trait::async_trait;
 use drawbridge::{
     clock::ManualClock,
-    domain::{GatekeeperId, Timestamp},
+    domain::{ChatId, GatekeeperId, RemoteUserId, Timestamp},
     matrix::{
         GhostNaming,
         appservice::{self, AppserviceSink, AppserviceState},
@@ -16,13 +16,16 @@ use drawbridge::{
     store::{self, Database, QuarantinedEvent},
 };
 use reqwest::{Method, RequestBuilder};
-use ruma::{RoomAliasId, UserId};
+use ruma::{OwnedRoomAliasId, RoomAliasId, UserId};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 
 pub(crate) const TOKEN: &str = "hs-0123456789abcdef0123456789abcdef";
 pub(crate) const GHOST: &str = "@_drawbridge_whatsapp_4915155550001=40s.whatsapp.net:example.org";
+
+/// A group that is linked to a public room.
+pub(crate) const GROUP: &str = "120363041234567890@g.us";
 
 /// Remembers what it was told; knows one ghost and one alias.
 #[derive(Default)]
@@ -48,6 +51,34 @@ impl AppserviceSink for Recorder {
     }
     async fn room_alias_exists(&self, alias: &RoomAliasId) -> bool {
         alias == "#_drawbridge_portal_1:example.org"
+    }
+    fn number_means(&self, gatekeeper: &GatekeeperId, number: &str) -> Option<RemoteUserId> {
+        let digits: String = number.chars().filter(char::is_ascii_digit).collect();
+        let address = format!("{digits}@s.whatsapp.net");
+        let is_number = gatekeeper.as_str() == "whatsapp" && digits.len() >= 7;
+        is_number.then(|| RemoteUserId::parse(address).expect("an address"))
+    }
+    fn number_of(&self, _gatekeeper: &GatekeeperId, user: &RemoteUserId) -> Option<String> {
+        let number = user.as_str().strip_suffix("@s.whatsapp.net")?;
+        Some(format!("+{number}"))
+    }
+    fn icon(&self) -> Option<String> {
+        Some("mxc://example.org/icon".to_owned())
+    }
+    async fn groups_behind(&self, alias: &RoomAliasId) -> Vec<(GatekeeperId, ChatId)> {
+        if alias != "#public:example.org" {
+            return Vec::new();
+        }
+        let gatekeeper = GatekeeperId::parse("whatsapp").expect("an id");
+        vec![(gatekeeper, ChatId::parse(GROUP).expect("a group"))]
+    }
+    async fn alias_of(
+        &self,
+        _gatekeeper: &GatekeeperId,
+        chat: &ChatId,
+    ) -> Option<OwnedRoomAliasId> {
+        let alias = RoomAliasId::parse("#public:example.org").expect("an alias");
+        (chat.as_str() == GROUP).then_some(alias)
     }
     fn ping_received(&self, txn_id: Option<&str>) {
         let txn_id = txn_id.map(str::to_owned);

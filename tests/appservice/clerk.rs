@@ -75,6 +75,9 @@ impl Network for Clerk {
     async fn start(&self) -> Result<(), NetworkError> {
         Ok(())
     }
+    fn visible_id(&self, mxid: &str) -> Result<String, NetworkError> {
+        Ok(mxid.to_owned())
+    }
     async fn log_in(&self, mxid: &str) -> Result<LoginId, NetworkError> {
         self.note("log in");
         let row = self.row(mxid);
@@ -220,7 +223,12 @@ impl Network for Clerk {
     fn connection(&self, _login: LoginId) -> ConnectionState {
         ConnectionState::Connected
     }
-    fn read_message(&self, _plaintext: &[u8], _sender: &RemoteUserId) -> IncomingMessage {
+    fn read_message(
+        &self,
+        _plaintext: &[u8],
+        _sender: &RemoteUserId,
+        _own: &str,
+    ) -> IncomingMessage {
         IncomingMessage {
             content: IncomingContent::Text {
                 body: String::new(),

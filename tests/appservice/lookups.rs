@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::bridge::{Bridge, GHOST, TOKEN, answer};
+use super::bridge::{Bridge, GHOST, GROUP, TOKEN, answer};
 
 #[tokio::test]
 async fn users_and_rooms_exist_or_not() {
@@ -84,16 +84,30 @@ async fn gatekeepers_and_their_users_can_be_looked_up() {
     };
     let (status, protocol) = get("protocol/whatsapp").await;
     assert_eq!(status, 200);
-    assert_eq!(protocol["user_fields"], json!(["address"]));
+    assert_eq!(protocol["user_fields"], json!(["phone", "address"]));
+    assert_eq!(protocol["location_fields"], json!(["chat"]));
+    for field in ["phone", "address", "chat"] {
+        assert!(
+            protocol["field_types"][field]["regexp"].is_string(),
+            "{field}"
+        );
+    }
+    assert_eq!(protocol["icon"], "mxc://example.org/icon");
     assert_eq!(protocol["instances"][0]["desc"], "WhatsApp");
 
     let user = json!([{
         "userid": GHOST,
         "protocol": "whatsapp",
-        "fields": { "address": "4915155550001@s.whatsapp.net" },
+        "fields": { "address": "4915155550001@s.whatsapp.net", "phone": "+4915155550001" },
     }]);
-    let found = get("user/whatsapp?address=4915155550001%40s.whatsapp.net").await;
-    assert_eq!(found, (200, user.clone()));
+    for asked in [
+        "address=4915155550001%40s.whatsapp.net",
+        "phone=%2B49%20151%205555-0001",
+        "phone=%2B4915155550001&address=4915155550001%40s.whatsapp.net",
+    ] {
+        let found = get(&format!("user/whatsapp?{asked}")).await;
+        assert_eq!(found, (200, user.clone()), "{asked}");
+    }
     assert_eq!(
         get(&format!("user?userid={}", GHOST.replace('=', "%3D"))).await,
         (200, user)
@@ -103,15 +117,48 @@ async fn gatekeepers_and_their_users_can_be_looked_up() {
         "protocol/nowhere",
         "user/nowhere?address=a@b",
         "user/whatsapp",
+        "user/whatsapp?phone=12",
+        "user/whatsapp?phone=%2B4915155550002&address=4915155550001%40s.whatsapp.net",
         "user?userid=@alice:example.org",
-        "location/whatsapp",
-        "location?alias=%23a:example.org",
     ] {
-        let (status, body) = get(nothing).await;
-        assert_eq!(
-            (status, &body["errcode"]),
-            (404, &json!("M_NOT_FOUND")),
-            "{nothing}"
-        );
+        is_nothing(&bridge, nothing).await;
+    }
+}
+
+async fn is_nothing(bridge: &Bridge, path: &str) {
+    let path = format!("/_matrix/app/v1/thirdparty/{path}");
+    let (status, body) = bridge.call("GET", &path, &json!({})).await;
+    assert_eq!(
+        (status, &body["errcode"]),
+        (404, &json!("M_NOT_FOUND")),
+        "{path}"
+    );
+}
+
+#[tokio::test]
+async fn a_linked_room_is_found_by_its_group_and_the_group_by_its_alias() {
+    let bridge = Bridge::start().await;
+    let location = json!([{
+        "alias": "#public:example.org",
+        "protocol": "whatsapp",
+        "fields": { "chat": GROUP },
+    }]);
+    for path in [
+        format!("location/whatsapp?chat={}", GROUP.replace('@', "%40")),
+        "location?alias=%23public:example.org".to_owned(),
+    ] {
+        let path = format!("/_matrix/app/v1/thirdparty/{path}");
+        let found = bridge.call("GET", &path, &json!({})).await;
+        assert_eq!(found, (200, location.clone()), "{path}");
+    }
+    for nothing in [
+        "location/whatsapp",
+        "location/whatsapp?chat=1%40g.us",
+        "location/nowhere?chat=1%40g.us",
+        "location?alias=%23a:example.org",
+        "location?alias=nonsense",
+        "location",
+    ] {
+        is_nothing(&bridge, nothing).await;
     }
 }

@@ -74,6 +74,7 @@ fn the_example_loads_once_its_secrets_exist() {
     assert_eq!(names, ["whatsapp", "messenger"]);
     assert_eq!(config.gatekeepers[1].connection, ConnectionMode::Always);
     assert_eq!(config.gatekeepers[1].idle_seconds, 60);
+    assert_eq!(config.gatekeepers[1].visible_id, "{mxid}");
 }
 
 #[test]

@@ -150,6 +150,10 @@ fn values_that_cannot_work_are_refused() {
             "[{id: a, name: A, profiles: [whatsapp]}, {id: a, name: B, profiles: [whatsapp]}]",
             "gatekeepers[1].id",
         ),
+        (
+            "[{id: a, name: A, profiles: [whatsapp], visible_id: \"everybody at {server}\"}]",
+            "gatekeepers[0].visible_id",
+        ),
     ] {
         let message = refusal(&format!("{LEAST}\ngatekeepers: {list}"));
         assert!(message.starts_with(key), "{list}: {message}");
@@ -162,6 +166,9 @@ fn what_cannot_be_passed_on_is_refused() {
         ("receipts", "1"),
         ("presence", "sometimes"),
         ("view_once", "twice"),
+        ("direct_chats", "at_once"),
+        ("groups", "sometimes"),
+        ("members_per_second", "0"),
     ] {
         let message = refusal(&changed(
             "bridge: {",

@@ -51,3 +51,39 @@ fn it_says_what_the_homeserver_needs_to_know() {
     assert_eq!(aliases["regex"], r"^#_drawbridge_.+:exa-mple\.org$");
     assert_eq!(aliases["exclusive"], true);
 }
+
+#[test]
+fn the_second_registration_has_everybody_and_takes_nothing() {
+    let plain = Folder::with(LEAST).load().unwrap();
+    assert_eq!(registration::double_puppet_yaml(&plain), None);
+    let token = "double-0123456789abcdef0123456789abcdef";
+    let yaml = format!("{LEAST}double_puppets: {{as_token: {token}}}\n");
+    let config = Folder::with(&yaml).load().unwrap();
+    let written = registration::double_puppet_yaml(&config).expect("there is a token");
+    let written: Value = serde_yaml_ng::from_str(&written).unwrap();
+    assert_eq!(written["as_token"], token);
+    assert!(written["url"].is_null());
+    let users = written["namespaces"]["users"].as_sequence().unwrap();
+    assert_eq!(users[0]["regex"], r"^@.+:example\.org$");
+    assert_eq!(users[0]["exclusive"], false);
+    for (key, ours) in [
+        ("id", config.appservice.id.as_str()),
+        ("sender_localpart", &config.appservice.sender_localpart),
+        ("hs_token", HS_TOKEN),
+        ("hs_token", token),
+    ] {
+        assert_ne!(written[key], ours, "{key}");
+    }
+}
+
+#[test]
+fn the_second_registration_has_a_token_of_its_own() {
+    for token in [AS_TOKEN, "short"] {
+        let yaml = format!("{LEAST}double_puppets: {{as_token: {token}}}\n");
+        let error = Folder::with(&yaml).load().unwrap_err();
+        assert!(
+            error.to_string().contains("double_puppets.as_token"),
+            "{error}"
+        );
+    }
+}

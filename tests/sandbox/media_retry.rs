@@ -2,7 +2,7 @@
 
 use drawbridge::{
     domain::MediaKind,
-    network::interop::wire::Node,
+    network::interop::wire::{Jid, Node},
     sandbox::{Flavour, MediaToSend},
 };
 use waproto::{
@@ -24,6 +24,11 @@ async fn picture(talk: &mut Talk) -> (String, ImageMessage) {
 
 /// A request for a message's file, for whoever has its key.
 fn request(talk: &Talk, id: &str, key: &[u8]) -> Node {
+    ask_for(id, key, &talk.jid)
+}
+
+/// A request for the file of a message in a chat.
+pub(crate) fn ask_for(id: &str, key: &[u8], chat: &Jid) -> Node {
     let said = ServerErrorReceipt {
         stanza_id: Some(id.to_owned()),
     };
@@ -31,17 +36,13 @@ fn request(talk: &Talk, id: &str, key: &[u8]) -> Node {
     Node::new("receipt")
         .with("type", "server-error")
         .with("id", id)
-        .with("to", &talk.jid)
+        .with("to", chat)
         .child(
             Node::new("encrypt")
                 .child(Node::new("enc_p").bytes(sealed))
                 .child(Node::new("enc_iv").bytes([6; 12])),
         )
-        .child(
-            Node::new("rmr")
-                .with("jid", &talk.jid)
-                .with("from_me", "false"),
-        )
+        .child(Node::new("rmr").with("jid", chat).with("from_me", "false"))
 }
 
 /// The answer to a request.

@@ -152,6 +152,11 @@ impl Stage {
     }
 }
 
+/// The contact of a number at `WhatsApp`.
+pub(crate) fn number(number: &str) -> Jid {
+    Jid::user(number, "s.whatsapp.net")
+}
+
 async fn start(dir: &TempDir, base_url: &str, clock: &ManualClock) -> Sandbox {
     Sandbox::start(
         options(dir.path().join("sandbox"), base_url),

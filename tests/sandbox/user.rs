@@ -80,29 +80,7 @@ impl User {
             enable_read_receipts: true,
         }
         .encode();
-        let (initiator, hello) = Initiator::new(self.noise_private, rand::random());
-        let mut stream = TcpStream::connect(stage.sandbox.chat_address())
-            .await
-            .unwrap();
-        let mut out = BytesMut::from(&WA_HEADER[..]);
-        put_frame(&mut out, &hello).unwrap();
-        stream.write_all(&out).await.unwrap();
-        let mut buffer = BytesMut::new();
-        let answer = frame(&mut stream, &mut buffer).await.unwrap();
-        let (finish, transport) = initiator
-            .read_server_hello(&answer, &stage.sandbox.root_key(), stage.now(), &payload)
-            .unwrap();
-        let mut out = BytesMut::new();
-        put_frame(&mut out, &finish).unwrap();
-        stream.write_all(&out).await.unwrap();
-        let (sealer, opener) = transport.split();
-        Client {
-            stream,
-            buffer,
-            sealer,
-            opener,
-            requests: 0,
-        }
+        Client::open(stage, self.noise_private, &payload).await
     }
 
     /// Connects and is taken.
@@ -167,6 +145,33 @@ pub(crate) struct Client {
 }
 
 impl Client {
+    /// Connects with a payload; the first stanza says whether it was taken.
+    pub(crate) async fn open(stage: &Stage, noise_private: [u8; 32], payload: &[u8]) -> Self {
+        let (initiator, hello) = Initiator::new(noise_private, rand::random());
+        let mut stream = TcpStream::connect(stage.sandbox.chat_address())
+            .await
+            .unwrap();
+        let mut out = BytesMut::from(&WA_HEADER[..]);
+        put_frame(&mut out, &hello).unwrap();
+        stream.write_all(&out).await.unwrap();
+        let mut buffer = BytesMut::new();
+        let answer = frame(&mut stream, &mut buffer).await.unwrap();
+        let (finish, transport) = initiator
+            .read_server_hello(&answer, &stage.sandbox.root_key(), stage.now(), payload)
+            .unwrap();
+        let mut out = BytesMut::new();
+        put_frame(&mut out, &finish).unwrap();
+        stream.write_all(&out).await.unwrap();
+        let (sealer, opener) = transport.split();
+        Self {
+            stream,
+            buffer,
+            sealer,
+            opener,
+            requests: 0,
+        }
+    }
+
     pub(crate) async fn send(&mut self, node: Node) {
         let mut out = BytesMut::new();
         put_frame(&mut out, &self.sealer.seal(&wire::pack(&node))).unwrap();
@@ -220,6 +225,17 @@ impl Client {
 
     /// Asks and waits for the answer.
     pub(crate) async fn ask(&mut self, kind: &str, xmlns: &str, child: Node) -> Node {
+        self.ask_of(kind, xmlns, None, child).await
+    }
+
+    /// Asks about somebody and waits for the answer.
+    pub(crate) async fn ask_of(
+        &mut self,
+        kind: &str,
+        xmlns: &str,
+        target: Option<&Jid>,
+        child: Node,
+    ) -> Node {
         self.requests += 1;
         let id = format!("r{}", self.requests);
         let iq = Node::new("iq")
@@ -227,6 +243,7 @@ impl Client {
             .with("xmlns", xmlns)
             .with("to", Jid::server("s.whatsapp.net"))
             .with("id", id.as_str())
+            .with_opt("target", target)
             .child(child);
         self.send(iq).await;
         loop {
@@ -235,6 +252,24 @@ impl Client {
                 return answer;
             }
         }
+    }
+
+    /// The next notification of a type, acknowledged.
+    pub(crate) async fn told(&mut self, kind: &str) -> Node {
+        loop {
+            let node = self.next_of("notification").await;
+            self.acknowledge(&node).await;
+            if node.attr("type").as_deref() == Some(kind) {
+                return node;
+            }
+        }
+    }
+
+    /// Why somebody's keys are not given: code and text.
+    pub(crate) async fn keys_refused(&mut self, jid: &Jid) -> Option<(u64, String)> {
+        let wanted = Node::new("key").child(Node::new("user").with("jid", jid));
+        let answer = self.ask("get", "encrypt", wanted).await;
+        refusal(&answer.find("list").unwrap().children()[0])
     }
 
     /// Fetches somebody's keys.
@@ -255,6 +290,12 @@ async fn frame(stream: &mut TcpStream, buffer: &mut BytesMut) -> Option<bytes::B
             Ok(_) => {}
         }
     }
+}
+
+/// The code and the text of the `<error>` in an element.
+pub(crate) fn refusal(node: &Node) -> Option<(u64, String)> {
+    let error = node.find("error")?;
+    Some((error.number("code")?, error.attr("text")?.into_owned()))
 }
 
 /// What a user enlists with.
@@ -285,7 +326,7 @@ fn bytes<const N: usize>(node: &Node, tag: &str) -> [u8; N] {
         .unwrap()
 }
 
-fn bundle(user: &Node) -> Option<Bundle> {
+pub(crate) fn bundle(user: &Node) -> Option<Bundle> {
     let signed = user.find("skey")?;
     Some(Bundle {
         registration_id: u32::from_be_bytes(bytes(user, "registration")),

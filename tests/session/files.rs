@@ -56,7 +56,11 @@ fn picture(path: &str) -> Vec<u8> {
 
 fn path_in(stage: &Stage, row: &RemoteMessageRow) -> String {
     let plaintext = row.message.plaintext.as_deref().unwrap();
-    match stage.gatekeeper.read_message(plaintext, &sender()).content {
+    match stage
+        .gatekeeper
+        .read_message(plaintext, &sender(), "")
+        .content
+    {
         IncomingContent::Media {
             file: Some(file), ..
         } => file.path,

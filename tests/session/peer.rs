@@ -7,7 +7,13 @@ use std::{
     time::Duration,
 };
 
-use axum::{Json, Router, body::Bytes as Body, extract::State, routing::post};
+use axum::{
+    Json, Router,
+    body::Bytes as Body,
+    extract::State,
+    response::Redirect,
+    routing::{get, post},
+};
 use bytes::BytesMut;
 use drawbridge::{
     domain::Timestamp,
@@ -44,7 +50,12 @@ pub(crate) struct Peer {
     root_private: [u8; 32],
     static_private: [u8; 32],
     enlistments: Arc<Mutex<Vec<enlistment::Enlistment>>>,
+    /// The next internal identifier that is given, if not the usual one.
+    pub(crate) next_login: Arc<Mutex<Option<Jid>>>,
 }
+
+/// A picture as the media server has it.
+pub(crate) const PICTURE: &[u8] = &[0xff, 0xd8, 0xff, 7, 7, 7];
 
 impl Peer {
     pub(crate) async fn start() -> Self {
@@ -52,9 +63,17 @@ impl Peer {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let http = listener.local_addr().unwrap();
         let enlistments = Arc::new(Mutex::default());
+        let next_login = Arc::new(Mutex::default());
+        let elsewhere = format!("http://{http}/media/picture");
         let router = Router::new()
             .route("/3p/interop_reg", post(enlist))
-            .with_state(enlistments.clone());
+            .with_state((enlistments.clone(), next_login.clone()))
+            .route("/media/picture", get(|| async { PICTURE }))
+            .route("/media/large", get(|| async { vec![0; 5 << 20] }))
+            .route(
+                "/media/away",
+                get(|| async move { Redirect::temporary(&elsewhere) }),
+            );
         tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
         Self {
             chat,
@@ -62,7 +81,13 @@ impl Peer {
             root_private: rand::random(),
             static_private: rand::random(),
             enlistments,
+            next_login,
         }
+    }
+
+    /// Where the media server has something.
+    pub(crate) fn media(&self, name: &str) -> String {
+        format!("http://{}/media/{name}", self.http)
     }
 
     /// The keys of the profile that are this gatekeeper's own.
@@ -119,15 +144,21 @@ impl Peer {
     }
 }
 
+type Enlisting = (
+    Arc<Mutex<Vec<enlistment::Enlistment>>>,
+    Arc<Mutex<Option<Jid>>>,
+);
+
 async fn enlist(
-    State(enlistments): State<Arc<Mutex<Vec<enlistment::Enlistment>>>>,
+    State((enlistments, next)): State<Enlisting>,
     body: Body,
 ) -> Json<enlistment::EnlistmentAnswer> {
     enlistments
         .lock()
         .unwrap()
         .push(enlistment::parse(&body).unwrap());
-    Json(enlistment::EnlistmentAnswer::Ok { login: assigned() })
+    let login = next.lock().unwrap().clone().unwrap_or_else(assigned);
+    Json(enlistment::EnlistmentAnswer::Ok { login })
 }
 
 /// The internal identifier every login gets.
@@ -202,6 +233,8 @@ pub(crate) struct Line {
     pub(crate) asked: Vec<Node>,
     /// Who has keys here.
     pub(crate) users: Vec<Node>,
+    /// What requests of a namespace are answered with, or the code they are refused with.
+    pub(crate) answers: Vec<(&'static str, Result<Node, &'static str>)>,
     /// How many one-time prekeys are said to be left.
     pub(crate) prekeys: u64,
     held: VecDeque<Node>,
@@ -268,6 +301,7 @@ impl Line {
             payload: ClientPayload::parse(&payload).unwrap(),
             asked: Vec::new(),
             users: Vec::new(),
+            answers: Vec::new(),
             prekeys: 100,
             held: VecDeque::new(),
         }
@@ -329,6 +363,15 @@ impl Line {
             .with("type", "result")
             .with("from", "s.whatsapp.net")
             .with("id", iq.attr("id").expect("an id").into_owned());
+        let xmlns = iq.attr("xmlns").unwrap_or_default();
+        match self.answers.iter().find(|(of, _)| *of == xmlns) {
+            Some((_, Ok(answer))) => return result.child(answer.clone()),
+            Some((_, Err(code))) => {
+                let error = Node::new("error").with("code", *code);
+                return result.with("type", "error").child(error);
+            }
+            None => {}
+        }
         if iq.find("count").is_some() {
             return result.child(Node::new("count").with("value", self.prekeys));
         }

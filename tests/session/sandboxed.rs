@@ -17,19 +17,19 @@ use super::{
 };
 
 /// A sandbox, a login at it, and a contact it has found.
-struct Town {
-    sandbox: Sandbox,
-    stage: Stage,
-    login: LoginId,
+pub(crate) struct Town {
+    pub(crate) sandbox: Sandbox,
+    pub(crate) stage: Stage,
+    pub(crate) login: LoginId,
     /// What the gatekeeper calls the login.
-    remote: String,
-    contact: ContactHandle,
-    chat: ChatId,
+    pub(crate) remote: String,
+    pub(crate) contact: ContactHandle,
+    pub(crate) chat: ChatId,
     _dir: tempfile::TempDir,
 }
 
 impl Town {
-    async fn new(policy: ConnectionPolicy) -> Self {
+    pub(crate) async fn new(policy: ConnectionPolicy) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let partner = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = format!("http://{}", partner.local_addr().unwrap());
@@ -67,7 +67,7 @@ impl Town {
         }
     }
 
-    async fn until_texts(&self, count: usize) -> Vec<Option<String>> {
+    pub(crate) async fn until_texts(&self, count: usize) -> Vec<Option<String>> {
         within("texts from the contact", async {
             loop {
                 let texts = self.stage.texts(self.login, &self.chat).await;
@@ -87,7 +87,7 @@ impl Town {
         received.into_iter().map(|message| message.text).collect()
     }
 
-    async fn end(self) {
+    pub(crate) async fn end(self) {
         self.stage.gatekeeper.stop().await;
         self.sandbox.shutdown().await;
     }
@@ -162,19 +162,32 @@ async fn a_push_brings_the_mailbox_of_a_login_that_was_away() {
 async fn a_login_the_sandbox_forgot_enlists_again_and_goes_on() {
     let town = Town::new(ConnectionPolicy::Always).await;
     town.sandbox.unenlist(&town.remote).await.unwrap();
-    within("another enlistment", async {
-        while town
-            .sandbox
-            .partner_login(Flavour::WhatsApp, MXID)
-            .is_none()
-        {
+    let (stage, login) = (&town.stage, town.login);
+    let again = within("another enlistment", async {
+        loop {
+            let called = stage.row(login).await.remote_login;
+            if called.as_ref() != Some(&town.remote) {
+                return called.unwrap();
+            }
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     })
     .await;
-    let (stage, login) = (&town.stage, town.login);
+    assert_eq!(
+        town.sandbox.partner_login(Flavour::WhatsApp, MXID),
+        Some(again.clone())
+    );
+    // Nobody knows the session of somebody of another name.
+    let queued = stage.gatekeeper.prepare(login, &town.chat).await;
+    queued.unwrap();
     stage.send_to(login, &town.chat, "M1", "still here").await;
     assert_eq!(town.until_received(1).await, ["still here"]);
+    stage.until_sent(login).await;
+    // In the same chat as before.
+    town.contact.send_text(&again, "so am I").await.unwrap();
+    assert_eq!(town.until_texts(1).await, [Some("so am I".to_owned())]);
+    let counters = town.contact.counters();
+    assert_eq!((counters.key_reuse, counters.undecryptable), (0, 0));
     town.end().await;
 }
 

@@ -200,6 +200,6 @@ fn what_is_told_of_the_login_says_what_it_does() {
         (composing, Some("audio".to_owned()))
     );
     assert_eq!(media(Typing::Paused), ("paused".to_owned(), None));
-    let presence = signals::presence(false);
+    let presence = signals::presence(false, None);
     assert_eq!(presence.attr("type").as_deref(), Some("unavailable"));
 }

@@ -1,6 +1,7 @@
 //! A gatekeeper's client side with a store of its own, and what a bridge would do with it.
 
 use std::{
+    path::PathBuf,
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -73,8 +74,37 @@ fn now() -> Timestamp {
     Timestamp(SystemClock.now_ms())
 }
 
+fn options(
+    id: &str,
+    profile: Arc<Profile>,
+    connection: ConnectionPolicy,
+    hosted: Arc<HostedMedia>,
+    work_dir: PathBuf,
+) -> GatekeeperOptions {
+    GatekeeperOptions {
+        id: GatekeeperId::parse(id).unwrap(),
+        name: "WhatsApp".to_owned(),
+        profile,
+        connection,
+        visible_id: "{mxid}".to_owned(),
+        hosted,
+        work_dir,
+        patience: Duration::from_secs(10),
+        clock: Arc::new(SystemClock),
+    }
+}
+
 impl Stage {
     pub(crate) async fn new(layer: &serde_json::Value, connection: ConnectionPolicy) -> Self {
+        Self::named(layer, connection, "{mxid}").await
+    }
+
+    /// With another template of what the gatekeeper's users see.
+    pub(crate) async fn named(
+        layer: &serde_json::Value,
+        connection: ConnectionPolicy,
+        visible_id: &str,
+    ) -> Self {
         // Another test of this process may have installed it already.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let dir = tempfile::tempdir().unwrap();
@@ -85,17 +115,12 @@ impl Stage {
         let signing = Arc::new(signing);
         let heard = Arc::new(Heard::default());
         let hosted = Arc::new(HostedMedia::new(dir.path().join("media")));
+        let work = dir.path().join("work");
+        let options = options("whatsapp", profile, connection, hosted.clone(), work);
         let gatekeeper = Gatekeeper::new(
             GatekeeperOptions {
-                id: GatekeeperId::parse("whatsapp").unwrap(),
-                name: "WhatsApp".to_owned(),
-                profile,
-                connection,
-                visible_id: "{mxid}".to_owned(),
-                hosted: hosted.clone(),
-                work_dir: dir.path().join("work"),
-                patience: Duration::from_secs(10),
-                clock: Arc::new(SystemClock),
+                visible_id: visible_id.to_owned(),
+                ..options
             },
             db.clone(),
             signing.clone(),
@@ -110,6 +135,21 @@ impl Stage {
             hosted,
             dir,
         }
+    }
+
+    /// Another gatekeeper over the same store.
+    pub(crate) fn beside(&self, id: &str, layer: &serde_json::Value) -> Arc<Gatekeeper> {
+        let layers = ["whatsapp".to_owned()];
+        let profile = Arc::new(Profile::load(&layers, Some(layer)).unwrap());
+        let work = self.dir.path().join("work");
+        let hosted = self.hosted.clone();
+        Gatekeeper::new(
+            options(id, profile, ConnectionPolicy::Always, hosted, work),
+            self.db.clone(),
+            self.signing.clone(),
+            reqwest::Client::new(),
+            self.heard.clone(),
+        )
     }
 
     /// Serves what the gatekeeper reaches a Partner by.
@@ -235,7 +275,7 @@ impl Stage {
             let plaintext = row.message.plaintext.as_deref()?;
             match self
                 .gatekeeper
-                .read_message(plaintext, &row.message.sender)
+                .read_message(plaintext, &row.message.sender, "")
                 .content
             {
                 IncomingContent::Text { body, .. } => Some(body),

@@ -5,6 +5,11 @@
     reason = "a failed precondition of a test is a failed test"
 )]
 
+mod group_changes;
+mod group_inbound;
+mod group_outbound;
+mod group_receipts;
+mod group_world;
 mod inbound;
 mod machine;
 mod outbound;

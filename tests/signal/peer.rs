@@ -11,9 +11,12 @@ use futures_util::FutureExt;
 use libsignal_protocol::protocol::{
     CiphertextMessage, DeviceId, Direction, GenericSignedPreKey, IdentityChange, IdentityKey,
     IdentityKeyPair, IdentityKeyStore, KeyPair, PreKeyBundle, PreKeyId, PreKeyRecord,
-    PreKeySignalMessage, PreKeyStore, ProtocolAddress, PublicKey, SessionRecord, SessionStore,
+    PreKeySignalMessage, PreKeyStore, ProtocolAddress, PublicKey, SenderKeyDistributionMessage,
+    SenderKeyMessage, SenderKeyName, SenderKeyRecord, SenderKeyStore, SessionRecord, SessionStore,
     SignalMessage, SignalProtocolError, SignedPreKeyId, SignedPreKeyRecord, SignedPreKeyStore,
-    Timestamp, UsePQRatchet, message_decrypt, message_encrypt, process_prekey_bundle,
+    Timestamp, UsePQRatchet, create_sender_key_distribution_message, group_decrypt, group_encrypt,
+    message_decrypt, message_encrypt, process_prekey_bundle,
+    process_sender_key_distribution_message,
 };
 use rand::RngExt;
 
@@ -119,15 +122,35 @@ impl SignedPreKeyStore for SignedPreKeys {
     }
 }
 
+#[derive(Default)]
+struct SenderKeys(HashMap<SenderKeyName, SenderKeyRecord>);
+
+#[async_trait]
+impl SenderKeyStore for SenderKeys {
+    async fn store_sender_key(
+        &mut self,
+        name: &SenderKeyName,
+        record: SenderKeyRecord,
+    ) -> Result<()> {
+        self.0.insert(name.clone(), record);
+        Ok(())
+    }
+    async fn load_sender_key(&self, name: &SenderKeyName) -> Result<Option<SenderKeyRecord>> {
+        Ok(self.0.get(name).cloned())
+    }
+}
+
 /// A phone with its own ratchets.
 pub(crate) struct Peer {
     pub(crate) jid: Jid,
-    us: ProtocolAddress,
+    /// Public, so that a test can let it talk with several.
+    pub(crate) us: ProtocolAddress,
     identity: Identity,
     /// Public, so that a test can put an old state back.
     pub(crate) sessions: Sessions,
     prekeys: PreKeys,
     signed_prekeys: SignedPreKeys,
+    sender_keys: SenderKeys,
     next_prekey: u32,
 }
 
@@ -146,6 +169,7 @@ impl Peer {
             sessions: Sessions::default(),
             prekeys: PreKeys::default(),
             signed_prekeys: SignedPreKeys::default(),
+            sender_keys: SenderKeys::default(),
             next_prekey: 1,
         }
     }
@@ -271,6 +295,67 @@ impl Peer {
         }
         Ok(result.plaintext)
     }
+}
+
+/// Groups: the peer's own sender key and the bridge's.
+impl Peer {
+    fn own_name(&self, group: &str) -> SenderKeyName {
+        SenderKeyName::new(group.to_owned(), format!("{}.0", self.jid))
+    }
+
+    fn our_name(&self, group: &str) -> SenderKeyName {
+        SenderKeyName::new(group.to_owned(), self.us.as_str().to_owned())
+    }
+
+    /// The start of its own sender key.
+    pub(crate) fn distribution(&mut self, group: &str) -> Vec<u8> {
+        let name = self.own_name(group);
+        let mut rng = rand::rng();
+        create_sender_key_distribution_message(&name, &mut self.sender_keys, &mut rng)
+            .now_or_never()
+            .unwrap()
+            .unwrap()
+            .serialized()
+            .to_vec()
+    }
+
+    pub(crate) fn encrypt_to_group(&mut self, group: &str, plaintext: &[u8]) -> Vec<u8> {
+        let name = self.own_name(group);
+        group_encrypt(&mut self.sender_keys, &name, plaintext, &mut rand::rng())
+            .now_or_never()
+            .unwrap()
+            .unwrap()
+            .serialized()
+            .to_vec()
+    }
+
+    /// Takes the start of the bridge's sender key.
+    pub(crate) fn take_distribution(&mut self, group: &str, bytes: &[u8]) {
+        let message = SenderKeyDistributionMessage::try_from(bytes).unwrap();
+        let name = self.our_name(group);
+        process_sender_key_distribution_message(&name, &message, &mut self.sender_keys)
+            .now_or_never()
+            .unwrap()
+            .unwrap();
+    }
+
+    pub(crate) fn decrypt_in_group(&mut self, group: &str, bytes: &[u8]) -> Result<Vec<u8>> {
+        let name = self.our_name(group);
+        group_decrypt(bytes, &mut self.sender_keys, &name)
+            .now_or_never()
+            .unwrap()
+    }
+
+    /// It loses what it has of every group.
+    pub(crate) fn lose_sender_keys(&mut self) {
+        self.sender_keys = SenderKeys::default();
+    }
+}
+
+/// What decides the key of a message to a group: the chain and the place in it.
+pub(crate) fn group_key_place(bytes: &[u8]) -> (u32, u32) {
+    let message = SenderKeyMessage::try_from(bytes).unwrap();
+    (message.chain_id(), message.iteration())
 }
 
 /// What decides a message's key: the sender's ratchet key and the place in its chain. Two ciphertexts with the same pair are

@@ -6,7 +6,8 @@ use drawbridge::{
         Enqueued, NetworkError, Origin,
         interop::{
             inbound::{self, Answer},
-            outbound,
+            outbound::{self, GroupRules},
+            profile::Profile,
             wire::{self, Jid, Node},
         },
     },
@@ -23,6 +24,11 @@ pub(crate) const PORTAL: PortalId = PortalId(99);
 
 pub(crate) fn id(text: &str) -> StanzaId {
     StanzaId::parse(text).unwrap()
+}
+
+/// How the gatekeeper says what no public document gives.
+pub(crate) fn profile() -> Profile {
+    Profile::load(&["whatsapp".to_owned(), "sandbox".to_owned()], None).unwrap()
 }
 
 pub(crate) fn chat(jid: &Jid) -> ChatId {
@@ -107,7 +113,9 @@ impl World {
         let seq = acked.map_or(0, |row| row.seq);
         self.step(move |txn| {
             let node = node.clone();
-            Box::pin(async move { inbound::message_ack(txn, LOGIN, &node, seq, NOW).await })
+            Box::pin(
+                async move { inbound::message_ack(txn, LOGIN, &node, seq, &profile(), NOW).await },
+            )
         })
         .await
     }
@@ -139,15 +147,20 @@ impl World {
             content,
             context: MessageContext::default(),
         };
+        let keyless = self.keyless.clone();
         self.step(move |txn| {
-            let message = message.clone();
+            let (message, keyless) = (message.clone(), keyless.clone());
             Box::pin(async move {
+                let groups = GroupRules {
+                    most: 1024,
+                    keyless: &keyless,
+                };
                 let origin = Origin {
                     portal: PORTAL,
                     event_id: "$1".to_owned(),
                     part: 0,
                 };
-                outbound::enqueue(txn, LOGIN, &message, &origin, NOW).await
+                outbound::enqueue(txn, LOGIN, &message, &origin, groups, NOW).await
             })
         })
         .await

@@ -4,7 +4,10 @@ use std::sync::{Arc, Mutex};
 
 use drawbridge::{
     domain::{ChatId, GatekeeperId, LoginId, Timestamp},
-    network::interop::wire::{Jid, Node},
+    network::interop::{
+        outbound::Keyless,
+        wire::{Jid, Node},
+    },
     signal::{
         self, Address, Bundle, Ciphertext, CiphertextKind, Decrypted, Device, PublicPreKey,
         PublicSignedPreKey, SignalError, generate_identity,
@@ -32,6 +35,7 @@ pub(crate) fn phone(number: u32) -> Jid {
 
 pub(crate) struct World {
     pub(crate) db: Database,
+    pub(crate) keyless: Arc<Keyless>,
     _dir: tempfile::TempDir,
 }
 
@@ -40,7 +44,11 @@ impl World {
         let dir = tempfile::tempdir().unwrap();
         let uri = format!("sqlite:{}", dir.path().join("bridge.db").display());
         let (db, _) = store::open(&uri, &[7; 32], None, NOW).await.unwrap();
-        let world = Self { db, _dir: dir };
+        let world = Self {
+            db,
+            keyless: Arc::default(),
+            _dir: dir,
+        };
         let made = generate_identity(NOW);
         let row = LoginRow {
             id: LOGIN,

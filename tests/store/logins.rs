@@ -1,11 +1,15 @@
 //! Logins and everything that is theirs.
 
 use drawbridge::{
-    domain::{LoginId, PortalId, PortalKey},
-    store::{ExpiryRow, Lane, LoginState, NoticeRow, PollRow, PreKeyRow, ReactionRow, StoreError},
+    domain::{GroupFacts, LoginId, PortalId, PortalKey, Reachability},
+    store::{
+        ExpiryRow, GroupRow, GroupShown, Lane, LoginState, NoticeRow, PollRow, PreKeyRow,
+        ReachabilityRow, ReactionRow, ReceiptStage, StoreError,
+    },
 };
 
 use crate::{
+    groups::group,
     place::{
         LOGIN, NOW, PORTAL, Place, chat, gatekeeper, incoming, login, outgoing, stanza, step, user,
     },
@@ -130,5 +134,54 @@ pub(crate) async fn deletes_a_login_with_all_that_is_its_own(place: Place) {
         assert_eq!(found, [kept; 4]);
     }
     assert_eq!(step!(db, txn => txn.sessions(LoginId(8)).await).len(), 1);
+    db.close().await;
+}
+
+pub(crate) async fn a_deleted_login_is_in_nothing_any_more(place: Place) {
+    let db = place.open().await;
+    let other = LoginId(8);
+    let shared = || PortalKey {
+        gatekeeper: gatekeeper(),
+        chat: group(1),
+        login: None,
+    };
+    step!(db, txn => {
+        txn.insert_login(&login(LOGIN, "alice")).await?;
+        txn.insert_login(&login(other, "bob")).await?;
+        txn.ensure_portal(&shared(), OTHER).await?;
+        txn.set_portal_relay(OTHER, Some(LOGIN)).await?;
+        txn.put_group(&GroupRow {
+            gatekeeper: gatekeeper(),
+            chat: group(1),
+            facts: GroupFacts::default(),
+            shown: GroupShown::default(),
+        }).await?;
+        for login in [LOGIN, other] {
+            txn.put_sender_key(login, &group(1), "a.0", b"key").await?;
+            txn.put_sender_key_share(login, &group(1), "a.0").await?;
+            txn.put_group_receipt(login, &stanza("m"), &user(1), ReceiptStage::Read).await?;
+            txn.set_blocked(login, &user(1), true).await?;
+            let asked = ReachabilityRow { user: user(1), state: Reachability::Asked, asked_at: NOW };
+            txn.put_reachability(login, &asked).await?;
+        }
+        txn.set_account_owner(&gatekeeper(), &user(1), Some("@alice:example.org")).await?;
+        txn.delete_login(LOGIN).await
+    });
+    for (login, kept) in [(LOGIN, false), (other, true)] {
+        let found = step!(db, txn => Ok([
+            txn.sender_key(login, &group(1), "a.0").await?.is_some(),
+            !txn.sender_key_shares(login, &group(1)).await?.is_empty(),
+            txn.put_group_receipt(login, &stanza("m"), &user(2), ReceiptStage::Read).await? == 2,
+            !txn.blocked(login).await?.is_empty(),
+            !txn.reachabilities(login).await?.is_empty(),
+        ]));
+        assert_eq!(found, [kept; 5]);
+    }
+    // The group's room stays for whoever else is in it, and nobody speaks for others there.
+    let portal = step!(db, txn => txn.portal_by_id(OTHER).await).unwrap();
+    assert_eq!(portal.relay, None);
+    assert!(step!(db, txn => txn.group(&gatekeeper(), &group(1)).await).is_some());
+    let owner = step!(db, txn => txn.owner_of_account(&gatekeeper(), &user(1)).await);
+    assert_eq!(owner.as_deref(), Some("@alice:example.org"));
     db.close().await;
 }

@@ -136,3 +136,22 @@ pub(crate) async fn keeps_single_values(place: Place) {
     );
     db.close().await;
 }
+
+pub(crate) async fn finds_values_by_how_their_keys_begin(place: Place) {
+    let db = place.open().await;
+    step!(db, txn => {
+        for key in ["a/2", "a/1", "a_1", "ab", "A/3", "b/1"] {
+            txn.set_value(key, &format!("of {key}")).await?;
+        }
+        Ok(())
+    });
+    let found = step!(db, txn => txn.values("a/").await);
+    let expected = [("a/1", "of a/1"), ("a/2", "of a/2")];
+    assert_eq!(found, expected.map(|(k, v)| (k.to_owned(), v.to_owned())));
+    assert!(step!(db, txn => txn.values("%").await).is_empty());
+    step!(db, txn => txn.delete_value("a/1").await);
+    step!(db, txn => txn.delete_value("a/1").await);
+    assert_eq!(step!(db, txn => txn.values("a/").await).len(), 1);
+    assert_eq!(step!(db, txn => txn.value("a/1").await), None);
+    db.close().await;
+}

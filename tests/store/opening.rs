@@ -2,10 +2,13 @@
 
 use std::path::Path;
 
-use drawbridge::store::{self, MessageLink, PortalSettings, SendStage, StoreError};
+use drawbridge::{
+    domain::{PortalId, PortalKey},
+    store::{self, MessageLink, NameSource, PortalSettings, SendStage, StoreError},
+};
 use sqlx::{Connection as _, PgConnection, SqliteConnection, migrate::Migrator};
 
-use crate::place::{LOGIN, NOW, PORTAL, Place, chat, incoming, login, stanza, step};
+use crate::place::{LOGIN, NOW, PORTAL, Place, chat, gatekeeper, incoming, login, stanza, step};
 
 /// What a database of the first version may hold that needs no key to write.
 const FIRST_ROWS: &str = "
@@ -21,8 +24,17 @@ const FIRST_ROWS: &str = "
     INSERT INTO remote_messages (login, chat, sender, stanza_id, ciphertext_hash, decrypted, sent_at, received_at, revision, retries, state)
         VALUES (7, '1@s.whatsapp.net', '1@s.whatsapp.net', 'm', '', FALSE, 1700000000000, 1700000000000, 0, 1, 1);";
 
-/// Makes the database as the first version of the program made it.
-async fn make_first(place: &Place) {
+/// What a database of the second version may hold besides.
+const SECOND_ROWS: &str = "
+    INSERT INTO portals (id, gatekeeper, chat, login, room_id, ready, settings)
+        VALUES (71, 'whatsapp', '2@s.whatsapp.net', 7, NULL, FALSE, '{}'),
+        (72, 'whatsapp', '3@s.whatsapp.net', 7, '!s:example.org', TRUE, '{\"receipts\":false}');
+    INSERT INTO ghosts (gatekeeper, remote_id, mxid, registered, name)
+        VALUES ('whatsapp', '1@s.whatsapp.net', '@w_1:example.org', TRUE, 'Bob');
+    INSERT INTO notices (portal, about, event_id, text) VALUES (70, 'about', '$n', 'a notice');";
+
+/// Makes the database as an earlier version of the program made it.
+async fn make(place: &Place, migrations: &[&str], rows: &str) {
     let engine = if place.is_sqlite() {
         "sqlite"
     } else {
@@ -32,8 +44,9 @@ async fn make_first(place: &Place) {
         .join("migrations")
         .join(engine);
     let first = tempfile::tempdir().unwrap();
-    let name = "0001_initial.sql";
-    std::fs::copy(all.join(name), first.path().join(name)).unwrap();
+    for name in migrations {
+        std::fs::copy(all.join(name), first.path().join(name)).unwrap();
+    }
     let migrator = Migrator::new(first.path()).await.unwrap();
     if place.is_sqlite() {
         let uri = format!("{}?mode=rwc", place.uri);
@@ -44,7 +57,7 @@ async fn make_first(place: &Place) {
         let mut connection = PgConnection::connect(&place.uri).await.unwrap();
         migrator.run(&mut connection).await.unwrap();
     }
-    place.sql(FIRST_ROWS).await;
+    place.sql(rows).await;
 }
 
 pub(crate) async fn what_is_written_is_there_after_opening_again(place: Place) {
@@ -83,7 +96,7 @@ pub(crate) async fn migrating_does_not_take_over(place: Place) {
 }
 
 pub(crate) async fn a_database_of_the_first_version_is_taken_along(place: Place) {
-    make_first(&place).await;
+    make(&place, &["0001_initial.sql"], FIRST_ROWS).await;
     let db = place.open().await;
     let portal = step!(db, txn => txn.portals_in("!r:example.org").await).remove(0);
     assert_eq!((portal.id, portal.ready), (PORTAL, true));
@@ -123,5 +136,60 @@ pub(crate) async fn a_database_of_the_first_version_is_taken_along(place: Place)
     assert!(step!(db, txn => txn.put_remote_message(&incoming("m")).await));
     let message = step!(db, txn => txn.waiting_messages(LOGIN, &chat(1), 9).await);
     assert_eq!((message.len(), message[0].revision), (1, 1));
+    db.close().await;
+}
+
+pub(crate) async fn a_database_of_the_second_version_is_taken_along(place: Place) {
+    let rows = format!("{FIRST_ROWS}{SECOND_ROWS}");
+    make(
+        &place,
+        &["0001_initial.sql", "0002_conversation.sql"],
+        &rows,
+    )
+    .await;
+    let db = place.open().await;
+    let portals = step!(db, txn => txn.portals().await);
+    let found: Vec<_> = portals
+        .iter()
+        .map(|row| (row.id.0, row.room_id.as_deref(), row.ready))
+        .collect();
+    assert_eq!(
+        found,
+        [
+            (70, Some("!r:example.org"), true),
+            (71, None, false),
+            (72, Some("!s:example.org"), true)
+        ]
+    );
+    assert!(portals.iter().all(|row| row.relay.is_none() && !row.linked));
+    assert!(portals.iter().all(|row| row.key.login == Some(LOGIN)));
+    assert_eq!(portals[2].settings.receipts, Some(false));
+    assert_eq!(step!(db, txn => txn.portals_of(LOGIN).await).len(), 3);
+    // What is in them is still theirs.
+    assert_eq!(
+        step!(db, txn => txn.links_by_event(PORTAL, "$event-sent").await).len(),
+        1
+    );
+    assert!(step!(db, txn => txn.notice(PORTAL, "about").await).is_some());
+    let ghost = step!(db, txn => txn.ghost_by_mxid("@w_1:example.org").await).unwrap();
+    assert_eq!(ghost.name.as_deref(), Some("Bob"));
+    assert_eq!(ghost.name_source, NameSource::Address);
+    assert_eq!((ghost.picture, ghost.avatar), (None, None));
+    // A second chat may come into the room now, and is behind the first.
+    step!(db, txn => txn.set_portal_room(PortalId(71), Some("!r:example.org")).await);
+    let ids: Vec<_> = step!(db, txn => txn.portals_in("!r:example.org").await)
+        .into_iter()
+        .map(|row| row.id.0)
+        .collect();
+    assert_eq!(ids, [70, 71]);
+    // Each chat has one portal as before.
+    let again = step!(db, txn => {
+        let key = PortalKey { gatekeeper: gatekeeper(), chat: chat(1), login: Some(LOGIN) };
+        txn.ensure_portal(&key, PortalId(99)).await
+    });
+    assert_eq!(again.id, PORTAL);
+    // Nobody knows any more which login wrote what was linked then.
+    let author = step!(db, txn => txn.author(PORTAL, &stanza("nobodys")).await);
+    assert_eq!(author, None);
     db.close().await;
 }

@@ -1,7 +1,7 @@
 //! Messages from the gatekeeper.
 
 use drawbridge::{
-    domain::LoginId,
+    domain::{GroupChange, LoginId},
     store::{NewRemoteMessage, RemoteNotice},
 };
 
@@ -229,6 +229,22 @@ pub(crate) async fn every_notice_is_read_as_it_was_written(place: Place) {
                 event_id: "$e".to_owned(),
                 reason: "gone".to_owned(),
             },
+            RemoteNotice::Group(GroupChange::Subject("new".to_owned())),
+            RemoteNotice::Group(GroupChange::Description(None)),
+            RemoteNotice::Group(GroupChange::Announce(true)),
+            RemoteNotice::Group(GroupChange::Add(vec![user(1), user(2)])),
+            RemoteNotice::Group(GroupChange::Leave),
+            RemoteNotice::Joined,
+            RemoteNotice::GroupPicture,
+            RemoteNotice::Profile {
+                name: Some("Bob".to_owned()),
+                picture: false,
+            },
+            RemoteNotice::Reachability { accepted: true },
+            RemoteNotice::Blocked {
+                user: user(1),
+                blocked: true,
+            },
         ]
     };
     step!(db, txn => {
@@ -238,7 +254,7 @@ pub(crate) async fn every_notice_is_read_as_it_was_written(place: Place) {
         }
         Ok(())
     });
-    let found: Vec<_> = step!(db, txn => txn.waiting_messages(LOGIN, &chat(1), 9).await)
+    let found: Vec<_> = step!(db, txn => txn.waiting_messages(LOGIN, &chat(1), 99).await)
         .into_iter()
         .filter_map(|row| row.message.notice)
         .collect();

@@ -4,7 +4,7 @@ use drawbridge::{
     domain::{Capabilities, MediaKind},
     network::interop::{
         profile::{ChatTransport, MissingKeys, Profile, ProfileError},
-        session::CallShape,
+        session::{CallShape, PeopleShape},
         wire::payload::Product,
     },
 };
@@ -117,6 +117,10 @@ fn an_unknown_key_is_refused_by_name() {
             json!({"stanzas": {"deletion": {"tag": "x"}}}),
             "stanzas.deletion.tag",
         ),
+        (
+            json!({"stanzas": {"people": {"picture": "x"}}}),
+            "stanzas.people.picture",
+        ),
     ] {
         match load(&["whatsapp", "sandbox"], Some(&extra)) {
             Err(ProfileError::UnknownKey { key, .. }) => assert_eq!(key, name),
@@ -142,6 +146,10 @@ fn wrong_values_are_refused() {
         json!({"timing": {"ping_seconds": 0}}),
         json!({"limits": {"hosted_media_days": 0}}),
         json!({"features": {"max_text_chars": 0}}),
+        json!({"picture_hosts": ["https://pps.example.net"]}),
+        json!({"picture_hosts": ["pps.example.net/x"]}),
+        json!({"picture_hosts": ["me@pps.example.net"]}),
+        json!({"picture_hosts": [""]}),
         json!({"features": {"media": {"image": {"max_bytes": -1}}}}),
         json!({"features": {"timers": "often"}}),
         json!({"stanzas": {"media_retry": {"to": "mum"}}}),
@@ -206,6 +214,8 @@ fn what_the_gatekeepers_can_carry_differs() {
     assert_eq!(whatsapp.features, Capabilities::default());
     assert_eq!(whatsapp.limits.hosted_media_days, 31);
     assert_eq!(whatsapp.stanzas.call, CallShape::default());
+    assert_eq!(whatsapp.stanzas.people, PeopleShape::default());
+    assert_eq!(whatsapp.picture_hosts, ["pps.whatsapp.net"]);
     assert_eq!(whatsapp.stanzas.notice.kind, "w:notice");
     let messenger = load(&["messenger", "sandbox"], None).unwrap();
     assert_eq!(messenger.features.poll_options, 0);

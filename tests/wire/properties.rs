@@ -107,7 +107,7 @@ proptest! {
         let _ = wire::decode(&bytes);
         let _ = wire::unpack(&bytes);
         let sender = drawbridge::domain::RemoteUserId::parse("nobody").unwrap();
-        let _ = message::read(&bytes, &sender);
+        let _ = message::read(&bytes, &sender, "");
         let _ = message::unpad(&bytes);
         let _ = enlistment::parse(&bytes);
         let _ = ClientPayload::parse(&bytes);

@@ -229,7 +229,10 @@ impl Bridge {
         ])
     }
 
-    async fn known_upload(&self, key: &str) -> Result<Option<(String, bool)>, BridgeError> {
+    pub(in crate::bridge) async fn known_upload(
+        &self,
+        key: &str,
+    ) -> Result<Option<(String, bool)>, BridgeError> {
         let key = key.to_owned();
         let row = self
             .db
@@ -242,7 +245,7 @@ impl Bridge {
     }
 
     /// Uploads a file; its address, or why it cannot be uploaded.
-    async fn upload(
+    pub(in crate::bridge) async fn upload(
         &self,
         key: &str,
         details: &MediaDetails,

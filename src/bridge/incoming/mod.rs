@@ -21,10 +21,10 @@ use super::{
     workers::Outcome,
 };
 use crate::{
-    domain::{ChatId, IncomingContent, IncomingMessage, LoginId},
+    domain::{ChatId, IncomingContent, IncomingMessage, LoginId, RemoteUserId},
     matrix::{Intent, MatrixError},
     network::Network,
-    store::{Lane, RemoteMessageRow},
+    store::{Lane, RemoteMessageRow, RemoteNotice},
     translate::{MatrixEvent, bridge_notice, spoken_for},
 };
 
@@ -108,11 +108,15 @@ impl Bridge {
         if rows.is_empty() {
             return Ok(false);
         }
-        if !chat.as_str().contains('@') {
+        // What is told of people needs no room.
+        if !chat.as_str().contains('@') || rows.iter().all(is_about_people) {
             return self.tell_gatekeeper_notices(login, &rows).await;
         }
         let count = rows.len();
-        let route = self.open_portal(login, chat).await?;
+        let Some(route) = self.portal_to_show(login, chat, &rows).await? else {
+            return Ok(false);
+        };
+        let _busy = self.groups.pace.messages();
         let room_id = open_room(&route)?;
         let network = self.network(&route.portal.key.gatekeeper)?.clone();
         let key = (login, chat.clone());
@@ -148,7 +152,7 @@ impl Bridge {
                 shown.push(Shown::nothing(row));
                 continue;
             }
-            let incoming = reading(row, &network).map(|incoming| as_ours(incoming, &route));
+            let incoming = reading(row, &route, &network).map(|incoming| as_ours(incoming, &route));
             let is_file = matches!(
                 incoming.as_ref().map(|message| &message.content),
                 Some(IncomingContent::Media { .. })
@@ -211,7 +215,10 @@ impl Bridge {
             Err(error) if is_kept_out(&error) => {
                 // Somebody removed the ghost, or the homeserver forgot it: it is brought back.
                 match self.bring_back(ghost, room_id).await {
-                    Err(BridgeError::RoomLost(_)) if send.route.portal.linked => {
+                    // Whoever is kept out of a room of many does not close it for the others.
+                    Err(BridgeError::RoomLost(_))
+                        if send.route.portal.linked || send.route.is_group() =>
+                    {
                         let event = MatrixEvent { kind, content };
                         return self.send_for(room_id, &send, event).await;
                     }
@@ -282,7 +289,7 @@ impl Bridge {
         match ghost.join(room_id).await {
             Err(error) if error.is_transient() => Err(error.into()),
             Err(error) => Err(BridgeError::RoomLost(error)),
-            Ok(()) => Ok(()),
+            Ok(()) => self.let_write(room_id, ghost.user_id()).await,
         }
     }
 
@@ -386,11 +393,28 @@ impl Bridge {
 }
 
 /// What a message says, if it is one that could be decrypted.
-fn reading(row: &RemoteMessageRow, network: &Arc<dyn Network>) -> Option<IncomingMessage> {
+fn reading(
+    row: &RemoteMessageRow,
+    route: &PortalRoute,
+    network: &Arc<dyn Network>,
+) -> Option<IncomingMessage> {
     let message = &row.message;
     let plaintext = message.plaintext.as_ref()?;
     let says = message.notice.is_none();
-    says.then(|| network.read_message(plaintext, &message.sender))
+    let own = route.own.as_ref().map_or("", RemoteUserId::as_str);
+    says.then(|| network.read_message(plaintext, &message.sender, own))
+}
+
+/// Whether a row tells of somebody and is no message.
+fn is_about_people(row: &RemoteMessageRow) -> bool {
+    matches!(
+        row.message.notice,
+        Some(
+            RemoteNotice::Profile { .. }
+                | RemoteNotice::Reachability { .. }
+                | RemoteNotice::Blocked { .. }
+        )
+    )
 }
 
 /// Whether the sender may not be in the room, as far as the code tells.

@@ -5,6 +5,7 @@ use ruma::OwnedEventId;
 use super::{
     Copy, Place, Send, Shown,
     about::{About, Form},
+    is_about_people,
 };
 use crate::{
     bridge::{
@@ -73,9 +74,18 @@ impl Bridge {
         let Some(incoming) = read.await? else {
             return Ok(shown);
         };
+        if let IncomingContent::Text { body, .. } = &incoming.content
+            && !place.route.is_group()
+            && self
+                .take_claim(message.login, &message.sender, body)
+                .await?
+        {
+            return Ok(shown);
+        }
         let ghost = self
-            .ghost(
-                &place.route.portal.key.gatekeeper,
+            .speaker(
+                place.route,
+                place.room_id,
                 &message.sender,
                 message.display_name.as_deref(),
             )
@@ -152,15 +162,27 @@ impl Bridge {
             }
             (
                 Some(
-                    RemoteNotice::Group(_)
+                    change @ (RemoteNotice::Group(_)
                     | RemoteNotice::Joined
-                    | RemoteNotice::GroupPicture
-                    | RemoteNotice::Profile { .. }
-                    | RemoteNotice::Reachability { .. }
-                    | RemoteNotice::Blocked { .. },
+                    | RemoteNotice::GroupPicture),
                 ),
                 _,
-            ) => return Ok(None),
+            ) => {
+                self.take_group_notice(place.route, place.room_id, row, change)
+                    .await?;
+                return Ok(None);
+            }
+            (
+                Some(
+                    notice @ (RemoteNotice::Profile { .. }
+                    | RemoteNotice::Reachability { .. }
+                    | RemoteNotice::Blocked { .. }),
+                ),
+                _,
+            ) => {
+                self.take_people_notice(message.login, row, notice).await?;
+                return Ok(None);
+            }
             (Some(RemoteNotice::IdentityChanged), _) => bare(IncomingContent::IdentityChanged),
             (Some(RemoteNotice::Call { video, missed }), _) => bare(IncomingContent::Call {
                 video: *video,
@@ -428,7 +450,7 @@ impl Bridge {
         Ok(!emoji.is_empty())
     }
 
-    /// Deletes what shows a message. Only its writer deletes a message.
+    /// Deletes what shows a message. Only its writer deletes a message, and the admins of its group.
     async fn show_revoke(
         &self,
         place: &Place<'_>,
@@ -438,7 +460,8 @@ impl Bridge {
         batch: &[Shown],
         shown: &mut Shown,
     ) -> Result<(), BridgeError> {
-        if target.sender.as_ref() != Some(&row.message.sender) {
+        let is_own = target.sender.as_ref() == Some(&row.message.sender);
+        if !is_own && !self.may_delete(place.route, &row.message.sender).await? {
             tracing::info!(message = %target.id, "somebody else's message was to be deleted");
             return Ok(());
         }
@@ -475,11 +498,7 @@ impl Bridge {
             return Ok(());
         };
         let ghost = self
-            .ghost(
-                &place.route.portal.key.gatekeeper,
-                &row.message.sender,
-                None,
-            )
+            .speaker(place.route, place.room_id, &row.message.sender, None)
             .await?;
         let event = MatrixEvent {
             kind: "m.room.message",
@@ -508,6 +527,9 @@ impl Bridge {
                     &format!("says: {}", crate::translate::clean_text(text)),
                 )
                 .await?;
+            }
+            if let Some(notice) = row.message.notice.as_ref().filter(|_| is_about_people(row)) {
+                self.take_people_notice(login, row, notice).await?;
             }
             let (seq, revision) = (row.seq, row.revision);
             self.db

@@ -140,12 +140,16 @@ impl Bridge {
                 }
                 _ if self.is_ours(parsed.sender()) => batch.push(Item::nothing(&event)),
                 Route::Management(owner) => {
+                    self.note_own_profile(&parsed);
                     self.take_command(room_id, &owner, &parsed).await?;
                     self.finish(&event).await?;
                 }
                 Route::Unknown if self.finish_opening(room_id, parsed.sender()).await? => {
                     // The room turned out to be a portal whose creation was interrupted: the event is taken again as its.
                     return Ok(true);
+                }
+                Route::Unknown if self.take_prefixed(room_id, &parsed).await? => {
+                    self.finish(&event).await?;
                 }
                 Route::Unknown => {
                     match self.take_invite(room_id, &parsed).await {
@@ -175,10 +179,22 @@ impl Bridge {
         batch: &mut Vec<Item>,
     ) -> Result<(), BridgeError> {
         self.note_member(room_id, taken.parsed);
+        self.note_own_profile(taken.parsed);
         let source = self.source_of(taken);
+        if source == Source::Room && self.take_prefixed(room_id, taken.parsed).await? {
+            batch.push(Item::nothing(taken.event));
+            return Ok(());
+        }
         if source == Source::Room {
             for portal in portals {
                 self.note_owner_left(portal, taken.parsed).await?;
+            }
+            if self
+                .take_room_change(room_id, portals, taken.event, taken.parsed)
+                .await?
+            {
+                batch.push(Item::nothing(taken.event));
+                return Ok(());
             }
         }
         let targets: Vec<_> = portals

@@ -55,7 +55,11 @@ impl Bridge {
             _ if taken.parsed.sender() == self.client.bot_id() && portal.is_none() => {
                 Source::Bridge
             }
-            _ if !self.is_ours(taken.parsed.sender()) => Source::Room,
+            _ if !self.is_ours(taken.parsed.sender())
+                && !self.is_puppet_echo(taken.parsed.sender(), taken.said.content()) =>
+            {
+                Source::Room
+            }
             Some(portal) => Source::Chat(portal),
             None => Source::Bridge,
         }

@@ -257,9 +257,10 @@ impl Entry {
                 _ => argument.name.to_owned(),
             };
             // Writing to a string cannot fail.
-            let _ = match argument.needed {
-                true => write!(text, " <{name}>"),
-                false => write!(text, " [{name}]"),
+            let _ = if argument.needed {
+                write!(text, " <{name}>")
+            } else {
+                write!(text, " [{name}]")
             };
         }
         text

@@ -20,12 +20,16 @@ use axum::{
     response::Response,
     routing::{get, post, put},
 };
-use ruma::{RoomAliasId, UserId, api::error::ErrorKind};
+use ruma::{OwnedRoomAliasId, RoomAliasId, UserId, api::error::ErrorKind};
 use secrecy::SecretString;
 use serde_json::Value;
 
 use super::GhostNaming;
-use crate::{clock::Clock, domain::GatekeeperId, store::Database};
+use crate::{
+    clock::Clock,
+    domain::{ChatId, GatekeeperId, RemoteUserId},
+    store::Database,
+};
 
 /// What is told about what the homeserver handed over. What is announced is in the store.
 #[async_trait]
@@ -45,6 +49,30 @@ pub trait AppserviceSink: Send + Sync + 'static {
     async fn room_alias_exists(&self, alias: &RoomAliasId) -> bool {
         let _ = alias;
         false
+    }
+    /// The user a phone number means at a gatekeeper, however it is written; nobody is asked.
+    fn number_means(&self, gatekeeper: &GatekeeperId, number: &str) -> Option<RemoteUserId> {
+        let _ = (gatekeeper, number);
+        None
+    }
+    /// The phone number of a user, if their address is one.
+    fn number_of(&self, gatekeeper: &GatekeeperId, user: &RemoteUserId) -> Option<String> {
+        let _ = (gatekeeper, user);
+        None
+    }
+    /// The address of a picture that stands for the bridge.
+    fn icon(&self) -> Option<String> {
+        None
+    }
+    /// The groups that a room is linked to, by an alias of it; only those anybody may know of.
+    async fn groups_behind(&self, alias: &RoomAliasId) -> Vec<(GatekeeperId, ChatId)> {
+        let _ = alias;
+        Vec::new()
+    }
+    /// The alias of the room a group is linked to; only if anybody may know it.
+    async fn alias_of(&self, gatekeeper: &GatekeeperId, chat: &ChatId) -> Option<OwnedRoomAliasId> {
+        let _ = (gatekeeper, chat);
+        None
     }
     /// The homeserver reaches the bridge, and has been asked to say so with this transaction id.
     fn ping_received(&self, txn_id: Option<&str>);

@@ -1,8 +1,9 @@
-//! `GET /_matrix/app/v1/thirdparty/…`: looking up the gatekeepers and their users in a client's directory.
+//! `GET /_matrix/app/v1/thirdparty/…`: looking up the gatekeepers, their users and linked rooms in a client's directory.
 //!
 //! <https://spec.matrix.org/v1.16/application-service-api/#third-party-networks>
 //!
-//! A user is found by the address it has on the wire. Rooms have no address there: portals belong to one user each.
+//! A user is found by a phone number as people write it, or by the address on the wire. That follows from the number or address alone:
+//! the homeserver does not say who asks, so nobody is asked, and an answer does not tell whether there is such a user.
 
 use std::collections::BTreeMap;
 
@@ -13,19 +14,23 @@ use axum::{
     response::{IntoResponse as _, Response},
 };
 use ruma::{
-    UserId,
+    RoomAliasId, UserId,
     api::error::ErrorKind,
     thirdparty::{
-        FieldType, FieldTypeInit, Protocol, ProtocolInit, ProtocolInstance, ProtocolInstanceInit,
-        User,
+        FieldType, FieldTypeInit, Location, Protocol, ProtocolInit, ProtocolInstance,
+        ProtocolInstanceInit, User,
     },
 };
 
 use super::{AppserviceState, Directory, answer};
-use crate::domain::{GatekeeperId, RemoteUserId};
+use crate::domain::{ChatId, GatekeeperId, RemoteUserId};
 
-/// The one field users are known by.
+/// The field of a user's phone number.
+const PHONE: &str = "phone";
+/// The field of a user's address.
 const ADDRESS: &str = "address";
+/// The field of a group's address.
+const CHAT: &str = "chat";
 
 type Fields = Query<BTreeMap<String, String>>;
 
@@ -34,20 +39,37 @@ pub(super) async fn protocol(
     path: Result<Path<String>, PathRejection>,
 ) -> Response {
     let found = named(&state, path).map(|(id, name, _)| {
-        let field = FieldType::from(FieldTypeInit {
-            regexp: "[!-~]+@[!-~]+".to_owned(),
-            placeholder: "4915155550001@s.whatsapp.net".to_owned(),
-        });
-        let instance = ProtocolInstance::from(ProtocolInstanceInit {
+        let field = |regexp: &str, placeholder: &str| {
+            FieldType::from(FieldTypeInit {
+                regexp: regexp.to_owned(),
+                placeholder: placeholder.to_owned(),
+            })
+        };
+        let icon = state.0.sink.icon();
+        let mut instance = ProtocolInstance::from(ProtocolInstanceInit {
             desc: name.to_owned(),
             fields: BTreeMap::new(),
             network_id: id.to_string(),
         });
+        instance.icon.clone_from(&icon);
         let protocol: Protocol = Protocol::from(ProtocolInit {
-            user_fields: vec![ADDRESS.to_owned()],
-            location_fields: Vec::new(),
-            icon: String::new(),
-            field_types: BTreeMap::from([(ADDRESS.to_owned(), field)]),
+            user_fields: vec![PHONE.to_owned(), ADDRESS.to_owned()],
+            location_fields: vec![CHAT.to_owned()],
+            icon: icon.unwrap_or_default(),
+            field_types: BTreeMap::from([
+                (
+                    PHONE.to_owned(),
+                    field("\\+?[0-9][0-9 ()./-]{5,24}", "+49 151 55550001"),
+                ),
+                (
+                    ADDRESS.to_owned(),
+                    field("[!-~]+@[!-~]+", "4915155550001@s.whatsapp.net"),
+                ),
+                (
+                    CHAT.to_owned(),
+                    field("[!-~]+@[!-~]+", "120363041234567890@g.us"),
+                ),
+            ]),
             instances: vec![instance],
         });
         Json(protocol).into_response()
@@ -61,8 +83,22 @@ pub(super) async fn user_by_fields(
     Query(fields): Fields,
 ) -> Response {
     let found = named(&state, path).and_then(|(id, _, directory)| {
-        let remote = RemoteUserId::parse(fields.get(ADDRESS)?.as_str()).ok()?;
-        Some(users(directory, &id, &remote))
+        let address = fields
+            .get(ADDRESS)
+            .map(|address| RemoteUserId::parse(address.as_str()).ok());
+        let phone = fields
+            .get(PHONE)
+            .map(|phone| state.0.sink.number_means(&id, phone));
+        let remote = match (address, phone) {
+            (Some(address), None) => address?,
+            (None, Some(phone)) => phone?,
+            // Both have to be the same user's.
+            (Some(address), Some(phone)) => {
+                address.filter(|address| Some(address) == phone.as_ref())?
+            }
+            (None, None) => return None,
+        };
+        Some(users(&state, directory, &id, &remote))
     });
     found.unwrap_or_else(nothing)
 }
@@ -76,17 +112,53 @@ pub(super) async fn user_by_id(
         let user = UserId::parse(query.get("userid")?.as_str()).ok()?;
         let (id, remote) = directory.naming.parse(&user)?;
         directory.gatekeepers.get(&id)?;
-        Some(users(directory, &id, &remote))
+        Some(users(&state, directory, &id, &remote))
     };
     found().unwrap_or_else(nothing)
 }
 
-pub(super) async fn location_by_fields() -> Response {
-    nothing()
+pub(super) async fn location_by_fields(
+    State(state): State<AppserviceState>,
+    path: Result<Path<String>, PathRejection>,
+    Query(fields): Fields,
+) -> Response {
+    let asked = named(&state, path).and_then(|(id, ..)| {
+        let chat = ChatId::parse(fields.get(CHAT)?.as_str()).ok()?;
+        Some((id, chat))
+    });
+    let Some((id, chat)) = asked else {
+        return nothing();
+    };
+    match state.0.sink.alias_of(&id, &chat).await {
+        Some(alias) => Json([location(&alias, &id, &chat)]).into_response(),
+        None => nothing(),
+    }
 }
 
-pub(super) async fn location_by_alias() -> Response {
-    nothing()
+pub(super) async fn location_by_alias(
+    State(state): State<AppserviceState>,
+    Query(query): Fields,
+) -> Response {
+    let alias = query
+        .get("alias")
+        .and_then(|alias| RoomAliasId::parse(alias.as_str()).ok());
+    let Some(alias) = alias.filter(|_| state.0.directory.is_some()) else {
+        return nothing();
+    };
+    let groups = state.0.sink.groups_behind(&alias).await;
+    if groups.is_empty() {
+        return nothing();
+    }
+    let found: Vec<Location> = groups
+        .iter()
+        .map(|(id, chat)| location(&alias, id, chat))
+        .collect();
+    Json(found).into_response()
+}
+
+fn location(alias: &RoomAliasId, id: &GatekeeperId, chat: &ChatId) -> Location {
+    let fields = BTreeMap::from([(CHAT.to_owned(), chat.to_string())]);
+    Location::new(alias.to_owned(), id.to_string(), fields)
 }
 
 fn named(
@@ -99,12 +171,17 @@ fn named(
     Some((id, name, directory))
 }
 
-fn users(directory: &Directory, id: &GatekeeperId, remote: &RemoteUserId) -> Response {
-    let user = User::new(
-        directory.naming.mxid(id, remote),
-        id.to_string(),
-        BTreeMap::from([(ADDRESS.to_owned(), remote.to_string())]),
-    );
+fn users(
+    state: &AppserviceState,
+    directory: &Directory,
+    id: &GatekeeperId,
+    remote: &RemoteUserId,
+) -> Response {
+    let mut fields = BTreeMap::from([(ADDRESS.to_owned(), remote.to_string())]);
+    if let Some(phone) = state.0.sink.number_of(id, remote) {
+        fields.insert(PHONE.to_owned(), phone);
+    }
+    let user = User::new(directory.naming.mxid(id, remote), id.to_string(), fields);
     Json([user]).into_response()
 }
 

@@ -3,7 +3,12 @@
 use std::{sync::Arc, time::Duration};
 
 use super::{
-    inbound, media::MediaPlaces, partner::SigningKey, profile::Profile, session::SessionOptions,
+    inbound,
+    media::MediaPlaces,
+    outbound::{GroupRules, Keyless},
+    partner::SigningKey,
+    profile::Profile,
+    session::SessionOptions,
     wire::Jid,
 };
 use crate::{
@@ -36,6 +41,8 @@ pub(super) struct Context {
     pub(super) signing: Arc<SigningKey>,
     pub(super) http: reqwest::Client,
     pub(super) media: MediaPlaces,
+    /// The members of groups that have no keys.
+    pub(super) keyless: Keyless,
 }
 
 impl Context {
@@ -61,16 +68,32 @@ impl Context {
         self.profile.limits.prekeys_low
     }
 
+    /// How groups are written to.
+    pub(super) fn group_rules(&self) -> GroupRules<'_> {
+        GroupRules {
+            most: self.profile.features.group_members,
+            keyless: &self.keyless,
+        }
+    }
+
+    /// The types of notifications that are taken in; the rest is acknowledged and forgotten.
+    fn notifications(&self) -> Vec<String> {
+        let stanzas = &self.profile.stanzas;
+        let mut kinds = vec![stanzas.notice.kind.clone(), inbound::MEDIA_RETRY.to_owned()];
+        kinds.extend(stanzas.people.notices().into_iter().cloned());
+        if self.profile.features.group_members > 0 {
+            kinds.push(stanzas.groups.notification.clone());
+        }
+        kinds
+    }
+
     pub(super) fn session_options(&self) -> SessionOptions {
         SessionOptions {
             server: self.server(),
             unenlisted: self.profile.stanzas.unenlisted_reasons.clone(),
             ping_interval: i64::from(self.profile.timing.ping_seconds) * 1000,
             prekeys_low: self.prekeys_low(),
-            notifications: vec![
-                self.profile.stanzas.notice.kind.clone(),
-                inbound::MEDIA_RETRY.to_owned(),
-            ],
+            notifications: self.notifications(),
             calls: self.profile.stanzas.call.clone(),
             ..SessionOptions::default()
         }

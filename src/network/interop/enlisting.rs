@@ -7,15 +7,16 @@ use super::{
     connection::Ended,
     context::Context,
     enlistment::{self, EnlistError, EnlistmentKeys},
+    outbound,
     profile::ChatTransport,
     transport::{self, Credentials, Endpoint, StanzaReader, StanzaWriter},
     wire::{Jid, noise, payload::ClientPayload},
 };
 use crate::{
-    domain::LoginId,
+    domain::{LoginId, RemoteUserId},
     network::NetworkError,
     signal,
-    store::{Lane, LoginRow, LoginSecrets, LoginState, SignedPreKeyRow, StoreError},
+    store::{Lane, LoginRow, LoginSecrets, LoginState, SignedPreKeyRow, StoreError, StoreTxn},
 };
 
 /// How long a connection may take to be made, the handshake included.
@@ -25,11 +26,15 @@ const DIAL_LIMIT: Duration = Duration::from_secs(20);
 const SIGNED_PREKEYS_KEPT: i64 = 3;
 
 /// Stores a new login of a Matrix user, with all its keys, before anybody hears of it.
+///
+/// # Errors
+/// That another Matrix user is seen under the same identifier, also if only large and small letters differ, which a gatekeeper
+/// need not tell apart; or the store's.
 pub(super) async fn create(
     context: &Context,
     mxid: &str,
     visible_id: String,
-) -> Result<LoginRow, StoreError> {
+) -> Result<LoginRow, NetworkError> {
     let identity = signal::generate_identity(context.now());
     let row = LoginRow {
         // 53 bits, so that the number survives JSON.
@@ -48,22 +53,36 @@ pub(super) async fn create(
         signed_prekey_id: identity.signed_prekey.id,
     };
     let (stored, signed) = (row.clone(), identity.signed_prekey);
-    context
+    let taken = context
         .db
         .step(Lane::login(row.id), move |txn| {
             let (row, signed) = (stored.clone(), signed.clone());
             Box::pin(async move {
-                txn.insert_login(&row).await?;
-                txn.put_signed_prekey(row.id, &signed, SIGNED_PREKEYS_KEPT)
-                    .await
+                let taken = txn.logins().await?.iter().any(|other| {
+                    other.gatekeeper == row.gatekeeper
+                        && other.visible_id.eq_ignore_ascii_case(&row.visible_id)
+                });
+                if !taken {
+                    txn.insert_login(&row).await?;
+                    txn.put_signed_prekey(row.id, &signed, SIGNED_PREKEYS_KEPT)
+                        .await?;
+                }
+                Ok(taken)
             })
         })
         .await?;
+    if taken {
+        return Err(NetworkError::Refused(format!(
+            "another Matrix user is seen as {:?} there already: visible_id of the gatekeeper in the configuration has to tell users apart, as {{mxid}} does",
+            row.visible_id
+        )));
+    }
     Ok(row)
 }
 
 /// Enlists a login with the keys it has and stores what the gatekeeper calls it. Repeating it after an interruption is the same
-/// enlistment: the keys are the same.
+/// enlistment: the keys are the same. If the gatekeeper calls it something else than before, it is somebody new to everybody: see
+/// [`renamed`].
 pub(super) async fn enlist(context: &Context, row: LoginRow) -> Result<LoginRow, NetworkError> {
     let keys = enlistment_keys(context, &row).await?;
     let token = token(context, &row)?;
@@ -77,6 +96,10 @@ pub(super) async fn enlist(context: &Context, row: LoginRow) -> Result<LoginRow,
         .step(Lane::login(id), move |txn| {
             let assigned = assigned.clone();
             Box::pin(async move {
+                let before = txn.login(id).await?.and_then(|row| row.remote_login);
+                if let Some(before) = before.filter(|before| *before != assigned) {
+                    renamed(txn, id, &before).await?;
+                }
                 txn.set_login_state(id, LoginState::Active, Some(&assigned))
                     .await
             })
@@ -88,6 +111,27 @@ pub(super) async fn enlist(context: &Context, row: LoginRow) -> Result<LoginRow,
         remote_login: Some(remote),
         ..row
     })
+}
+
+/// Nobody has a session with the login's new address, so every session has to be made anew before anything is sent over it. The groups
+/// are those of the old address: its sender keys are of no use any more, and whoever wants the login in them has to take it in again.
+async fn renamed(txn: &mut dyn StoreTxn, login: LoginId, before: &str) -> Result<(), StoreError> {
+    tracing::warn!(%login, "the gatekeeper gave the login another identifier: sessions are made anew");
+    signal::archive_all_sessions(txn, login).await?;
+    let (Some(row), Ok(old), Ok(address)) = (
+        txn.login(login).await?,
+        RemoteUserId::parse(before),
+        before.parse::<Jid>(),
+    ) else {
+        return Ok(());
+    };
+    txn.delete_own_sender_keys(login, outbound::address(&address).as_str())
+        .await?;
+    for chat in txn.groups_with(&row.gatekeeper, &old).await? {
+        txn.set_group_role(&row.gatekeeper, &chat, &old, None)
+            .await?;
+    }
+    Ok(())
 }
 
 fn network_error(error: &EnlistError) -> NetworkError {

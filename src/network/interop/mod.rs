@@ -19,10 +19,12 @@ mod media;
 mod notices;
 pub mod outbound;
 pub mod partner;
+mod pictures;
 pub mod prekeys;
 pub mod profile;
 pub mod session;
 mod transport;
+mod visible_id;
 pub mod wire;
 
 pub use context::ConnectionPolicy;

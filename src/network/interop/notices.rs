@@ -4,14 +4,15 @@ use std::fmt::Write;
 
 use sha2::{Digest, Sha256};
 
-use super::{outbound, session::Call, wire::Jid};
+use super::{
+    outbound,
+    session::{Call, groups::GROUPS},
+    wire::{self, Jid},
+};
 use crate::{
     domain::{ChatId, LoginId, RemoteUserId, StanzaId, Timestamp},
     store::{NewRemoteMessage, OutboxRow, RemoteNotice},
 };
-
-/// The server of groups.
-const GROUPS: &str = "g.us";
 
 /// The chat and the sender of what a user says directly; `None` for what is no user's address.
 pub(super) fn direct(from: &Jid) -> Option<(ChatId, RemoteUserId)> {
@@ -73,15 +74,18 @@ pub(super) fn read(
     ))
 }
 
-/// That the gatekeeper refused a message for good. `None` if the message carried no Matrix event.
+/// That the gatekeeper refused a message for good. `None` if the message carried no Matrix event. In a group nobody but the login
+/// itself (`own`) can be the one who tells.
 pub(super) fn send_failed(
     login: LoginId,
+    own: Option<String>,
     row: &OutboxRow,
     reason: String,
     now: Timestamp,
 ) -> Option<NewRemoteMessage> {
     let event_id = row.row.event_id.clone()?;
-    let sender = RemoteUserId::parse(row.row.chat.as_str()).ok()?;
+    let by = own.filter(|_| row.row.chat.is_group());
+    let sender = RemoteUserId::parse(by.unwrap_or_else(|| row.row.chat.to_string())).ok()?;
     let id = notice_id("failed", &[row.row.stanza_id.as_str()])?;
     let what = RemoteNotice::SendFailed { event_id, reason };
     Some(notice(
@@ -101,7 +105,11 @@ pub(super) fn media_refused(
     now: Timestamp,
 ) -> Option<NewRemoteMessage> {
     let chat = row.row.chat.clone();
-    let sender = RemoteUserId::parse(chat.as_str()).ok()?;
+    let author = wire::decode(&row.row.payload)
+        .ok()
+        .and_then(|request| request.find("rmr")?.jid("participant"));
+    let author = author.map_or_else(|| chat.to_string(), |author| author.to_string());
+    let sender = RemoteUserId::parse(author).ok()?;
     let message = StanzaId::parse(outbound::wire_id(&row.row)).ok()?;
     media_gone(login, (chat, sender), message, &row.seq.to_string(), now)
 }
@@ -117,6 +125,30 @@ pub(super) fn media_gone(
     let id = notice_id("media", &[message.as_str(), answer])?;
     let what = RemoteNotice::MediaGone { id: message };
     Some(notice(login, from, id, what, now, now))
+}
+
+/// What changed in a group, under the id of the notification that told it.
+pub(super) fn group(
+    login: LoginId,
+    by: (ChatId, RemoteUserId),
+    id: StanzaId,
+    what: RemoteNotice,
+    sent_at: Timestamp,
+    now: Timestamp,
+) -> NewRemoteMessage {
+    notice(login, by, id, what, sent_at, now)
+}
+
+/// That the gatekeeper counts other members in a group: the login might as well have come into it just now. The same disagreement is
+/// one notice.
+pub(super) fn other_members(
+    login: LoginId,
+    by: (ChatId, RemoteUserId),
+    hashes: [&str; 2],
+    now: Timestamp,
+) -> Option<NewRemoteMessage> {
+    let id = notice_id("members", &hashes)?;
+    Some(notice(login, by, id, RemoteNotice::Joined, now, now))
 }
 
 /// That somebody calls, or called in vain: one notice for each of the two. `None` if the caller is no user.
@@ -152,6 +184,26 @@ pub(super) fn gatekeeper(
     let chat = ChatId::direct(&sender);
     let what = RemoteNotice::Gatekeeper { text };
     Some(notice(login, (chat, sender), stanza_id, what, sent_at, now))
+}
+
+/// What is told about a user, in the direct chat with them; from the gatekeeper's server, in its own chat. `name` is what makes it
+/// this one. `None` for what is neither.
+pub(super) fn person(
+    login: LoginId,
+    from: &Jid,
+    name: &[&str],
+    what: RemoteNotice,
+    (sent_at, now): (Timestamp, Timestamp),
+) -> Option<NewRemoteMessage> {
+    let place = match from {
+        Jid::Server(server) => {
+            let sender = RemoteUserId::parse(server.as_str()).ok()?;
+            (ChatId::direct(&sender), sender)
+        }
+        user => direct(user)?,
+    };
+    let id = notice_id("person", name)?;
+    Some(notice(login, place, id, what, sent_at, now))
 }
 
 fn notice(

@@ -5,7 +5,7 @@
 //! <notification type="mediaretry" to id><encrypt/><rmr/></notification>  becomes  <notification type="mediaretry" from id t>…
 //! ```
 
-use super::{BAD_STANZA, Desk};
+use super::{BAD_STANZA, Desk, messages::group_of};
 use crate::network::interop::wire::Node;
 
 impl Desk<'_> {
@@ -24,6 +24,9 @@ impl Desk<'_> {
         let known = node.attr("type").as_deref() == Some("mediaretry");
         if node.attr("id").is_none() || !known {
             return self.refuse(node, BAD_STANZA);
+        }
+        if let Some(group) = group_of(node) {
+            return self.group_notification(&group, node);
         }
         self.pass_on(node);
     }

@@ -115,6 +115,10 @@ impl Desk<'_> {
                     .with("text", "item-not-found"),
             );
         };
+        if let Some((code, text)) = found.and_then(|account| self.keys_kept(account)) {
+            let error = Node::new("error").with("code", u64::from(code));
+            return user.child(error.with("text", text));
+        }
         let mut user = keys.nodes().into_iter().fold(user, Node::child);
         if let Some(((id, value), left)) = self.directory.take_prekey(&owner, self.step) {
             user = user.child(prekey_node(id, &value));

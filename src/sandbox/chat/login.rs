@@ -72,6 +72,7 @@ async fn admit(office: &Office, client_static: &[u8; 32], payload: &[u8]) -> Res
         _ => return Err(BAD_PAYLOAD),
     };
     if matches!(jid, Jid::Interop { .. })
+        && !office.plays(&jid)
         && let Some(code) = office.faults.refusal()
     {
         return Err(code);

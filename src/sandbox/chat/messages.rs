@@ -8,8 +8,13 @@
 use super::{BAD_STANZA, Desk};
 use crate::{
     network::interop::wire::{Content, Jid, Node},
-    sandbox::directory::{Account, Effect},
+    sandbox::directory::{Account, Effect, is_group},
 };
+
+/// The group a stanza is for.
+pub(super) fn group_of(node: &Node) -> Option<Jid> {
+    node.jid("to").filter(is_group)
+}
 
 /// The longest id a stanza may have.
 const MAX_ID: usize = 128;
@@ -25,6 +30,9 @@ impl Desk<'_> {
         if !usable {
             return self.refuse(node, BAD_STANZA);
         }
+        if let Some(group) = group_of(node) {
+            return self.group_message(&group, node);
+        }
         let to = match self.recipient(node) {
             Ok(to) => to,
             Err(code) => return self.refuse(node, code),
@@ -35,18 +43,7 @@ impl Desk<'_> {
             .with("t", self.t())
             .with_opt("type", node.attr("type").map(std::borrow::Cow::into_owned))
             .with_opt("edit", node.attr("edit").map(std::borrow::Cow::into_owned));
-        let name = self
-            .directory
-            .accounts
-            .get(self.me)
-            .and_then(Account::shown_name);
-        forwarded = if matches!(to, Jid::Interop { .. }) {
-            forwarded
-                .with_opt("display_name", name)
-                .with("sts", self.now.to_string())
-        } else {
-            forwarded.with_opt("notify", name)
-        };
+        forwarded = self.named(forwarded, &to);
         forwarded.content = Content::Nodes(
             node.children()
                 .iter()
@@ -60,8 +57,24 @@ impl Desk<'_> {
         self.answer(ack);
     }
 
+    /// A message with its sender's name, as its recipient gets it.
+    pub(super) fn named(&self, message: Node, to: &Jid) -> Node {
+        let account = self.directory.accounts.get(self.me);
+        let name = account.and_then(Account::shown_name);
+        if matches!(to, Jid::Interop { .. }) {
+            message
+                .with_opt("display_name", name)
+                .with("sts", self.now.to_string())
+        } else {
+            message.with_opt("notify", name)
+        }
+    }
+
     /// `<chatstate to><composing [media]/></chatstate>`, for the recipient if connected.
     pub(super) fn typing(&mut self, node: &Node) {
+        if let Some(group) = group_of(node) {
+            return self.group_typing(&group, node);
+        }
         if let Ok(to) = self.recipient(node) {
             let mut state = Node::new("chatstate").with("from", self.me);
             state.content = node.content.clone();
@@ -69,20 +82,17 @@ impl Desk<'_> {
         }
     }
 
-    /// `<presence type name/>`: the name is kept; those the user wrote with see the presence if connected.
+    /// `<presence type name/>`: the name is kept, and told if it is another; those the user wrote with see the presence if connected.
     pub(super) fn presence(&mut self, node: &Node) {
         let name = node
             .attr("name")
             .map(|name| name.chars().take(100).collect::<String>());
-        let Some(account) = self.directory.accounts.get_mut(self.me) else {
+        let Some(account) = self.directory.accounts.get(self.me) else {
             return;
         };
         let chats = account.chats.clone();
-        if let Some(name) = name
-            && account.name != name
-        {
-            account.name = name;
-            self.directory.save_account(self.me, self.step);
+        if let Some(name) = name {
+            self.directory.set_name(self.me, name, self.now, self.step);
         }
         for peer in chats {
             let presence = Node::new("presence")

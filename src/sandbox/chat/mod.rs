@@ -1,9 +1,12 @@
 //! The chat server: clients log in over Noise and exchange stanzas. It knows nothing of what is inside the ciphertext.
 
 mod calls;
+mod group_messages;
+mod groups;
 mod keys;
 mod login;
 mod messages;
+mod people;
 mod receipts;
 mod requests;
 mod server;
@@ -84,7 +87,11 @@ impl Desk<'_> {
 
     /// Refuses a stanza with a code.
     fn refuse(&mut self, node: &Node, code: u16) {
-        let nack = self.ack(node).with("error", u64::from(code));
+        let why = self.why_refused(node).filter(|_| code == BLOCKED);
+        let nack = self
+            .ack(node)
+            .with("error", u64::from(code))
+            .with_opt("text", why);
         self.answer(nack);
     }
 
@@ -96,7 +103,8 @@ impl Desk<'_> {
         if account.flavour != self.flavour || (account.is_partner() && mine.is_partner()) {
             return Err(UNKNOWN_USER);
         }
-        if account.blocked.contains(self.me) || mine.blocked.contains(&to) {
+        let closed = account.is_closed_to(mine) || mine.is_closed_to(account);
+        if closed || account.blocked.contains(self.me) || mine.blocked.contains(&to) {
             return Err(BLOCKED);
         }
         Ok(to)
@@ -107,5 +115,7 @@ impl Desk<'_> {
 const BAD_STANZA: u16 = 487;
 /// Nobody has this address.
 const UNKNOWN_USER: u16 = 404;
+/// The sender may not write to the group.
+const FORBIDDEN: u16 = 403;
 /// The recipient does not want it.
 const BLOCKED: u16 = 403;

@@ -1,9 +1,9 @@
-//! `<iq>`: ping, keys, blocklist, the Partner's deletion request, and what phones ask about Partners.
+//! `<iq>`: ping, keys, blocklist, pictures, the Partner's deletion request, and what phones ask about Partners.
 
 use super::Desk;
 use crate::{
     network::interop::wire::{Jid, Node},
-    sandbox::directory::{Effect, Kind},
+    sandbox::directory::{Effect, GROUPS, Kind, is_group},
 };
 
 /// How many users one request may look up.
@@ -21,17 +21,27 @@ impl Desk<'_> {
             (Some("w:p" | "urn:xmpp:ping"), false) | (Some("passive"), true) => Ok(None),
             (Some("encrypt"), false) => self.get_keys(node),
             (Some("encrypt"), true) => self.set_keys(node),
+            (Some("w:g2"), _) => self.groups(node, is_set),
+            (Some("w:profile:picture"), _) if node.jid("target").as_ref().is_some_and(is_group) => {
+                self.group_picture(node, is_set)
+            }
             (Some("blocklist"), false) => Ok(Some(self.blocklist())),
             (Some("blocklist"), true) => self.block(node),
+            (Some("w:profile:picture"), false) => self.get_picture(node),
+            (Some("w:profile:picture"), true) => self.set_picture(node),
             (Some("w:interop"), true) if node.find("delete").is_some() => {
                 gone = true;
                 Ok(None)
             }
+            (Some("w:interop"), true) if node.find("reachability").is_some() => {
+                self.reachability(node)
+            }
             (Some("w:interop"), _) => self.interop(node),
             _ => Err(501),
         };
+        let asked = node.jid("to").filter(|to| to.server_name() == GROUPS);
         let answer = Node::new("iq")
-            .with("from", self.server())
+            .with("from", asked.unwrap_or_else(|| self.server()))
             .with_opt("id", node.attr("id").map(std::borrow::Cow::into_owned));
         let answer = match outcome {
             Ok(Some(child)) => answer.with("type", "result").child(child),
@@ -50,6 +60,7 @@ impl Desk<'_> {
 
     /// The account ends; its client is told and disconnected.
     fn delete(&mut self) {
+        self.directory.leave_groups(self.me, self.now, self.step);
         self.directory.remove_account(self.me, self.step);
         self.step.effects.push(Effect::End(self.sender.clone()));
     }
@@ -71,49 +82,29 @@ impl Desk<'_> {
     fn block(&mut self, node: &Node) -> Result<Option<Node>, u16> {
         let item = node.find("item").ok_or(400_u16)?;
         let jid = item.jid("jid").ok_or(400_u16)?.bare();
-        let account = self.directory.accounts.get_mut(self.me).ok_or(404_u16)?;
-        match item.attr("action").as_deref() {
-            Some("block") => account.blocked.insert(jid),
-            Some("unblock") => account.blocked.remove(&jid),
+        let block = match item.attr("action").as_deref() {
+            Some("block") => true,
+            Some("unblock") => false,
             _ => return Err(400),
         };
-        self.directory.save_account(self.me, self.step);
+        self.directory.set_blocked(self.me, &jid, block, self.step);
         Ok(Some(self.blocklist()))
     }
 
-    /// `<integrator fetch="all"/>`, `<users><user external_id integrator_id/></users>`, `<opt_in_integrators/>`.
-    fn interop(&self, node: &Node) -> Result<Option<Node>, u16> {
+    /// `<integrator fetch="all"/>`, `<users><user external_id integrator_id/></users>`, `<opt_in_integrators/>`,
+    /// `<opt_out_integrators/>`, of phones alone.
+    fn interop(&mut self, node: &Node) -> Result<Option<Node>, u16> {
         if matches!(self.me, Jid::Interop { .. }) {
             return Err(403);
         }
-        if node.find("opt_in_integrators").is_some() {
-            return Ok(None);
+        for (tag, opted_in) in [("opt_in_integrators", true), ("opt_out_integrators", false)] {
+            if node.find(tag).is_some() {
+                self.opt(opted_in);
+                return Ok(None);
+            }
         }
         if node.find("integrator").is_some() {
-            let mut known: Vec<u16> = self
-                .directory
-                .accounts
-                .values()
-                .filter_map(|account| match account.kind {
-                    Kind::Partner { integrator, .. } => Some(integrator),
-                    Kind::Phone => None,
-                })
-                .collect();
-            known.sort_unstable();
-            known.dedup();
-            let list = known.into_iter().fold(
-                Node::new("integrator_list").with("opted_in", "true"),
-                |list, id| {
-                    list.child(
-                        Node::new("integrator")
-                            .with("id", u64::from(id))
-                            .with("status", "active")
-                            .with("identifier_type", "username")
-                            .with("opted_in", "true"),
-                    )
-                },
-            );
-            return Ok(Some(list));
+            return Ok(Some(self.integrators()));
         }
         let users = node.find("users").ok_or(501_u16)?.children();
         if users.is_empty() || users.len() > MOST_LOOKED_UP {
@@ -150,6 +141,7 @@ impl Desk<'_> {
 fn text_of(code: u16) -> &'static str {
     match code {
         400 => "bad-request",
+        401 => "not-authorized",
         403 => "forbidden",
         404 => "item-not-found",
         406 => "not-acceptable",

@@ -151,7 +151,7 @@ async fn write(
     mut sealer: Sealer,
     mut outgoing: UnboundedReceiver<Outgoing>,
 ) -> Result<(), LineError> {
-    let faulty = matches!(jid, Jid::Interop { .. });
+    let faulty = matches!(jid, Jid::Interop { .. }) && !office.plays(&jid);
     let mut held = None;
     while let Some(first) = outgoing.recv().await {
         let mut next = Some(first);

@@ -11,10 +11,13 @@ use tokio::{
 };
 
 use super::{
+    asking::Answered,
     cast::Saying,
     content::{Composed, File},
     files::Files,
     link::Link,
+    partner,
+    people::Deed,
     phone::{Phone, Reupload},
     signals::typing_node,
 };
@@ -55,12 +58,18 @@ pub(super) enum Command {
     HangUp(Jid, String),
     /// Connect, or stay away.
     Online(bool),
-    /// Block a user, or take it back.
-    Block(Jid, bool),
+    /// Do something to the account.
+    Does(Deed),
+    /// Tell when what was told before is done as far as it can be without the gatekeeper.
+    Settle(oneshot::Sender<()>),
     /// Forget the files that were sent, or have them again.
     LoseFiles(bool),
     /// A file that was asked for is uploaded, at this path, or cannot be had.
     Uploaded(Box<Reupload>, Option<String>),
+    /// Ask the gatekeeper about groups, and tell the answer.
+    Ask(Box<Node>, Answered),
+    /// Forget the sender keys members of groups gave.
+    ForgetSenderKeys(oneshot::Sender<()>),
     /// Forget all sessions and answer with new keys, as after a new installation.
     Reinstall(oneshot::Sender<()>),
 }
@@ -98,7 +107,7 @@ struct Actor {
     pause: Duration,
     due: Vec<(Instant, Jid, Saying)>,
     dones: Vec<(Done, Result<String, SandboxError>)>,
-    reinstalled: Vec<oneshot::Sender<()>>,
+    heard: Vec<oneshot::Sender<()>>,
 }
 
 /// Runs a phone until the sandbox ends.
@@ -120,7 +129,7 @@ pub(super) async fn run(
         pause: FIRST_PAUSE,
         due: Vec::new(),
         dones: Vec::new(),
-        reinstalled: Vec::new(),
+        heard: Vec::new(),
     };
     let mut ping = tokio::time::interval(PING_EVERY);
     ping.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -230,26 +239,29 @@ impl Actor {
             Command::HangUp(chat, call) => self.phone.hang_up(&chat, &call),
             Command::Online(online) => {
                 self.phone.stored.online = online;
+                self.phone.shared.set_person(&self.phone.stored);
                 let row = self.phone.stored.change();
                 self.phone.changes.push(row);
                 self.dial_at = Instant::now();
             }
-            Command::Block(jid, block) => {
-                if self.phone.logged_in {
-                    self.phone.block(&jid, block);
-                }
-            }
+            Command::Does(deed) => self.phone.does(deed),
+            Command::Settle(done) => self.heard.push(done),
             Command::LoseFiles(lost) => {
                 self.phone.stored.lost_files = lost;
                 let row = self.phone.stored.change();
                 self.phone.changes.push(row);
             }
             Command::Uploaded(reupload, path) => self.phone.answer_file(&reupload, path),
+            Command::Ask(iq, answered) => self.phone.ask(*iq, Some(answered)),
+            Command::ForgetSenderKeys(done) => {
+                self.phone.keyring.groups.forget_received();
+                self.heard.push(done);
+            }
             Command::Reinstall(done) => {
                 if let Err(error) = self.phone.reinstall() {
                     tracing::error!(%error, "a contact's phone could not be installed anew");
                 }
-                self.reinstalled.push(done);
+                self.heard.push(done);
             }
         }
     }
@@ -301,7 +313,9 @@ impl Actor {
                     tracing::debug!(%error, "a contact cannot answer");
                 }
             }
+            Saying::AddToGroup => self.phone.add_to_a_group(&chat),
             Saying::SendBack(file, caption) => self.send_back(chat, *file, caption),
+            Saying::Does(deed) => self.phone.does(deed),
         }
     }
 
@@ -362,7 +376,10 @@ impl Actor {
         for (done, outcome) in self.dones.drain(..) {
             let _ = done.send(outcome);
         }
-        for done in self.reinstalled.drain(..) {
+        for (done, answer) in self.phone.answers.drain(..) {
+            let _ = done.send(answer);
+        }
+        for done in self.heard.drain(..) {
             let _ = done.send(());
         }
         let sends = std::mem::take(&mut self.phone.sends);
@@ -390,7 +407,10 @@ impl Actor {
 
     async fn dial(&mut self) {
         let stored = &self.phone.stored;
-        let payload = chat::phone_payload(stored.number, stored.flavour);
+        let payload = match &stored.visible_id {
+            Some(visible_id) => partner::payload(&self.world.office, stored, visible_id),
+            None => chat::phone_payload(stored.number, stored.flavour),
+        };
         let dial = Link::dial(
             self.world.chat,
             stored.keys.noise_private,

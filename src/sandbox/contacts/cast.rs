@@ -1,14 +1,19 @@
 //! The contacts the sandbox starts with, and what each of them does by itself.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
 use super::{
     content::{Composed, Content, File, Target},
     message::Message,
+    people::Deed,
+    portrait::portrait,
 };
-use crate::{network::interop::wire::Jid, sandbox::flavour::Flavour};
+use crate::{
+    network::interop::wire::Jid,
+    sandbox::{directory::NewGroup, disk::DiskError, flavour::Flavour, office::Office},
+};
 
 /// What a contact does by itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -18,12 +23,19 @@ pub enum Script {
     Live,
     /// Answers each message with the same: a text, a file, a place. "react" gets a reaction as well, a poll a vote.
     Echo,
-    /// Writes now and then once it was written to, and at once when asked to `say N`.
+    /// Writes now and then once it was written to, and at once when asked to `say N`. Told "add me to the group", it puts the
+    /// writer into the group of the cast.
     Chatty,
     /// Answers after a delay.
     Late,
     /// Is not connected until somebody switches it on.
     Offline,
+    /// Has not opted in, and accepts a request after a moment; then it is an echo.
+    Willing,
+    /// Has not opted in, and declines requests after a moment.
+    Unwilling,
+    /// Has a picture, and changes what it shows when told to: `name …`, `picture`, `no picture`.
+    Changing,
 }
 
 /// The first number of contacts that are added; Ofcom keeps +44 7700 900000 to 900999 for fiction.
@@ -34,7 +46,7 @@ const FIRST_MESSENGER: u64 = 100_000_000_001_000;
 const LAST_MESSENGER: u64 = 100_000_000_999_999;
 
 /// Who is there from the start.
-pub(super) const CAST: [(Flavour, u64, &str, Script); 9] = [
+pub(super) const CAST: [(Flavour, u64, &str, Script); 15] = [
     (
         Flavour::WhatsApp,
         447_700_900_001,
@@ -72,6 +84,24 @@ pub(super) const CAST: [(Flavour, u64, &str, Script); 9] = [
         Script::Live,
     ),
     (
+        Flavour::WhatsApp,
+        447_700_900_007,
+        "Willa Willing",
+        Script::Willing,
+    ),
+    (
+        Flavour::WhatsApp,
+        447_700_900_008,
+        "Ugo Unwilling",
+        Script::Unwilling,
+    ),
+    (
+        Flavour::WhatsApp,
+        447_700_900_009,
+        "Chloe Changing",
+        Script::Changing,
+    ),
+    (
         Flavour::Messenger,
         100_000_000_000_001,
         "Emil Echo",
@@ -89,7 +119,76 @@ pub(super) const CAST: [(Flavour, u64, &str, Script); 9] = [
         "Lotte Live",
         Script::Live,
     ),
+    (
+        Flavour::Messenger,
+        100_000_000_000_004,
+        "Willem Willing",
+        Script::Willing,
+    ),
+    (
+        Flavour::Messenger,
+        100_000_000_000_005,
+        "Ursula Unwilling",
+        Script::Unwilling,
+    ),
+    (
+        Flavour::Messenger,
+        100_000_000_000_006,
+        "Chris Changing",
+        Script::Changing,
+    ),
 ];
+
+/// The users of the Partner the sandbox plays.
+pub(super) const OTHERS: [(Flavour, &str, &str, Script); 3] = [
+    (
+        Flavour::WhatsApp,
+        "@ivy:other.example",
+        "Ivy Other",
+        Script::Live,
+    ),
+    (
+        Flavour::WhatsApp,
+        "@oscar:other.example",
+        "Oscar Other",
+        Script::Live,
+    ),
+    (
+        Flavour::Messenger,
+        "@ivy:other.example",
+        "Ivy Other",
+        Script::Live,
+    ),
+];
+
+/// The group of the cast, and who is in it: first who made it.
+const GROUP: (&str, [u64; 3]) = (
+    "Sandbox neighbours",
+    [447_700_900_002, 447_700_900_001, 447_700_900_003],
+);
+
+/// Makes the group of the cast, if it is not there.
+pub(super) async fn make_group(office: &Arc<Office>) -> Result<(), DiskError> {
+    let (subject, members) = GROUP;
+    let members = members.map(|number| jid_of(Flavour::WhatsApp, number));
+    let now = office.now().0;
+    let ((), done) = office.step(|directory, step| {
+        let [creator, ..] = &members;
+        let key = "cast";
+        if directory.accounts.contains_key(creator) && directory.group_made(creator, key).is_none()
+        {
+            let new = NewGroup {
+                creator,
+                flavour: Flavour::WhatsApp,
+                key,
+                subject,
+                members: &members,
+            };
+            directory.create_group(&new, now, step);
+        }
+    });
+    done.await
+}
 
 /// The numbers contacts are added with.
 pub(super) fn numbers(flavour: Flavour) -> std::ops::RangeInclusive<u64> {
@@ -106,6 +205,10 @@ pub(super) fn jid_of(flavour: Flavour, number: u64) -> Jid {
 
 /// How long after a message the chatty contact writes again, and how often.
 const CHATTY_EVERY: Duration = Duration::from_secs(45);
+/// What the chatty contact is told to put the writer into the group.
+const ADD_ME: &str = "add me to the group";
+/// How long a contact thinks about a request at most.
+pub(super) const MOMENT: Duration = Duration::from_secs(2);
 /// The most messages one `say N` asks for.
 const MOST_ON_REQUEST: u32 = 200;
 
@@ -130,8 +233,12 @@ pub(super) struct Line {
 pub(super) enum Saying {
     /// A message.
     Message(Box<Composed>),
+    /// Nothing: who wrote is put into a group.
+    AddToGroup,
     /// The file of a message that came, with its caption.
     SendBack(Box<File>, String),
+    /// Nothing, but it does something to its account.
+    Does(Deed),
 }
 
 impl Script {
@@ -142,7 +249,12 @@ impl Script {
 
     /// Whether it reads what comes by itself.
     pub(super) fn reads(self) -> bool {
-        matches!(self, Self::Echo | Self::Chatty | Self::Late)
+        !matches!(self, Self::Live | Self::Offline)
+    }
+
+    /// Whether Partners' users may write to a contact from the start.
+    pub(super) fn starts_opted_in(self) -> bool {
+        !matches!(self, Self::Willing | Self::Unwilling)
     }
 
     /// What it answers to a message.
@@ -152,8 +264,9 @@ impl Script {
             return Vec::new();
         }
         match self {
-            Self::Live | Self::Offline => Vec::new(),
-            Self::Echo => echo(message),
+            Self::Live | Self::Offline | Self::Unwilling => Vec::new(),
+            Self::Echo | Self::Willing => echo(message),
+            Self::Changing => change(text),
             Self::Late if text.is_empty() => vec![line(late_by, "Sorry, I only saw this now.")],
             Self::Late => vec![line(
                 late_by,
@@ -208,6 +321,39 @@ fn echo(message: &Message) -> Vec<Line> {
     }
 }
 
+/// What a contact does to its account when it is told to, and that it did.
+fn change(text: &str) -> Vec<Line> {
+    let text = text.trim();
+    let lower = text.to_lowercase();
+    let (deed, said) = match lower.as_str() {
+        "picture" => {
+            let colour: [u8; 3] = rand::random();
+            (Deed::Picture(portrait(colour)), "I look different now.")
+        }
+        "no picture" => (Deed::Picture(Vec::new()), "Nobody sees me now."),
+        _ => match text
+            .get(..5)
+            .filter(|word| word.eq_ignore_ascii_case("name "))
+        {
+            Some(_) => (
+                Deed::Name(text[5..].trim().to_owned()),
+                "That is my name now.",
+            ),
+            None => {
+                return vec![line(
+                    Duration::ZERO,
+                    "Tell me: name …, picture, no picture.",
+                )];
+            }
+        },
+    };
+    let does = Line {
+        after: Duration::ZERO,
+        saying: Saying::Does(deed),
+    };
+    vec![does, line(Duration::ZERO, said)]
+}
+
 /// Small talk, or as many messages as were asked for.
 fn chat(text: &str) -> Vec<Line> {
     let asked = text
@@ -219,6 +365,13 @@ fn chat(text: &str) -> Vec<Line> {
         return (1..=count.min(MOST_ON_REQUEST))
             .map(|n| line(Duration::ZERO, &numbered(n)))
             .collect();
+    }
+    if text.trim().eq_ignore_ascii_case(ADD_ME) {
+        let add = Line {
+            after: Duration::ZERO,
+            saying: Saying::AddToGroup,
+        };
+        return vec![add, line(Duration::ZERO, "Done. See you there!")];
     }
     let first = line(Duration::ZERO, "Hello! I was just about to write to you.");
     let talk = SMALL_TALK

@@ -22,7 +22,10 @@ use super::{
     content::{Card, Composed, Content, Location, Poll, Preview, Target},
     crypt::SealedVote,
 };
-use crate::{domain::MediaKind, network::interop::wire::Jid};
+use crate::{
+    domain::MediaKind,
+    network::interop::wire::{Jid, Node},
+};
 
 /// What goes into a message besides what was composed.
 pub(super) struct Around<'a> {
@@ -34,6 +37,8 @@ pub(super) struct Around<'a> {
     pub(super) quoted: Option<Proto>,
     /// The vote, for a vote.
     pub(super) vote: Option<SealedVote>,
+    /// In a group, who wrote the message of somebody else that this one is about.
+    pub(super) author: Option<String>,
     /// Milliseconds since the Unix epoch.
     pub(super) now: i64,
 }
@@ -100,14 +105,26 @@ impl Attributes {
                 attributes.edit = Some("1");
                 attributes.hide = true;
             }
-            Content::Revoke { .. } => attributes.edit = Some("7"),
+            // 8: an admin takes back what somebody else wrote.
+            Content::Revoke { of } => attributes.edit = Some(if of.own { "7" } else { "8" }),
             Content::Event => attributes.kind = "event",
             Content::Text { preview: None }
             | Content::Timer { .. }
             | Content::Call { .. }
+            | Content::Group { .. }
             | Content::Other { .. } => {}
         }
         attributes
+    }
+
+    /// `<enc>` without its content.
+    pub(super) fn of_enc(&self, kind: &'static str, count: Option<u64>) -> Node {
+        Node::new("enc")
+            .with("v", "2")
+            .with("type", kind)
+            .with_opt("mediatype", self.media_type)
+            .with_opt("count", count)
+            .with_opt("decrypt-fail", self.hide.then_some("hide"))
     }
 }
 
@@ -122,6 +139,7 @@ fn proto(message: &Composed, around: Around<'_>) -> Proto {
         chat,
         quoted,
         vote,
+        author,
         now,
     } = around;
     let context = context(message, own, quoted);
@@ -150,7 +168,7 @@ fn proto(message: &Composed, around: Around<'_>) -> Proto {
             });
             Proto {
                 poll_update_message: MessageField::some(PollUpdateMessage {
-                    poll_creation_message_key: key(poll, chat),
+                    poll_creation_message_key: key(poll, chat, author),
                     vote: vote.into(),
                     sender_timestamp_ms: Some(now),
                     ..PollUpdateMessage::default()
@@ -160,7 +178,7 @@ fn proto(message: &Composed, around: Around<'_>) -> Proto {
         }
         Content::Reaction { to } => Proto {
             reaction_message: MessageField::some(ReactionMessage {
-                key: key(to, chat),
+                key: key(to, chat, author),
                 text: Some(text.to_owned()),
                 sender_timestamp_ms: Some(now),
                 ..ReactionMessage::default()
@@ -175,7 +193,7 @@ fn proto(message: &Composed, around: Around<'_>) -> Proto {
             edit(&target, *caption_of, text, context, chat, now)
         }
         Content::Revoke { of } => protocol(ProtocolMessage {
-            key: key(of, chat),
+            key: key(of, chat, author),
             r#type: Some(Type::REVOKE),
             ..ProtocolMessage::default()
         }),
@@ -194,8 +212,8 @@ fn proto(message: &Composed, around: Around<'_>) -> Proto {
             }),
             ..Proto::default()
         },
-        // Neither is written as a message.
-        Content::Call { .. } | Content::Other { .. } => Proto::default(),
+        // None of them is written as a message.
+        Content::Call { .. } | Content::Group { .. } | Content::Other { .. } => Proto::default(),
     }
 }
 
@@ -212,12 +230,12 @@ pub(super) fn wrapped(message: Proto) -> MessageField<FutureProofMessage> {
     })
 }
 
-fn key(target: &Target, chat: &Jid) -> MessageField<MessageKey> {
+fn key(target: &Target, chat: &Jid, author: Option<String>) -> MessageField<MessageKey> {
     MessageField::some(MessageKey {
         remote_jid: Some(chat.to_string()),
         from_me: Some(target.own),
         id: Some(target.id.clone()),
-        participant: None,
+        participant: author.filter(|_| !target.own),
     })
 }
 
@@ -403,7 +421,7 @@ fn edit(
         _ => written(text, None, context),
     };
     let change = protocol(ProtocolMessage {
-        key: key(target, chat),
+        key: key(target, chat, None),
         r#type: Some(Type::MESSAGE_EDIT),
         edited_message: MessageField::some(edited),
         timestamp_ms: Some(now),

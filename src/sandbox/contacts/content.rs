@@ -4,7 +4,11 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::{MediaKind, MessageRef, RemoteUserId, StanzaId};
+use super::groups::GroupChange;
+use crate::{
+    domain::{MediaKind, MessageRef, RemoteUserId, StanzaId},
+    network::interop::wire::Jid,
+};
 
 /// What a message says besides its text.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -63,6 +67,13 @@ pub enum Content {
         video: bool,
         /// Whether it ended without an answer.
         missed: bool,
+    },
+    /// Something changed in a group; the text says it as a sentence. It does not travel as a message.
+    Group {
+        /// Who changed it.
+        by: Jid,
+        /// What.
+        change: GroupChange,
     },
     /// An invitation to an event, which few programs know; the text is its name.
     Event,

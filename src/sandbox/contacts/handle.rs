@@ -14,6 +14,8 @@ use super::{
     actor::Command,
     content::Content,
     files::{FileError, Files},
+    groups::GroupState,
+    profile::Person,
 };
 use crate::{
     domain::Typing,
@@ -24,19 +26,23 @@ use crate::{
 /// What a contact's task and its handles share.
 pub(in crate::sandbox) struct Shared {
     log: Mutex<Log>,
+    groups: Mutex<BTreeMap<Jid, GroupState>>,
     around: Mutex<Surroundings>,
+    person: Mutex<Person>,
     connected: AtomicBool,
     version: watch::Sender<u64>,
 }
 
 impl Shared {
-    pub(super) fn new(log: Log, names: &BTreeMap<Jid, String>) -> Self {
+    pub(super) fn new(log: Log, stored: &Stored) -> Self {
         Self {
             log: Mutex::new(log),
+            groups: Mutex::default(),
             around: Mutex::new(Surroundings {
-                names: names.clone(),
+                names: stored.names.clone(),
                 ..Surroundings::default()
             }),
+            person: Mutex::new(Person::of(stored)),
             connected: AtomicBool::new(false),
             version: watch::Sender::new(0),
         }
@@ -46,7 +52,19 @@ impl Shared {
         self.log.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn around(&self) -> MutexGuard<'_, Surroundings> {
+    pub(super) fn groups(&self) -> MutexGuard<'_, BTreeMap<Jid, GroupState>> {
+        self.groups.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn set_person(&self, stored: &Stored) {
+        *self.person() = Person::of(stored);
+    }
+
+    fn person(&self) -> MutexGuard<'_, Person> {
+        self.person.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn around(&self) -> MutexGuard<'_, Surroundings> {
         self.around.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -54,8 +72,19 @@ impl Shared {
         self.around().names.insert(chat.clone(), name.to_owned());
     }
 
-    pub(super) fn set_typing(&self, chat: &Jid, typing: Typing) {
-        self.around().typing.insert(chat.bare(), typing);
+    /// Somebody does something in a chat; in a group, `who` does.
+    pub(super) fn set_typing_in(&self, chat: &Jid, who: Option<&Jid>, typing: Typing) {
+        let mut around = self.around();
+        let mut shown = typing;
+        if let Some(who) = who {
+            let doing = around.typing_in.entry(chat.bare()).or_default();
+            doing.insert(who.bare(), typing);
+            let mut others = doing.values().copied();
+            shown = others
+                .find(|does| *does != Typing::Paused)
+                .unwrap_or(typing);
+        }
+        around.typing.insert(chat.bare(), shown);
     }
 
     pub(super) fn set_present(&self, chat: &Jid, present: bool) {
@@ -75,11 +104,11 @@ impl Shared {
 #[derive(Clone)]
 pub struct ContactHandle {
     jid: Jid,
-    name: Arc<str>,
+    visible_id: Option<Arc<str>>,
     number: u64,
     flavour: Flavour,
     script: Script,
-    shared: Arc<Shared>,
+    pub(super) shared: Arc<Shared>,
     files: Arc<Files>,
     commands: mpsc::UnboundedSender<Command>,
 }
@@ -93,7 +122,7 @@ impl ContactHandle {
     ) -> Self {
         Self {
             jid: stored.jid.clone(),
-            name: stored.name.as_str().into(),
+            visible_id: stored.visible_id.as_deref().map(Into::into),
             number: stored.number,
             flavour: stored.flavour,
             script: stored.script,
@@ -109,19 +138,20 @@ impl ContactHandle {
         &self.jid
     }
 
-    /// The name.
-    #[must_use]
-    pub fn name(&self) -> &str {
-        &self.name
-    }
-
-    /// The phone number in international form, or the id at Messenger.
+    /// The phone number in international form, or the id at Messenger; of a Partner's user the identifier people see.
     #[must_use]
     pub fn phone(&self) -> String {
-        match self.flavour {
-            Flavour::WhatsApp => format!("+{}", self.number),
-            Flavour::Messenger => self.number.to_string(),
+        match (&self.visible_id, self.flavour) {
+            (Some(visible_id), _) => visible_id.to_string(),
+            (None, Flavour::WhatsApp) => format!("+{}", self.number),
+            (None, Flavour::Messenger) => self.number.to_string(),
         }
+    }
+
+    /// The identifier people see, if it is a user of the Partner the sandbox plays.
+    #[must_use]
+    pub fn visible_id(&self) -> Option<&str> {
+        self.visible_id.as_deref()
     }
 
     /// The number, without a sign before it.
@@ -338,6 +368,10 @@ impl ContactHandle {
     /// Counts the contact's changes.
     pub(in crate::sandbox) fn changes(&self) -> watch::Receiver<u64> {
         self.shared.version.subscribe()
+    }
+
+    pub(super) fn person(&self) -> MutexGuard<'_, Person> {
+        self.shared.person()
     }
 
     pub(super) fn files(&self) -> &Files {

@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// How often a message is asked for again, and answered again.
-const MOST_RETRIES: u64 = 5;
+pub(super) const MOST_RETRIES: u64 = 5;
 /// From which retry on the receipt brings keys.
 const KEYS_FROM_RETRY: u64 = 2;
 
@@ -49,6 +49,29 @@ fn receipt_ids(node: &Node) -> Vec<String> {
         .collect()
 }
 
+/// Where a message comes from.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Origin<'a> {
+    pub(super) chat: &'a Jid,
+    /// The member who wrote it, in a group.
+    pub(super) sender: Option<&'a Jid>,
+    pub(super) id: &'a str,
+}
+
+impl<'a> Origin<'a> {
+    pub(super) fn author(self) -> &'a Jid {
+        self.sender.unwrap_or(self.chat)
+    }
+
+    /// A receipt for the message.
+    fn receipt(self) -> Node {
+        Node::new("receipt")
+            .with("id", self.id)
+            .with("to", self.chat)
+            .with_opt("participant", self.sender)
+    }
+}
+
 impl Phone {
     /// Takes a stanza; `false` ends the connection.
     pub(super) fn stanza(&mut self, node: &Node) -> bool {
@@ -66,6 +89,7 @@ impl Phone {
             "receipt" => self.receipt(node),
             "ack" => self.acknowledged(node),
             "iq" => self.answer(node),
+            "ib" if node.find("offline").is_some() => self.catch_up(),
             "notification" => self.notification(node),
             "call" => {
                 self.called(node);
@@ -73,7 +97,9 @@ impl Phone {
             }
             "chatstate" => {
                 if let Some(from) = node.jid("from") {
-                    self.shared.set_typing(&from, read_typing(node));
+                    let who = node.jid("participant");
+                    self.shared
+                        .set_typing_in(&from, who.as_ref(), read_typing(node));
                 }
             }
             "presence" => {
@@ -106,27 +132,30 @@ impl Phone {
             return;
         };
         let (chat, id) = (from.bare(), id.into_owned());
-        if let Some(name) = node.attr("notify") {
-            let name: String = name.chars().take(100).collect();
-            if self.stored.names.get(&chat) != Some(&name) {
-                self.shared.set_name(&chat, &name);
-                self.stored.names.insert(chat.clone(), name);
-                self.changes.push(self.stored.change());
-            }
+        let sender = node.jid("participant").map(|sender| sender.bare());
+        let origin = Origin {
+            chat: &chat,
+            sender: sender.as_ref(),
+            id: &id,
+        };
+        if let Some(name) = node.attr("notify").or_else(|| node.attr("display_name")) {
+            self.called_by(origin.author(), &name);
+        }
+        self.look_at(origin.author());
+        if sender.is_some() {
+            self.group_message(node, origin);
+            return self.ack(node);
         }
         let enc = node.find("enc");
         let parsed = enc.and_then(|enc| keyring::parse(&enc.attr("type")?, enc.content_bytes()?));
         let Some((ciphertext, fingerprint)) = parsed else {
-            self.undecryptable(node, &chat, &id);
+            self.undecryptable(node, origin);
             return self.ack(node);
         };
-        if !self.shared.log().note_key(fingerprint) {
-            self.shared.log().counters.key_reuse += 1;
-            tracing::error!(%id, "a message key was used for two ciphertexts");
-        }
+        self.note_use(fingerprint);
         if self.shared.log().find(&chat, false, &id).is_some() {
             self.shared.log().counters.duplicates += 1;
-            self.delivered(&chat, &id);
+            self.delivered(origin);
             return self.ack(node);
         }
         match self.keyring.decrypt(&chat, &ciphertext) {
@@ -134,33 +163,47 @@ impl Phone {
                 if opened.identity_changed {
                     self.identity_changed(&chat);
                 }
-                self.keep(&chat, &id, &opened.plaintext, fingerprint);
+                self.keep(origin, &opened.plaintext, fingerprint);
             }
             Err(SignalProtocolError::DuplicatedMessage(..)) => {
                 self.shared.log().counters.duplicates += 1;
             }
             Err(error) => {
                 tracing::debug!(%id, %error, "a contact cannot decrypt a message");
-                self.undecryptable(node, &chat, &id);
+                self.undecryptable(node, origin);
             }
         }
         self.ack(node);
     }
 
-    fn keep(&mut self, chat: &Jid, id: &str, padded: &[u8], fingerprint: Fingerprint) {
+    /// Notes the key a ciphertext was made with.
+    pub(super) fn note_use(&mut self, fingerprint: Fingerprint) {
+        let mut log = self.shared.log();
+        if !log.note_key(fingerprint) {
+            log.counters.key_reuse += 1;
+            tracing::error!("a message key was used for two ciphertexts");
+        }
+    }
+
+    pub(super) fn keep(&mut self, origin: Origin<'_>, padded: &[u8], fingerprint: Fingerprint) {
+        let Origin { chat, sender, id } = origin;
         let plaintext = understand::unpad(padded).unwrap_or_default();
         let Understood {
             message: mut composed,
             quoted_text,
             vote,
         } = understand::decode(plaintext);
+        if sender.is_some() {
+            self.see_as_owner(&mut composed.content, plaintext);
+        }
         if let Some(vote) = &vote {
-            let chosen = self.read_vote(chat, &composed.content, vote);
+            let chosen = self.read_vote(chat, origin.author(), &composed.content, vote);
             if let Content::Vote { choices, .. } = &mut composed.content {
                 *choices = chosen;
             }
         }
         let message = Message {
+            sender: sender.cloned(),
             outgoing: false,
             status: Status::Delivered,
             quoted_text,
@@ -171,21 +214,33 @@ impl Phone {
         let row = self.shared.log().add(&self.stored.jid, message.clone());
         self.changes.push(row);
         self.apply(&message);
-        self.shared.set_typing(chat, Typing::Paused);
-        self.delivered(chat, id);
+        self.shared.set_typing_in(chat, sender, Typing::Paused);
+        self.delivered(origin);
         self.respond(&message);
     }
 
-    fn delivered(&mut self, chat: &Jid, id: &str) {
-        self.sends
-            .push(Node::new("receipt").with("id", id).with("to", chat));
+    /// In a group, the message another is about is the contact's own only if it says so by name.
+    fn see_as_owner(&self, content: &mut Content, plaintext: &[u8]) {
+        let (Content::Reaction { to: target }
+        | Content::Vote { poll: target, .. }
+        | Content::Revoke { of: target }) = content
+        else {
+            return;
+        };
+        let author = understand::author_of_target(plaintext);
+        target.own &= author.is_some_and(|author| author == self.stored.jid.to_string());
+    }
+
+    pub(super) fn delivered(&mut self, origin: Origin<'_>) {
+        self.sends.push(origin.receipt());
     }
 
     /// Asks for a message again.
-    fn undecryptable(&mut self, node: &Node, chat: &Jid, id: &str) {
+    pub(super) fn undecryptable(&mut self, node: &Node, origin: Origin<'_>) {
+        let id = origin.id;
         let count = self
             .retries
-            .entry((chat.clone(), id.to_owned()))
+            .entry((origin.author().clone(), id.to_owned()))
             .or_default();
         *count += 1;
         let count = *count;
@@ -203,9 +258,8 @@ impl Phone {
             .with_opt("t", node.attr("t").map(std::borrow::Cow::into_owned))
             .with("v", "1");
         let [registration, kind, identity, signed] = self.keyring.device_keys().nodes();
-        let mut receipt = Node::new("receipt")
-            .with("id", id)
-            .with("to", chat)
+        let mut receipt = origin
+            .receipt()
             .with("type", "retry")
             .child(retry)
             .child(registration);
@@ -222,6 +276,13 @@ impl Phone {
     fn receipt(&mut self, node: &Node) {
         let mut answered = true;
         if let Some(chat) = node.jid("from").map(|from| from.bare()) {
+            let who = node.jid("participant").map(|who| who.bare());
+            if let Some(who) = who {
+                if self.receipt_in_group(&chat, &who, node) {
+                    self.ack(node);
+                }
+                return;
+            }
             match node.attr("type").as_deref() {
                 None | Some("delivered") => self.mark_all(&chat, node, Status::Delivered),
                 Some("read") => self.mark_all(&chat, node, Status::Read),
@@ -237,6 +298,28 @@ impl Phone {
         if answered {
             self.ack(node);
         }
+    }
+
+    /// Takes a receipt of a group's member; `false` if it is acknowledged later.
+    fn receipt_in_group(&mut self, group: &Jid, who: &Jid, node: &Node) -> bool {
+        let kind = node.attr("type");
+        let status = match kind.as_deref() {
+            None | Some("delivered") => Status::Delivered,
+            Some("read" | "played") => Status::Read,
+            Some("retry") => {
+                self.answer_group_retry(group, who, node);
+                return true;
+            }
+            Some("server-error") => return self.file_asked(group, node),
+            Some(_) => return true,
+        };
+        for id in receipt_ids(node) {
+            self.mark_in_group(group, who, &id, status);
+        }
+        if kind.as_deref() == Some("played") {
+            self.mark_played(group, node);
+        }
+        true
     }
 
     fn mark_all(&mut self, chat: &Jid, node: &Node, status: Status) {
@@ -297,13 +380,19 @@ impl Phone {
     }
 
     fn notification(&mut self, node: &Node) {
+        if node.attr("type").as_deref() == Some("w:gp2") {
+            self.group_changed(node);
+        }
         if node.attr("type").as_deref() == Some("encrypt") {
             if node.find("count").is_some() {
                 self.prekeys_low();
             } else if let Some(user) = node.jid("from").filter(|_| node.find("identity").is_some())
             {
                 self.keyring.archive(&user);
+                self.forget_key_of(&user);
             }
+        } else {
+            self.notified(node);
         }
         self.ack(node);
     }

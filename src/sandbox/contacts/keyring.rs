@@ -18,6 +18,7 @@ use rand::RngExt;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use super::sender_keys::SenderKeys;
 use crate::{
     network::interop::wire::Jid,
     sandbox::{
@@ -96,6 +97,8 @@ pub(super) struct Keyring {
     signed: Signed,
     next_prekey: u32,
     changes: Vec<Change>,
+    /// The keys of groups.
+    pub(super) groups: SenderKeys,
 }
 
 /// A decrypted message.
@@ -114,6 +117,7 @@ impl Keyring {
         let own = IdentityKeyPair::try_from(keys.identity.as_slice()).map_err(corrupt)?;
         let signed = SignedPreKeyRecord::deserialize(&keys.signed).map_err(corrupt)?;
         Ok(Self {
+            groups: SenderKeys::new(owner.clone()),
             owner,
             sessions: Sessions::default(),
             identities: Identities {
@@ -129,7 +133,7 @@ impl Keyring {
         })
     }
 
-    /// Adds a stored row of one of the three tables; a row that cannot be read is left out, which costs a session.
+    /// Adds a stored row of one of its tables; a row that cannot be read is left out, which costs a session.
     pub(super) fn restore(&mut self, table: Table, rest: &[u8], value: &[u8]) {
         let name = || std::str::from_utf8(rest.strip_suffix(&[0])?).ok();
         match table {
@@ -153,6 +157,7 @@ impl Keyring {
                     self.identities.known.insert(address_named(name), key);
                 }
             }
+            Table::ContactSenderKeys => self.groups.restore(rest, value),
             _ => {}
         }
     }
@@ -292,6 +297,7 @@ impl Keyring {
     /// What the operations since the last call changed.
     pub(super) fn changes(&mut self) -> Vec<Change> {
         let mut changes = std::mem::take(&mut self.changes);
+        changes.extend(self.groups.changes());
         for address in self.sessions.touched.drain() {
             if let Some(bytes) = self
                 .sessions
@@ -318,7 +324,8 @@ impl Keyring {
 
     /// The changes that forget everything, for a phone that is installed anew.
     pub(super) fn forget(&mut self) -> Vec<Change> {
-        let mut changes = Vec::new();
+        self.groups.forget();
+        let mut changes = self.groups.changes();
         for address in self.sessions.records.keys() {
             changes.push(Change::Delete(
                 Table::ContactSessions,

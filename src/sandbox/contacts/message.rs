@@ -37,6 +37,9 @@ pub struct Message {
     pub id: String,
     /// With whom the chat is.
     pub chat: Jid,
+    /// Who wrote it, if it came in a group.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sender: Option<Jid>,
     /// Whether the contact wrote it.
     pub outgoing: bool,
     /// Whether it is no message but something the contact is told, such as a changed identity key.
@@ -77,9 +80,12 @@ pub struct Message {
     /// Who voted, if it is a poll, and for what.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub votes: BTreeMap<Jid, Vec<String>>,
+    /// In a group, how far it has come with each of the others who said so.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub receipts: BTreeMap<Jid, Status>,
     /// When it was written or came, in milliseconds since the Unix epoch.
     pub at: i64,
-    /// How far it has come.
+    /// How far it has come; in a group, with the last of the others.
     pub status: Status,
     /// The `Message` protobuf it is, without padding. It stays when the message is edited or deleted.
     #[serde(default, with = "base64_text", skip_serializing_if = "Vec::is_empty")]
@@ -103,6 +109,7 @@ impl Message {
         Self {
             id,
             chat: chat.clone(),
+            sender: None,
             outgoing: true,
             notice: false,
             text: message.text,
@@ -117,6 +124,7 @@ impl Message {
             played: false,
             reactions: BTreeMap::new(),
             votes: BTreeMap::new(),
+            receipts: BTreeMap::new(),
             at,
             status: Status::Queued,
             plaintext: Vec::new(),
@@ -131,6 +139,16 @@ impl Message {
             notice: true,
             status: Status::Read,
             ..Self::written(id, chat, message, at)
+        }
+    }
+
+    /// Who wrote it, in the chats of `owner`.
+    #[must_use]
+    pub fn author<'a>(&'a self, owner: &'a Jid) -> &'a Jid {
+        if self.outgoing {
+            owner
+        } else {
+            self.sender.as_ref().unwrap_or(&self.chat)
         }
     }
 
@@ -165,6 +183,8 @@ impl Message {
 pub struct Received {
     /// The id on the wire.
     pub id: String,
+    /// The chat it came in: a group, or who wrote it.
+    pub chat: Jid,
     /// Who wrote it.
     pub sender: Jid,
     /// The text, decrypted, as [`Message::text`].
@@ -191,7 +211,8 @@ impl From<&Message> for Received {
     fn from(message: &Message) -> Self {
         Self {
             id: message.id.clone(),
-            sender: message.chat.clone(),
+            chat: message.chat.clone(),
+            sender: message.sender.as_ref().unwrap_or(&message.chat).clone(),
             text: message.text.clone(),
             content: message.content.clone(),
             quotes: message.quotes.clone(),

@@ -6,12 +6,16 @@
 //! phones' own ([`compose`], [`understand`], [`attachment`], [`crypt`]), so that the bridge's are tested against others.
 
 mod actor;
+mod asking;
 mod attachment;
 mod cast;
 mod compose;
 pub mod content;
 mod crypt;
 mod files;
+mod group_handle;
+mod group_talk;
+mod groups;
 mod handle;
 mod incoming;
 mod keyring;
@@ -19,8 +23,13 @@ mod link;
 mod log;
 mod media;
 mod message;
+mod partner;
+mod people;
 mod phone;
+mod portrait;
+mod profile;
 mod say;
+mod sender_keys;
 mod signals;
 mod understand;
 mod writing;
@@ -41,12 +50,16 @@ pub use crypt::CryptError;
 pub use files::FileError;
 use files::Files;
 pub(super) use files::TakeError;
+use groups::GroupState;
+pub use groups::{GroupChange, GroupInfo};
 pub use handle::ContactHandle;
 use handle::Shared;
 use keyring::{Keyring, OwnKeys};
 use log::Log;
 pub use media::{MediaSource, MediaToSend};
 pub use message::{Counters, Message, Received, Status};
+use people::Deed;
+pub use people::{Picture, Request};
 use phone::{Phone, Stored};
 
 use super::{
@@ -94,6 +107,7 @@ impl Contacts {
                 Table::ContactPrekeys,
                 Table::ContactSessions,
                 Table::ContactIdentities,
+                Table::ContactSenderKeys,
             ] {
                 for (rest, value) in rows(table) {
                     keyring.restore(table, rest, value);
@@ -109,8 +123,11 @@ impl Contacts {
                     outbox.insert(u64::from_be_bytes(number), node);
                 }
             }
+            let groups = rows(Table::ContactGroups).map(|(_, value)| value);
+            let groups = groups.filter_map(|value| serde_json::from_slice(value).ok());
+            let groups = groups.collect();
             contacts.register(&mut stored, &keyring).await?;
-            contacts.spawn(stored, keyring, log, outbox);
+            contacts.spawn(stored, keyring, log, outbox, groups);
         }
         if with_cast {
             let missing = cast::CAST.into_iter().filter(|(flavour, number, ..)| {
@@ -122,7 +139,11 @@ impl Contacts {
             let made = missing.map(|(flavour, number, name, script)| {
                 contacts.make(flavour, number, name, script)
             });
-            futures_util::future::try_join_all(made).await?;
+            let made = futures_util::future::try_join_all(made).await?;
+            if !made.is_empty() {
+                cast::make_group(&contacts.world.office).await?;
+            }
+            contacts.add_others().await?;
         }
         Ok(contacts)
     }
@@ -150,25 +171,24 @@ impl Contacts {
         name: &str,
         script: Script,
     ) -> Result<ContactHandle, SandboxError> {
-        let mut stored = Stored {
-            jid: cast::jid_of(flavour, number),
-            flavour,
-            number,
-            name: name.to_owned(),
-            script,
-            keys: OwnKeys::generate(self.world.office.now().0),
-            online: script.starts_online(),
-            registered: false,
-            uploaded: false,
-            names: BTreeMap::new(),
-            timers: BTreeMap::new(),
-            lost_files: false,
-        };
+        let jid = cast::jid_of(flavour, number);
+        let keys = OwnKeys::generate(self.world.office.now().0);
+        let mut stored = Stored::new(jid, flavour, number, name, script, keys);
+        stored.people.opted_out = !script.starts_opted_in();
+        if script == Script::Changing {
+            let picture = portrait::portrait([11, 110, 105]);
+            stored.people = stored.people.doing(Deed::Picture(picture));
+        }
+        self.keep_and_spawn(stored).await
+    }
+
+    /// Stores a contact that was just made, registers its phone if it needs to be, and starts it.
+    async fn keep_and_spawn(&self, mut stored: Stored) -> Result<ContactHandle, SandboxError> {
         let keyring = Keyring::new(stored.jid.clone(), &stored.keys)?;
         self.world.office.disk.commit(vec![stored.change()]).await?;
         self.register(&mut stored, &keyring).await?;
-        let handle = self.spawn(stored, keyring, Log::default(), BTreeMap::new());
-        Ok(handle)
+        let log = Log::default();
+        Ok(self.spawn(stored, keyring, log, BTreeMap::new(), Vec::new()))
     }
 
     /// Registers a phone, if it is not yet, as anybody's phone is registered: by HTTP.
@@ -181,6 +201,7 @@ impl Contacts {
         let body = serde_json::json!({
             "jid": stored.jid,
             "name": stored.name,
+            "opted_in": !stored.people.opted_out,
             "noise_key": STANDARD.encode(noise::public_key(&stored.keys.noise_private)),
             "registration_id": keys.registration_id,
             "identity": STANDARD.encode(keys.identity),
@@ -211,9 +232,14 @@ impl Contacts {
         keyring: Keyring,
         log: Log,
         outbox: BTreeMap<u64, Node>,
+        groups: Vec<GroupState>,
     ) -> ContactHandle {
         let (commands, receiver) = mpsc::unbounded_channel::<Command>();
-        let shared = Arc::new(Shared::new(log, &stored.names));
+        let shared = Arc::new(Shared::new(log, &stored));
+        let groups = groups.into_iter();
+        *shared.groups() = groups
+            .map(|group| (group.info.jid.clone(), group))
+            .collect();
         let files = Arc::new(Files::new(
             self.world.office.clone(),
             &self.world.data_dir,
@@ -239,9 +265,19 @@ impl Contacts {
         self.lock().get(jid).cloned()
     }
 
-    /// All of them, by gatekeeper and number.
+    /// All of them but Partners' users, by gatekeeper and number.
     pub(super) fn all(&self) -> Vec<ContactHandle> {
+        self.sorted(|contact| contact.visible_id().is_none())
+    }
+
+    /// The users of the Partner the sandbox plays, by gatekeeper and number.
+    pub(super) fn partners(&self) -> Vec<ContactHandle> {
+        self.sorted(|contact| contact.visible_id().is_some())
+    }
+
+    fn sorted(&self, wanted: impl Fn(&ContactHandle) -> bool) -> Vec<ContactHandle> {
         let mut all: Vec<ContactHandle> = self.lock().values().cloned().collect();
+        all.retain(wanted);
         all.sort_by_key(|contact| (contact.flavour(), contact.number()));
         all
     }
@@ -269,5 +305,7 @@ fn rows_of<'s>(
 pub(super) struct Surroundings {
     pub(super) names: BTreeMap<Jid, String>,
     pub(super) typing: HashMap<Jid, Typing>,
+    /// Who of a group's members does what.
+    pub(super) typing_in: HashMap<Jid, BTreeMap<Jid, Typing>>,
     pub(super) present: HashMap<Jid, bool>,
 }

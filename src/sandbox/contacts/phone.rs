@@ -13,17 +13,20 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Shared,
+    asking::{Answered, Asking},
     cast::{Line, Script},
     compose::Attributes,
     content::{Composed, File},
     keyring::{Keyring, OwnKeys},
     message::{Message, Status},
+    people::People,
 };
 use crate::{
     network::interop::wire::{self, Jid, Node},
     sandbox::{
-        directory::prekey_node,
+        directory::{is_group, prekey_node},
         disk::{self, Change, Table},
+        error::SandboxError,
         flavour::Flavour,
     },
 };
@@ -60,9 +63,42 @@ pub(super) struct Stored {
     /// Whether the phone has not kept the files it sent.
     #[serde(default)]
     pub(super) lost_files: bool,
+    /// The identifier people see, of a user of the Partner the sandbox plays.
+    #[serde(default)]
+    pub(super) visible_id: Option<String>,
+    /// The profile, and what is known of others.
+    #[serde(default)]
+    pub(super) people: People,
 }
 
 impl Stored {
+    /// A contact that was just made.
+    pub(super) fn new(
+        jid: Jid,
+        flavour: Flavour,
+        number: u64,
+        name: &str,
+        script: Script,
+        keys: OwnKeys,
+    ) -> Self {
+        Self {
+            jid,
+            flavour,
+            number,
+            name: name.to_owned(),
+            script,
+            keys,
+            online: script.starts_online(),
+            registered: false,
+            uploaded: false,
+            names: BTreeMap::new(),
+            timers: BTreeMap::new(),
+            lost_files: false,
+            visible_id: None,
+            people: People::default(),
+        }
+    }
+
     /// The change that stores it.
     pub(super) fn change(&self) -> Change {
         let value = serde_json::to_vec(self).expect("a contact is JSON");
@@ -76,9 +112,15 @@ impl Stored {
 
 /// What a request that is on its way is for.
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Asked {
+pub(super) enum Asked {
     Upload,
     Keys(Jid),
+    /// Keys of some members of a group.
+    GroupKeys(Jid, Vec<Jid>),
+    /// Something the contact does to its account.
+    Deed(u64),
+    /// How somebody looks.
+    Picture(Jid),
     Other,
 }
 
@@ -102,9 +144,18 @@ pub(super) struct Phone {
     pub(super) outbox: BTreeMap<u64, Node>,
     /// Messages that wait for a session, by chat.
     pub(super) waiting: HashMap<Jid, Vec<String>>,
-    asked: HashMap<String, Asked>,
+    pub(super) asked: HashMap<String, Asked>,
     next_request: u64,
     pub(super) logged_in: bool,
+    /// Whether the mailbox came, so that what is known of groups is what is so.
+    pub(super) caught_up: bool,
+    /// Requests that somebody may wait for, by their ids, and those that wait for a connection.
+    pub(super) asking: HashMap<String, Asking>,
+    pub(super) unasked: Vec<Asking>,
+    /// What is to be told to those who wait.
+    pub(super) answers: Vec<(Answered, Result<Node, SandboxError>)>,
+    /// Members of groups whose keys cannot be had.
+    pub(super) keyless: HashSet<Jid>,
     /// How often each message was asked for again.
     pub(super) retries: HashMap<(Jid, String), u64>,
     /// Since the connection was made: so that a message is not answered twice.
@@ -117,6 +168,8 @@ pub(super) struct Phone {
     pub(super) reuploads: Vec<Reupload>,
     /// The requests for it that are being answered.
     pub(super) answering: HashSet<(Jid, String)>,
+    /// Whose pictures were asked for since the connection was made.
+    pub(super) seen_pictures: HashSet<Jid>,
     pub(super) now: i64,
 }
 
@@ -138,6 +191,11 @@ impl Phone {
             asked: HashMap::new(),
             next_request: 1,
             logged_in: false,
+            caught_up: false,
+            asking: HashMap::new(),
+            unasked: Vec::new(),
+            answers: Vec::new(),
+            keyless: HashSet::new(),
             retries: HashMap::new(),
             answered: HashSet::new(),
             changes: Vec::new(),
@@ -145,6 +203,7 @@ impl Phone {
             lines: Vec::new(),
             reuploads: Vec::new(),
             answering: HashSet::new(),
+            seen_pictures: HashSet::new(),
             now: 0,
         }
     }
@@ -157,14 +216,11 @@ impl Phone {
     pub(super) fn logged_in(&mut self) {
         self.logged_in = true;
         self.asked.clear();
-        self.sends.push(
-            Node::new("presence")
-                .with("type", "available")
-                .with("name", self.stored.name.as_str()),
-        );
+        self.present();
         if !self.stored.uploaded {
             self.upload(PREKEYS_FIRST);
         }
+        self.people_logged_in();
         self.sends.extend(self.outbox.values().cloned());
         let queued = self.shared.log().queued();
         let on_its_way: HashSet<String> = self
@@ -184,14 +240,27 @@ impl Phone {
         }
     }
 
+    /// Says that the contact is there, and its name.
+    pub(super) fn present(&mut self) {
+        self.sends.push(
+            Node::new("presence")
+                .with("type", "available")
+                .with("name", self.stored.name.as_str()),
+        );
+    }
+
     /// The connection ended.
     pub(super) fn disconnected(&mut self) {
         self.logged_in = false;
+        self.fall_behind();
         self.answered.clear();
     }
 
     /// Encrypts what waits for a chat, or asks for keys first.
     pub(super) fn release(&mut self, chat: &Jid) {
+        if is_group(chat) {
+            return self.release_group(chat);
+        }
         if !self.keyring.has_session(chat) {
             if self.logged_in {
                 self.fetch_keys(chat);
@@ -212,13 +281,7 @@ impl Phone {
         let attributes = Attributes::of(&message.content, &message.text);
         match self.keyring.encrypt(chat, &self.padded(message)) {
             Ok((kind, bytes)) => {
-                let enc = Node::new("enc")
-                    .with("v", "2")
-                    .with("type", kind)
-                    .with_opt("mediatype", attributes.media_type)
-                    .with_opt("count", count)
-                    .with_opt("decrypt-fail", attributes.hide.then_some("hide"))
-                    .bytes(bytes);
+                let enc = attributes.of_enc(kind, count).bytes(bytes);
                 let message = Node::new("message")
                     .with("to", chat)
                     .with("id", id)
@@ -290,13 +353,27 @@ impl Phone {
             } else {
                 Status::Sent
             };
-            self.mark(&chat, &id, status);
+            if let Some(hash) = ack.attr("phash") {
+                self.compare_members(&chat, &hash);
+            }
+            // What one member got again says nothing of the message.
+            if node.attr("participant").is_none() {
+                if refused && is_group(&chat) {
+                    self.refused_by_group(&chat);
+                }
+                self.mark(&chat, &id, status);
+            }
         }
     }
 
-    fn request(&mut self, iq: Node, asked: Asked) {
+    pub(super) fn next_id(&mut self) -> String {
         let id = format!("q{}", self.next_request);
         self.next_request += 1;
+        id
+    }
+
+    pub(super) fn request(&mut self, iq: Node, asked: Asked) {
+        let id = self.next_id();
         self.asked.insert(id.clone(), asked);
         self.sends.push(iq.with("id", id));
     }
@@ -333,29 +410,22 @@ impl Phone {
 
     /// Sends a ping.
     pub(super) fn ping(&mut self) {
-        let iq = Node::new("iq")
+        self.request(self.ping_node(), Asked::Other);
+    }
+
+    pub(super) fn ping_node(&self) -> Node {
+        Node::new("iq")
             .with("type", "get")
             .with("xmlns", "w:p")
             .with("to", self.server())
-            .child(Node::new("ping"));
-        self.request(iq, Asked::Other);
-    }
-
-    /// Blocks a user or takes the block back.
-    pub(super) fn block(&mut self, jid: &Jid, block: bool) {
-        let item = Node::new("item")
-            .with("action", if block { "block" } else { "unblock" })
-            .with("jid", jid);
-        let iq = Node::new("iq")
-            .with("type", "set")
-            .with("xmlns", "blocklist")
-            .with("to", self.server())
-            .child(item);
-        self.request(iq, Asked::Other);
+            .child(Node::new("ping"))
     }
 
     /// The answer to a request.
     pub(super) fn answer(&mut self, node: &Node) {
+        if self.answered_to(node) {
+            return;
+        }
         let asked = node
             .attr("id")
             .and_then(|id| self.asked.remove(id.as_ref()));
@@ -366,6 +436,9 @@ impl Phone {
                 self.changes.push(self.stored.change());
             }
             Some(Asked::Keys(chat)) => self.keys_came(&chat, node),
+            Some(Asked::GroupKeys(group, asked)) => self.group_keys_came(&group, &asked, node),
+            Some(Asked::Deed(number)) => self.deed_done(number, node),
+            Some(Asked::Picture(user)) => self.picture_came(user, node),
             _ => {}
         }
     }
@@ -405,6 +478,7 @@ impl Phone {
     /// Says in the chat that the other side's identity key is another now.
     pub(super) fn identity_changed(&mut self, chat: &Jid) {
         self.shared.log().counters.identity_changes += 1;
+        self.forget_key_of(chat);
         self.tell(
             chat,
             Composed::text("The security code with this contact changed."),
@@ -422,6 +496,10 @@ impl Phone {
     pub(super) fn reinstall(&mut self) -> Result<(), disk::DiskError> {
         let forgotten = self.keyring.forget();
         self.changes.extend(forgotten);
+        let groups: Vec<Jid> = self.shared.groups().keys().cloned().collect();
+        for group in groups {
+            self.note_key(&group, std::collections::BTreeSet::clear);
+        }
         let noise_private = self.stored.keys.noise_private;
         self.stored.keys = OwnKeys::generate(self.now);
         self.stored.keys.noise_private = noise_private;

@@ -124,6 +124,15 @@ impl ContactHandle {
         self.send(chat, Composed::of(Content::Revoke { of })).await
     }
 
+    /// Deletes somebody else's message in a group for everybody, which admins may; the id of the deletion.
+    ///
+    /// # Errors
+    /// As [`send_text`](Self::send_text).
+    pub async fn revoke_of_another(&self, group: &str, id: &str) -> Result<String, SandboxError> {
+        let of = target(id, false);
+        self.send(group, Composed::of(Content::Revoke { of })).await
+    }
+
     /// Reacts to a message, which is the contact's own if `own` is set; an empty emoji takes the reaction back. The id of the
     /// reaction.
     ///
@@ -283,14 +292,6 @@ impl ContactHandle {
     /// [`SandboxError::Closed`].
     pub fn lose_files(&self, lost: bool) -> Result<(), SandboxError> {
         self.command(Command::LoseFiles(lost))
-    }
-
-    /// Blocks a user, or takes the block back. Only while connected.
-    ///
-    /// # Errors
-    /// As [`send_text`](Self::send_text).
-    pub fn block(&self, user: &str, block: bool) -> Result<(), SandboxError> {
-        self.command(Command::Block(recipient(user)?, block))
     }
 
     /// Installs the phone anew: all sessions are forgotten and the identity key is another.

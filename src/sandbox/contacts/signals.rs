@@ -1,5 +1,7 @@
 //! What a phone tells besides messages: what was read and listened to, who writes, who calls, and whether a file can be had again.
 
+use std::collections::BTreeMap;
+
 use waproto::{
     buffa::Message as _,
     whatsapp::{MediaRetryNotification, ServerErrorReceipt, media_retry_notification::ResultType},
@@ -34,68 +36,78 @@ pub(super) fn read_typing(node: &Node) -> Typing {
     }
 }
 
+/// Who asks for a file of a chat.
+fn asking(chat: &Jid, request: &Node) -> Jid {
+    request.jid("participant").unwrap_or_else(|| chat.clone())
+}
+
 impl Phone {
-    /// Sends read receipts for what came in a chat: one with a list.
+    /// Sends read receipts for what came in a chat: one with a list for each who wrote.
     pub(super) fn read_chat(&mut self, chat: &Jid) {
-        let unread = self.unread(chat);
-        let Some((newest, older)) = unread.split_first() else {
-            return;
-        };
-        let mut receipt = self.read_receipt(chat, newest);
-        if !older.is_empty() {
-            let list = older.iter().rev().fold(Node::new("list"), |list, id| {
-                list.child(Node::new("item").with("id", id.as_str()))
-            });
-            receipt = receipt.child(list);
+        for (sender, unread) in self.unread(chat) {
+            let Some((newest, older)) = unread.split_first() else {
+                continue;
+            };
+            let mut receipt = self.read_receipt(chat, newest, sender.as_ref());
+            if !older.is_empty() {
+                let list = older.iter().rev().fold(Node::new("list"), |list, id| {
+                    list.child(Node::new("item").with("id", id.as_str()))
+                });
+                receipt = receipt.child(list);
+            }
+            self.post(receipt);
+            self.note_read(chat, &unread);
         }
-        self.post(receipt);
-        self.note_read(chat, &unread);
     }
 
     /// The same with the receipts gathered by message, as a server that aggregates them sends them:
     /// `<participants key="message"><user jid t/></participants>`.
     pub(super) fn read_chat_aggregated(&mut self, chat: &Jid) {
-        let unread = self.unread(chat);
-        let Some(newest) = unread.first() else {
-            return;
-        };
         let user = Node::new("user")
             .with("jid", &self.stored.jid)
             .with("t", self.seconds());
-        let receipt = unread
-            .iter()
-            .rev()
-            .fold(self.read_receipt(chat, newest), |receipt, id| {
+        for (sender, unread) in self.unread(chat) {
+            let Some(newest) = unread.first() else {
+                continue;
+            };
+            let receipt = self.read_receipt(chat, newest, sender.as_ref());
+            let receipt = unread.iter().rev().fold(receipt, |receipt, id| {
                 let participants = Node::new("participants").with("key", id.as_str());
                 receipt.child(participants.child(user.clone()))
             });
-        self.post(receipt);
-        self.note_read(chat, &unread);
+            self.post(receipt);
+            self.note_read(chat, &unread);
+        }
     }
 
     fn seconds(&self) -> String {
         (self.now / 1000).to_string()
     }
 
-    fn read_receipt(&self, chat: &Jid, id: &str) -> Node {
+    fn read_receipt(&self, chat: &Jid, id: &str, sender: Option<&Jid>) -> Node {
         Node::new("receipt")
             .with("id", id)
             .with("to", chat)
+            .with_opt("participant", sender)
             .with("type", "read")
             .with("t", self.seconds())
     }
 
-    /// What came in a chat and was not read, newest first.
-    fn unread(&self, chat: &Jid) -> Vec<String> {
+    /// What came in a chat and was not read, by who wrote it in a group, newest first.
+    fn unread(&self, chat: &Jid) -> BTreeMap<Option<Jid>, Vec<String>> {
         let log = self.shared.log();
         let is_other = |m: &Message| m.outgoing || m.notice || !m.is_shown();
-        let unread = log
+        let mut unread = BTreeMap::<_, Vec<String>>::new();
+        let messages = log
             .chat(chat)
             .rev()
             .take_while(|m| is_other(m) || m.status < Status::Read)
-            .filter(|m| !is_other(m))
-            .map(|m| m.id.clone());
-        unread.collect()
+            .filter(|m| !is_other(m));
+        for message in messages {
+            let by_sender = unread.entry(message.sender.clone()).or_default();
+            by_sender.push(message.id.clone());
+        }
+        unread
     }
 
     fn note_read(&mut self, chat: &Jid, ids: &[String]) {
@@ -122,7 +134,14 @@ impl Phone {
             });
         if row.is_some() {
             self.changes.extend(row);
-            let receipt = self.read_receipt(chat, id).with("type", "played");
+            let sender = self
+                .shared
+                .log()
+                .find(chat, false, id)
+                .and_then(|m| m.sender.clone());
+            let receipt = self
+                .read_receipt(chat, id, sender.as_ref())
+                .with("type", "played");
             self.post(receipt);
             self.note_read(chat, &[id.to_owned()]);
         }
@@ -206,7 +225,7 @@ impl Phone {
             tracing::warn!(%id, "a request for a file cannot be read");
             return true;
         }
-        if self.answering.insert((chat.clone(), id.to_string())) {
+        if self.answering.insert((asking(chat, node), id.to_string())) {
             self.reuploads.push(Reupload {
                 chat: chat.clone(),
                 id: id.into_owned(),
@@ -225,7 +244,7 @@ impl Phone {
             file,
             request,
         } = reupload;
-        self.answering.remove(&(chat.clone(), id.clone()));
+        self.answering.remove(&(asking(chat, request), id.clone()));
         if let Some(path) = &path {
             let row = self
                 .shared
@@ -262,6 +281,7 @@ impl Phone {
                 .with("type", "mediaretry")
                 .with("id", id.as_str())
                 .with("to", chat)
+                .with_opt("participant", request.jid("participant"))
                 .child(encrypt);
             if let Some(rmr) = request.find("rmr") {
                 answer = answer.child(rmr.clone());

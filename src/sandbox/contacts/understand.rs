@@ -49,6 +49,25 @@ pub(super) fn decode(plaintext: &[u8]) -> Understood {
     }
 }
 
+/// Who wrote the message that a message is about, as it says; it is said in groups.
+pub(super) fn author_of_target(plaintext: &[u8]) -> Option<String> {
+    let mut proto = codec::message_decode(plaintext).ok()?;
+    for _ in 0..MOST_WRAPPERS {
+        let Some(inner) = unwrapped(&mut proto) else {
+            break;
+        };
+        proto = inner;
+    }
+    let key = if let Some(reaction) = proto.reaction_message.take() {
+        reaction.key
+    } else if let Some(update) = proto.poll_update_message.take() {
+        update.poll_creation_message_key
+    } else {
+        proto.protocol_message.take()?.key
+    };
+    key.into_option()?.participant
+}
+
 /// A message to be quoted: as it was, without what it quoted itself.
 pub(super) fn quotable(plaintext: &[u8]) -> Option<Proto> {
     let mut proto = codec::message_decode(plaintext).ok()?;
@@ -335,6 +354,7 @@ mod tests {
                 ..Proto::default()
             }),
             vote: None,
+            author: None,
             now: 5000,
         };
         decode(&compose::encode(message, around))

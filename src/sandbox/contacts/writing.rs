@@ -5,11 +5,15 @@ use super::{
     compose::{self, Around},
     content::{Composed, Content},
     crypt::{Ballot, SealedVote},
+    group_talk,
     message::Message,
     phone::{Phone, new_id},
     understand,
 };
-use crate::{network::interop::wire::Jid, sandbox::error::SandboxError};
+use crate::{
+    network::interop::wire::Jid,
+    sandbox::{directory::is_group, error::SandboxError},
+};
 
 impl Phone {
     /// Writes a message; the id it has.
@@ -34,16 +38,18 @@ impl Phone {
                 let original = log.find(chat, poll.own, &poll.id);
                 let original = original.ok_or(SandboxError::NoMessage)?;
                 let choices = choices.get_or_insert_default();
-                vote = Some(self.ballot(original, true)?.seal(choices));
+                vote = Some(self.ballot(original, &self.stored.jid)?.seal(choices));
             }
             _ => {}
         }
         let (quoted, quoted_text) = self.quoted(chat, &message);
+        let author = self.author_of_target(chat, &message.content);
         let around = Around {
             own: &self.stored.jid,
             chat,
             quoted,
             vote,
+            author,
             now: self.now,
         };
         let plaintext = compose::encode(&message, around);
@@ -111,27 +117,22 @@ impl Phone {
                 chat: &message.chat,
                 quoted: None,
                 vote: None,
+                author: None,
                 now: self.now,
             };
             padded = compose::encode(&composed, around);
         }
-        let n: u8 = rand::random_range(1..=16);
-        padded.resize(padded.len() + usize::from(n), n);
-        padded
+        group_talk::padded(padded)
     }
 
     /// What a vote in a poll is bound to.
-    fn ballot<'a>(&self, poll: &'a Message, own_vote: bool) -> Result<Ballot<'a>, SandboxError> {
+    fn ballot<'a>(&self, poll: &'a Message, voter: &Jid) -> Result<Ballot<'a>, SandboxError> {
         let secret = poll.content.poll().map(|poll| poll.secret.as_slice());
         let secret = secret.filter(|secret| secret.len() == 32);
-        let address = |own: bool| {
-            let jid = if own { &self.stored.jid } else { &poll.chat };
-            jid.to_string()
-        };
         Ok(Ballot {
             poll: &poll.id,
-            author: address(poll.outgoing),
-            voter: address(own_vote),
+            author: poll.author(&self.stored.jid).to_string(),
+            voter: voter.to_string(),
             secret: secret.ok_or(SandboxError::NoMessage)?,
         })
     }
@@ -140,6 +141,7 @@ impl Phone {
     pub(super) fn read_vote(
         &self,
         chat: &Jid,
+        voter: &Jid,
         content: &Content,
         vote: &SealedVote,
     ) -> Option<Vec<String>> {
@@ -149,7 +151,7 @@ impl Phone {
         let log = self.shared.log();
         let original = log.find(chat, poll.own, &poll.id)?;
         let options = &original.content.poll()?.options;
-        self.ballot(original, false).ok()?.open(vote, options)
+        self.ballot(original, voter).ok()?.open(vote, options)
     }
 
     /// Does to earlier messages what a message of either side says.
@@ -160,12 +162,9 @@ impl Phone {
             text,
             ..
         } = message;
-        let author = if *outgoing {
-            self.stored.jid.clone()
-        } else {
-            chat.clone()
-        };
+        let author = message.author(&self.stored.jid).clone();
         let owner = self.stored.jid.clone();
+        let by_admin = self.is_admin(chat, &author);
         let mut log = self.shared.log();
         let row = match &message.content {
             Content::Reaction { to } => log.change(&owner, chat, to.own, &to.id, |target| {
@@ -189,7 +188,7 @@ impl Phone {
             }),
             Content::Edit { of, .. } => log.change(&owner, chat, *outgoing, of, |target| {
                 let editable = matches!(target.content, Content::Text { .. } | Content::File(_));
-                let changes = editable && !target.revoked;
+                let changes = editable && !target.revoked && *target.author(&owner) == author;
                 if changes {
                     target.text.clone_from(text);
                     target.mentions.clone_from(&message.mentions);
@@ -197,13 +196,14 @@ impl Phone {
                 }
                 changes
             }),
-            // Only its author can delete a message.
-            Content::Revoke { of } if of.own == *outgoing => {
-                log.change(&owner, chat, of.own, &of.id, |target| {
+            // Only its author can delete a message, and an admin in a group.
+            Content::Revoke { of } => log.change(&owner, chat, of.own, &of.id, |target| {
+                let allowed = by_admin || *target.author(&owner) == author;
+                if allowed {
                     target.revoke();
-                    true
-                })
-            }
+                }
+                allowed
+            }),
             Content::Timer { seconds } => {
                 self.stored.timers.insert(chat.clone(), *seconds);
                 Some(self.stored.change())
@@ -214,13 +214,57 @@ impl Phone {
         self.changes.extend(row);
     }
 
+    /// In a group, who wrote the message a message is about.
+    fn author_of_target(&self, chat: &Jid, content: &Content) -> Option<String> {
+        let (Content::Reaction { to: target }
+        | Content::Vote { poll: target, .. }
+        | Content::Revoke { of: target }) = content
+        else {
+            return None;
+        };
+        let log = self.shared.log();
+        let sender = log.find(chat, target.own, &target.id)?.sender.as_ref();
+        sender.map(ToString::to_string)
+    }
+
+    /// Whether somebody may delete what others wrote in a chat.
+    fn is_admin(&self, chat: &Jid, who: &Jid) -> bool {
+        let groups = self.shared.groups();
+        let role = groups
+            .get(chat)
+            .and_then(|state| state.info.members.get(who));
+        role.is_some_and(|role| role.is_admin())
+    }
+
+    /// A message of a group that mentions the contact, without the mention: contacts who act by themselves answer it alone.
+    fn addressed(&self, message: &Message) -> Option<Message> {
+        let own = self.stored.jid.to_string();
+        if !message.mentions.contains(&own) {
+            return None;
+        }
+        let mut message = message.clone();
+        let address = own.split_once('@').map_or(&*own, |(user, _)| user);
+        let mention = format!("@{address}");
+        let text = message.text.replace(&mention, "");
+        text.trim().clone_into(&mut message.text);
+        message.mentions.clear();
+        Some(message)
+    }
+
     /// Takes a message that came: read and answered as the contact's script says.
     pub(super) fn respond(&mut self, message: &Message) {
         let script = self.stored.script;
         if script.reads() && message.is_shown() {
             self.read_chat(&message.chat);
         }
-        let answers = script.answers(message, self.late_by);
+        let answers = if is_group(&message.chat) {
+            match self.addressed(message) {
+                Some(message) => script.answers(&message, self.late_by),
+                None => return,
+            }
+        } else {
+            script.answers(message, self.late_by)
+        };
         if script == Script::Chatty && message.is_shown() {
             // One conversation at a time: what was still to come gives way to the new answer.
             self.lines.retain(|(other, _)| *other != message.chat);

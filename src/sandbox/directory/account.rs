@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
+use super::People;
 use crate::{
     network::interop::wire::{Jid, Node},
     sandbox::flavour::Flavour,
@@ -61,11 +62,19 @@ pub(in crate::sandbox) struct Account {
     pub(in crate::sandbox) chats: BTreeSet<Jid>,
     /// When the user was connected last, in milliseconds since the Unix epoch.
     pub(in crate::sandbox) last_seen: i64,
+    /// What the user shows, and who may write.
+    #[serde(default)]
+    pub(in crate::sandbox) people: People,
 }
 
 impl Account {
     pub(in crate::sandbox) fn is_partner(&self) -> bool {
         matches!(self.kind, Kind::Partner { .. })
+    }
+
+    /// Whether nobody has the Noise key: no client ever connects, and nothing waits for one.
+    pub(in crate::sandbox) fn is_silent(&self) -> bool {
+        self.noise_public == [0; 32]
     }
 
     /// Whether the user takes part in read receipts.

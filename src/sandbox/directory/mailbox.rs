@@ -72,6 +72,9 @@ fn acknowledges(ack: &Node, entry: &Entry) -> bool {
         && ack.attr("id") == node.attr("id")
         && ack.attr("class").as_deref() == Some(&*node.tag)
         && (matches!(&*node.tag, "message" | "call") || ack.attr("type") == node.attr("type"))
+        && (ack.attr("participant").is_none()
+            || ack.jid("participant").map(|one| one.bare())
+                == node.jid("participant").map(|one| one.bare()))
         && ack.jid("to").map(|to| to.bare()) == node.jid("from").map(|from| from.bare())
 }
 

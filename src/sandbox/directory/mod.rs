@@ -4,14 +4,21 @@
 //! What a step is to cause on the wire happens after the commit.
 
 mod account;
+mod groups;
 mod mailbox;
+mod people;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use tokio::sync::mpsc;
 
 pub(super) use account::{Account, DeviceKeys, Kind, SignedKey, key_id, key_value, prekey_node};
+pub use groups::Role;
+pub(super) use groups::{
+    Description, GROUPS, Group, Groups, NewGroup, hash as members_hash, is_group, participant,
+};
 pub(super) use mailbox::{Entry, KEPT_MS, Mailbox};
+pub(super) use people::{People, Setting};
 
 use super::{
     disk::{self, Change, DiskError, Snapshot, Table},
@@ -74,6 +81,10 @@ pub(super) struct Directory {
     pub(super) prekeys: HashMap<Jid, BTreeMap<u32, [u8; 32]>>,
     pub(super) mailboxes: HashMap<Jid, Mailbox>,
     pub(super) lines: HashMap<Jid, Line>,
+    pub(super) groups: Groups,
+    /// JPEGs by their ids.
+    pub(super) pictures: HashMap<String, Vec<u8>>,
+    pub(super) setting: Setting,
     next_entry: u64,
 }
 
@@ -83,6 +94,7 @@ impl Directory {
         let corrupt = |table, reason: String| DiskError::Corrupt { table, reason };
         let mut directory = Self {
             next_entry: 1,
+            groups: Groups::load(snapshot)?,
             ..Self::default()
         };
         for (_, value) in &snapshot[&Table::Users] {
@@ -98,6 +110,10 @@ impl Directory {
                 .entry(owner)
                 .or_default()
                 .insert(id, value);
+        }
+        for (key, value) in &snapshot[&Table::Pictures] {
+            let id = String::from_utf8_lossy(key).into_owned();
+            directory.pictures.insert(id, value.clone());
         }
         for (key, value) in &snapshot[&Table::Mailbox] {
             let (owner, entry) = mailbox::read_row(key, value)
@@ -174,6 +190,9 @@ impl Directory {
 
     /// Puts a stanza into somebody's mailbox; it is delivered after the commit.
     pub(super) fn post(&mut self, to: &Jid, node: Node, now: i64, step: &mut Step) {
+        if self.accounts.get(to).is_some_and(Account::is_silent) {
+            return;
+        }
         let number = self.next_entry;
         self.next_entry += 1;
         let key = mailbox::row_key(to, number);
@@ -235,12 +254,17 @@ impl Directory {
         }
     }
 
-    /// Tells everybody a user wrote with that the user's identity key is another now.
+    /// Tells everybody a user wrote with or shares a group with that the user's identity key is another now.
     pub(super) fn announce_identity(&mut self, of: &Jid, now: i64, step: &mut Step) {
         let Some(account) = self.accounts.get(of) else {
             return;
         };
-        for peer in account.chats.clone() {
+        let chats = account.chats.clone();
+        for peer in chats
+            .into_iter()
+            .chain(self.group_peers(of))
+            .collect::<BTreeSet<_>>()
+        {
             if !self.accounts.contains_key(&peer) {
                 continue;
             }

@@ -2,8 +2,10 @@
 
 mod api;
 mod guard;
+mod other;
 mod page;
 mod phones;
+mod pictures;
 
 use std::sync::Arc;
 
@@ -45,11 +47,13 @@ pub(super) fn router(office: Arc<Office>, cast: Cast, info: serde_json::Value) -
             post(media::upload).layer(DefaultBodyLimit::disable()),
         )
         .route("/{gatekeeper}/media/v/{*rest}", get(media::download))
+        .route("/{gatekeeper}/media/pictures/{name}", get(pictures::give))
         .route(
             "/{gatekeeper}/media/interop/{named}/download/{integrator}/{reference}/",
             get(media::hosted),
         )
         .route("/phones/register", post(phones::register))
+        .nest("/other", other::router())
         .nest("/api", api::router(cast))
         .layer(Extension(Arc::new(info)))
         .layer(DefaultBodyLimit::max(MAX_BODY))

@@ -15,15 +15,18 @@ const STYLE: &str = "text/css; charset=utf-8";
 const SCRIPT: &str = "text/javascript; charset=utf-8";
 
 /// The parts by their names.
-const PARTS: [(&str, &str, &str); 9] = [
+const PARTS: [(&str, &str, &str); 12] = [
     ("page.css", STYLE, include_str!("page/page.css")),
     ("talk.css", STYLE, include_str!("page/talk.css")),
     ("app.js", SCRIPT, include_str!("page/app.js")),
     ("compose.js", SCRIPT, include_str!("page/compose.js")),
     ("content.js", SCRIPT, include_str!("page/content.js")),
     ("dom.js", SCRIPT, include_str!("page/dom.js")),
+    ("groups.css", STYLE, include_str!("page/groups.css")),
+    ("groups.js", SCRIPT, include_str!("page/groups.js")),
     ("marks.js", SCRIPT, include_str!("page/marks.js")),
     ("media.js", SCRIPT, include_str!("page/media.js")),
+    ("people.js", SCRIPT, include_str!("page/people.js")),
     ("talk.js", SCRIPT, include_str!("page/talk.js")),
 ];
 

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use crate::{
     network::interop::wire::Jid,
     sandbox::{
-        directory::{Account, DeviceKeys, Kind, SignedKey},
+        directory::{Account, DeviceKeys, Kind, People, SignedKey},
         flavour::Flavour,
         office::Office,
     },
@@ -28,6 +28,13 @@ pub(super) struct Registration {
     signed_prekey_id: u32,
     signed_prekey: String,
     signed_prekey_signature: String,
+    /// Whether Partners' users may reach the phone.
+    #[serde(default = "yes")]
+    opted_in: bool,
+}
+
+fn yes() -> bool {
+    true
 }
 
 /// The endpoint: 204, 400 for what is no registration, 409 if the number has another phone.
@@ -95,5 +102,9 @@ fn read(registration: &Registration, now: i64) -> Option<Account> {
         blocked: BTreeSet::new(),
         chats: BTreeSet::new(),
         last_seen: now,
+        people: People {
+            opted_out: !registration.opted_in,
+            ..People::default()
+        },
     })
 }

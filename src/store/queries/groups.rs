@@ -6,7 +6,7 @@ use sqlx::Row as _;
 use super::{DbRow, Result, Txn, corrupt, id};
 use crate::{
     domain::{ChatId, GatekeeperId, GroupMember, GroupRole, RemoteUserId},
-    store::{GroupMemberRow, GroupRepository, GroupRow, LoginRow},
+    store::{GroupMemberRow, GroupRepository, GroupRow, GroupShown, LoginRow},
 };
 
 const TABLE: &str = "remote_groups";
@@ -20,8 +20,8 @@ fn role_text(role: GroupRole) -> &'static str {
     }
 }
 
-fn role(text: Option<String>) -> Result<Option<GroupRole>> {
-    Ok(match text.as_deref() {
+fn role(text: Option<&str>) -> Result<Option<GroupRole>> {
+    Ok(match text {
         None => None,
         Some("member") => Some(GroupRole::Member),
         Some("admin") => Some(GroupRole::Admin),
@@ -39,8 +39,8 @@ fn member(row: &DbRow) -> Result<GroupMemberRow> {
             RemoteUserId::parse,
             row.try_get::<String, _>("remote_id")?,
         )?,
-        role: role(row.try_get("role")?)?,
-        shown: role(row.try_get("shown")?)?,
+        role: role(row.try_get::<Option<String>, _>("role")?.as_deref())?,
+        shown: role(row.try_get::<Option<String>, _>("shown")?.as_deref())?,
     })
 }
 
@@ -74,7 +74,7 @@ impl GroupRepository for Txn {
         let json = |value: serde_json::Result<String>| value.map_err(|e| corrupt(TABLE, &e));
         sqlx::query(
             "INSERT INTO remote_groups (gatekeeper, chat, facts, shown) VALUES ($1, $2, $3, $4) \
-             ON CONFLICT (gatekeeper, chat) DO UPDATE SET facts = excluded.facts, shown = excluded.shown",
+             ON CONFLICT (gatekeeper, chat) DO UPDATE SET facts = excluded.facts",
         )
         .bind(group.gatekeeper.as_str())
         .bind(group.chat.as_str())
@@ -82,6 +82,22 @@ impl GroupRepository for Txn {
         .bind(json(serde_json::to_string(&group.shown))?)
         .execute(&mut *self.tx)
         .await?;
+        Ok(())
+    }
+
+    async fn set_group_shown(
+        &mut self,
+        gatekeeper: &GatekeeperId,
+        chat: &ChatId,
+        shown: &GroupShown,
+    ) -> Result<()> {
+        let json = serde_json::to_string(shown).map_err(|error| corrupt(TABLE, &error))?;
+        sqlx::query("UPDATE remote_groups SET shown = $3 WHERE gatekeeper = $1 AND chat = $2")
+            .bind(gatekeeper.as_str())
+            .bind(chat.as_str())
+            .bind(json)
+            .execute(&mut *self.tx)
+            .await?;
         Ok(())
     }
 
@@ -166,8 +182,10 @@ impl GroupRepository for Txn {
         user: &RemoteUserId,
         shown: Option<GroupRole>,
     ) -> Result<()> {
+        // Who left the group while they came into the room has no row, and has to be taken out again.
         sqlx::query(
-            "UPDATE group_members SET shown = $4 WHERE gatekeeper = $1 AND chat = $2 AND remote_id = $3",
+            "INSERT INTO group_members (gatekeeper, chat, remote_id, shown) VALUES ($1, $2, $3, $4) \
+             ON CONFLICT (gatekeeper, chat, remote_id) DO UPDATE SET shown = excluded.shown",
         )
         .bind(gatekeeper.as_str())
         .bind(chat.as_str())

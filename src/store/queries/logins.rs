@@ -156,6 +156,7 @@ impl LoginRepository for Txn {
             "DELETE FROM blocked WHERE login = $1",
             "DELETE FROM reachability WHERE login = $1",
             "UPDATE portals SET relay = NULL WHERE relay = $1",
+            "UPDATE links SET login = 0 WHERE login = $1",
             "DELETE FROM logins WHERE id = $1",
         ] {
             sqlx::query(statement)

@@ -196,25 +196,46 @@ impl PeopleRepository for Txn {
         limit: i64,
     ) -> Result<Vec<GhostRow>> {
         let rows = sqlx::query(
-            "SELECT ghosts.* FROM ghosts JOIN logins ON logins.id = $1 AND logins.gatekeeper = ghosts.gatekeeper \
-             WHERE ($2 = '' OR LOWER(COALESCE(ghosts.name, '')) LIKE $3 OR ghosts.remote_id LIKE $3) AND ( \
+            "SELECT ghosts.* FROM ghosts JOIN logins ON logins.id = $1 AND logins.gatekeeper = ghosts.gatekeeper WHERE \
              EXISTS (SELECT 1 FROM portals WHERE portals.login = logins.id AND portals.chat = ghosts.remote_id) \
              OR EXISTS (SELECT 1 FROM group_members AS theirs JOIN group_members AS own ON own.gatekeeper = theirs.gatekeeper \
              AND own.chat = theirs.chat AND own.role IS NOT NULL AND own.remote_id = logins.remote_login \
-             WHERE theirs.gatekeeper = ghosts.gatekeeper AND theirs.remote_id = ghosts.remote_id AND theirs.role IS NOT NULL)) \
-             ORDER BY LOWER(COALESCE(ghosts.name, ghosts.remote_id)), ghosts.remote_id LIMIT $4",
+             WHERE theirs.gatekeeper = ghosts.gatekeeper AND theirs.remote_id = ghosts.remote_id AND theirs.role IS NOT NULL)",
         )
         .bind(login.0)
-        .bind(text.unwrap_or_default())
-        .bind(pattern(text.unwrap_or_default()))
-        .bind(limit)
         .fetch_all(&mut *self.tx)
         .await?;
-        rows.iter().map(ghost).collect()
+        // Found and sorted here and not there: the engines know different letters and put them in different orders.
+        let mut found = Vec::new();
+        for row in &rows {
+            let contact = ghost(row)?;
+            let (name, address) = (
+                contact.name.clone().unwrap_or_default().to_lowercase(),
+                contact.remote_id.as_str().to_lowercase(),
+            );
+            if text.is_none_or(|text| is_called(&name, &address, text)) {
+                let called = if name.is_empty() { address } else { name };
+                found.push((called, contact));
+            }
+        }
+        found.sort_by(|(a, one), (b, other)| (a, &one.remote_id).cmp(&(b, &other.remote_id)));
+        let limit = usize::try_from(limit).unwrap_or_default();
+        Ok(found
+            .into_iter()
+            .take(limit)
+            .map(|(_, contact)| contact)
+            .collect())
     }
 }
 
-/// What `LIKE` finds a text with anywhere in another; its wildcards stand for any one character, which finds no less.
-fn pattern(text: &str) -> String {
-    format!("%{}%", text.to_lowercase().replace(['%', '_', '\\'], "_"))
+/// Whether somebody of a name and an address, both in small letters, is looked for with a text; a phone number however it is
+/// written.
+fn is_called(name: &str, address: &str, text: &str) -> bool {
+    let text = text.trim().to_lowercase();
+    let number: String = text
+        .chars()
+        .filter(|c| !matches!(c, ' ' | '+' | '-' | '(' | ')' | '.' | '/'))
+        .collect();
+    let is_number = !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit());
+    name.contains(&text) || address.contains(&text) || is_number && address.contains(&number)
 }

@@ -76,7 +76,7 @@ impl PortalRepository for Txn {
     }
 
     async fn portals_in(&mut self, room_id: &str) -> Result<Vec<PortalRow>> {
-        let rows = sqlx::query("SELECT * FROM portals WHERE room_id = $1 ORDER BY id")
+        let rows = sqlx::query("SELECT * FROM portals WHERE room_id = $1 ORDER BY place, id")
             .bind(room_id)
             .fetch_all(&mut *self.tx)
             .await?;
@@ -158,11 +158,14 @@ impl PortalRepository for Txn {
     }
 
     async fn set_portal_room(&mut self, id: PortalId, room_id: Option<&str>) -> Result<()> {
-        sqlx::query("UPDATE portals SET room_id = $2 WHERE id = $1")
-            .bind(id.0)
-            .bind(room_id)
-            .execute(&mut *self.tx)
-            .await?;
+        sqlx::query(
+            "UPDATE portals SET room_id = $2, place = (SELECT COALESCE(MAX(other.place), 0) + 1 FROM portals AS other \
+             WHERE other.room_id = $2) WHERE id = $1 AND COALESCE(room_id, '') <> COALESCE($2, '')",
+        )
+        .bind(id.0)
+        .bind(room_id)
+        .execute(&mut *self.tx)
+        .await?;
         Ok(())
     }
 

@@ -123,7 +123,8 @@ pub trait LoginRepository {
         state: LoginState,
         remote_login: Option<&str>,
     ) -> Result<()>;
-    /// Deletes a login and everything that is only its own: keys, sessions, outbox, inbox, portals and all that is in them.
+    /// Deletes a login and everything that is only its own: keys, sessions, outbox, inbox, portals and all that is in them, whom it
+    /// blocked and asked. It speaks for nobody any more; the groups it was in stay for those who are in them.
     async fn delete_login(&mut self, id: LoginId) -> Result<()>;
 }
 
@@ -320,7 +321,7 @@ pub trait RemoteInboxRepository {
 pub trait PortalRepository {
     /// The portal of a chat.
     async fn portal(&mut self, key: &PortalKey) -> Result<Option<PortalRow>>;
-    /// The portals of a room, the oldest first.
+    /// The portals of a room, in the order in which their chats came into it.
     async fn portals_in(&mut self, room_id: &str) -> Result<Vec<PortalRow>>;
     /// A portal by its number.
     async fn portal_by_id(&mut self, id: PortalId) -> Result<Option<PortalRow>>;

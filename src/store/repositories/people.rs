@@ -6,7 +6,8 @@ use super::Result;
 use crate::{
     domain::{ChatId, GatekeeperId, GroupMember, GroupRole, LoginId, RemoteUserId, StanzaId},
     store::{
-        GhostRow, GroupMemberRow, GroupRow, LoginRow, PuppetRow, ReachabilityRow, ReceiptStage,
+        GhostRow, GroupMemberRow, GroupRow, GroupShown, LoginRow, PuppetRow, ReachabilityRow,
+        ReceiptStage,
     },
 };
 
@@ -16,8 +17,15 @@ pub trait GroupRepository {
     /// A group.
     async fn group(&mut self, gatekeeper: &GatekeeperId, chat: &ChatId)
     -> Result<Option<GroupRow>>;
-    /// Stores a group, new or changed.
+    /// Stores what a group is; what its room shows, only if the group is new.
     async fn put_group(&mut self, group: &GroupRow) -> Result<()>;
+    /// Stores what the room of a group shows of it, and nothing else of the group.
+    async fn set_group_shown(
+        &mut self,
+        gatekeeper: &GatekeeperId,
+        chat: &ChatId,
+        shown: &GroupShown,
+    ) -> Result<()>;
     /// Forgets a group and its members.
     async fn delete_group(&mut self, gatekeeper: &GatekeeperId, chat: &ChatId) -> Result<()>;
     /// Everybody who is in a group or whom its room still shows, by address.
@@ -41,7 +49,8 @@ pub trait GroupRepository {
         user: &RemoteUserId,
         role: Option<GroupRole>,
     ) -> Result<()>;
-    /// Stores what the room shows of a member; who is neither in the group nor shown is forgotten.
+    /// Stores what the room shows of a member, or of somebody who is in the group no more; who is neither in the group nor shown
+    /// is forgotten.
     async fn set_member_shown(
         &mut self,
         gatekeeper: &GatekeeperId,
@@ -162,7 +171,8 @@ pub trait PeopleRepository {
     async fn reachabilities(&mut self, login: LoginId) -> Result<Vec<ReachabilityRow>>;
     /// Stores what somebody was asked or said.
     async fn put_reachability(&mut self, login: LoginId, row: &ReachabilityRow) -> Result<()>;
-    /// The ghosts a login has chats or groups with, by name; only those with `text` in their name or address, if given.
+    /// The ghosts a login has chats or groups with, by name; only those with `text` in their name or address, if given, large and
+    /// small letters alike and a phone number however it is written.
     async fn contacts(
         &mut self,
         login: LoginId,

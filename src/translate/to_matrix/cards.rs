@@ -5,10 +5,7 @@ use serde_json::json;
 use super::{MatrixContext, MatrixEvent, notices, text};
 use crate::{
     domain::{ContactCard, Location},
-    translate::{
-        clean_name, clean_text,
-        text::{is_invisible, shortened},
-    },
+    translate::{clean_name, clean_text, names::is_invisible, text::shortened},
 };
 
 /// The longest line shown of a card or a place, in characters.

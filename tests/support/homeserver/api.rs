@@ -109,6 +109,7 @@ fn handle(
     body: &Value,
 ) -> Answer {
     let user = account(query);
+    count(world, "all");
     let rest = match path {
         ["_matrix", "client", "versions"] => {
             return Ok(
@@ -144,6 +145,13 @@ fn handle(
             Some(room_id) => Ok(json!({ "room_id": room_id, "servers": [SERVER] })),
             None => refuse(404, "M_NOT_FOUND", "no such alias"),
         },
+        ("PUT", ["directory", "room", alias]) => {
+            let room_id = body["room_id"].as_str().unwrap_or_default();
+            world
+                .aliases
+                .insert((*alias).to_owned(), room_id.to_owned());
+            Ok(json!({}))
+        }
         ("DELETE", ["directory", "room", alias]) => {
             world.aliases.remove(*alias);
             Ok(json!({}))

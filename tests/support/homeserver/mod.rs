@@ -125,6 +125,23 @@ impl Homeserver {
         self.change(|world| world.append(room_id, user, kind, None, content, None))
     }
 
+    /// A user sets a state of a room; the event's id.
+    pub(crate) fn set_state(
+        &self,
+        room_id: &str,
+        user: &str,
+        kind: &str,
+        key: &str,
+        content: Value,
+    ) -> String {
+        self.change(|world| world.append(room_id, user, kind, Some(key), content, None))
+    }
+
+    /// A user changes somebody's membership, their own or another's.
+    pub(crate) fn set_member(&self, room_id: &str, by: &str, of: &str, membership: &str) {
+        self.change(|world| world.member(room_id, by, of, membership, false));
+    }
+
     /// A user deletes an event; the redaction's id.
     pub(crate) fn redact(&self, room_id: &str, user: &str, event_id: &str) -> String {
         self.change(|world| world.redact(room_id, user, event_id, None))

@@ -37,6 +37,12 @@ pub(super) fn create_room(world: &mut World, user: &str, body: &Value) -> Answer
         levels,
         None,
     );
+    for (field, kind) in [("name", "m.room.name"), ("topic", "m.room.topic")] {
+        if body[field].is_string() {
+            let content = json!({ field: body[field] });
+            world.append(&room_id, user, kind, Some(""), content, None);
+        }
+    }
     for event in body["initial_state"].as_array().into_iter().flatten() {
         let kind = event["type"].as_str().unwrap_or_default();
         let key = event["state_key"].as_str().unwrap_or_default();
@@ -74,6 +80,10 @@ pub(super) fn join(world: &mut World, user: &str, room: &str) -> Answer {
     match membership.as_deref() {
         Some("join") => {}
         Some("invite") => world.member(&room_id, user, user, "join", false),
+        Some("ban") => return refuse(403, "M_FORBIDDEN", "banned"),
+        _ if is_public(&world.rooms[&room_id]) => {
+            world.member(&room_id, user, user, "join", false);
+        }
         _ => return refuse(403, "M_FORBIDDEN", "not invited"),
     }
     Ok(json!({ "room_id": room_id }))
@@ -99,6 +109,11 @@ pub(super) fn in_room(
     {
         return refuse(403, "M_FORBIDDEN", format!("{user} is not in the room"));
     }
+    if let Some(needed) = needed_power(room, method, rest)
+        && power(world, room_id, user) < needed
+    {
+        return refuse(403, "M_FORBIDDEN", format!("{user} has no power for this"));
+    }
     match (method, rest) {
         ("PUT", ["send", kind, txn_id]) => {
             count(world, "send");
@@ -113,10 +128,12 @@ pub(super) fn in_room(
             Ok(json!({ "event_id": event_id }))
         }
         ("PUT", ["state", kind, key @ ..]) => {
+            count(world, "state");
             let key = key.first().copied().unwrap_or_default();
             let event_id = world.append(room_id, user, kind, Some(key), body.clone(), None);
             Ok(json!({ "event_id": event_id }))
         }
+        ("GET", ["state"]) => Ok(json!(room.whole_state())),
         ("GET", ["state", kind, key @ ..]) => {
             let key = (
                 (*kind).to_owned(),
@@ -140,7 +157,23 @@ pub(super) fn in_room(
             world.member(room_id, user, invited, "invite", false);
             Ok(json!({}))
         }
+        ("POST", ["kick"]) => {
+            count(world, "kick");
+            let removed = body["user_id"].as_str().unwrap_or_default();
+            let inside = world.rooms[room_id].members.get(removed);
+            if !inside.is_some_and(|is| is == "join" || is == "invite") {
+                return refuse(403, "M_FORBIDDEN", "not in the room");
+            }
+            world.member(room_id, user, removed, "leave", false);
+            Ok(json!({}))
+        }
+        ("POST", ["unban"]) => {
+            let unbanned = body["user_id"].as_str().unwrap_or_default();
+            world.member(room_id, user, unbanned, "leave", false);
+            Ok(json!({}))
+        }
         ("POST", ["leave"]) => {
+            count(world, "leave");
             world.member(room_id, user, user, "leave", false);
             Ok(json!({}))
         }
@@ -179,6 +212,12 @@ pub(super) fn in_room(
         }
         _ => refuse(404, "M_UNRECOGNIZED", format!("{method} {rest:?}")),
     }
+}
+
+fn is_public(room: &Room) -> bool {
+    let rules = ("m.room.join_rules".to_owned(), String::new());
+    let rules = room.state.get(&rules);
+    rules.is_some_and(|content| content["join_rule"] == "public")
 }
 
 /// An event with its latest edit bundled with it, as Synapse gives it.
@@ -221,6 +260,23 @@ fn redact(
     world.redactions.push(done);
     world.sends.insert(key, redaction.clone());
     Ok(json!({ "event_id": redaction }))
+}
+
+/// The power a request takes in a room, where the room says so.
+fn needed_power(room: &Room, method: &str, rest: &[&str]) -> Option<i64> {
+    let levels = room
+        .state
+        .get(&("m.room.power_levels".to_owned(), String::new()))?;
+    let of = |kind: &str, default: &str, otherwise: i64| {
+        let own = levels["events"][kind].as_i64();
+        own.or(levels[default].as_i64()).unwrap_or(otherwise)
+    };
+    match (method, rest) {
+        ("PUT", ["send", kind, _]) => Some(of(kind, "events_default", 0)),
+        ("PUT", ["state", kind, ..]) => Some(of(kind, "state_default", 50)),
+        ("POST", [what @ ("invite" | "kick")]) => levels[*what].as_i64(),
+        _ => None,
+    }
 }
 
 fn power(world: &World, room_id: &str, user: &str) -> i64 {

@@ -22,6 +22,19 @@ pub(crate) struct Room {
     pub(crate) state: HashMap<(String, String), Value>,
 }
 
+impl Room {
+    /// The current state, as whole events.
+    pub(crate) fn whole_state(&self) -> Vec<Value> {
+        let mut state: BTreeMap<(&str, &str), &Value> = BTreeMap::new();
+        for event in &self.events {
+            if let (Some(kind), Some(key)) = (event["type"].as_str(), event["state_key"].as_str()) {
+                state.insert((kind, key), event);
+            }
+        }
+        state.into_values().cloned().collect()
+    }
+}
+
 /// An address that was made for a file.
 #[derive(Debug)]
 pub(crate) struct Media {

@@ -386,8 +386,8 @@ proptest! {
 
 /// Everything that reads what others wrote, on any bytes.
 fn read_everything(bytes: &[u8]) {
-    let read = message::read(bytes, &user(CONTACT));
-    let _ = message::read(bytes, &user(LOGIN));
+    let read = message::read(bytes, &user(CONTACT), LOGIN);
+    let _ = message::read(bytes, &user(LOGIN), LOGIN);
     if let IncomingContent::PollVote { poll, vote } = &read.content {
         let known = Poll {
             question: String::new(),

@@ -78,12 +78,12 @@ fn sent(content: &OutgoingContent) -> Vec<u8> {
 
 /// What the contact reads of the login's message.
 fn read_there(bytes: &[u8]) -> IncomingMessage {
-    message::read(bytes, &user(LOGIN))
+    message::read(bytes, &user(LOGIN), "")
 }
 
 /// What the login reads of the contact's message.
 fn read_here(bytes: &[u8]) -> IncomingMessage {
-    message::read(bytes, &user(CONTACT))
+    message::read(bytes, &user(CONTACT), LOGIN)
 }
 
 fn without_context(content: IncomingContent) -> IncomingMessage {

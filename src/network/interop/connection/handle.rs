@@ -142,6 +142,11 @@ impl Connection {
         self.signals.presence(available);
     }
 
+    /// Tells the gatekeeper what the login's user is called: now, or when there is a connection, and each new one.
+    pub(in crate::network::interop) fn name(&self, name: String) {
+        self.signals.name(name);
+    }
+
     /// How the connection is.
     pub(in crate::network::interop) fn state(&self) -> ConnectionState {
         self.state.borrow().clone()

@@ -259,7 +259,9 @@ async fn take(
         Run::IdentityChanged(node) => inbound::identity_changed(txn, login, node).await?,
         Run::Notification(node) => inbound::notification(txn, login, node, profile, now).await?,
         Run::Call { call, node } => inbound::call(txn, login, call, node, now).await?,
-        Run::Ack { node, seq } => inbound::message_ack(txn, login, node, *seq, now).await?,
+        Run::Ack { node, seq } => {
+            inbound::message_ack(txn, login, node, *seq, profile, now).await?
+        }
     };
     Ok(vec![answer])
 }

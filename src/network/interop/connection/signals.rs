@@ -1,5 +1,5 @@
 //! What the login's user does at the moment, on its way to the gatekeeper: the latest of each. It is sent once and not kept,
-//! except that the user is there, which the gatekeeper forgets with each connection.
+//! except what the user is called and that they are there, which the gatekeeper forgets with each connection.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -22,6 +22,8 @@ struct Waiting {
     typing: Vec<(Jid, Typing)>,
     /// Whether the user is there, as told last; it is kept.
     present: bool,
+    /// What the user is called; it is kept, and told with whether they are there.
+    name: Option<String>,
 }
 
 /// What waits to be told.
@@ -50,12 +52,23 @@ impl Signals {
         self.bell.notify_one();
     }
 
-    /// A new connection: what was to be told before is not true any more, except that the user is there.
+    /// What the user is called; told at once and to each new connection.
+    pub(super) fn name(&self, name: String) {
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        if waiting.name.as_ref() != Some(&name) {
+            waiting.name = Some(name);
+            waiting.available = Some(waiting.present);
+            self.bell.notify_one();
+        }
+    }
+
+    /// A new connection: what was to be told before is not true any more, except that the user is there and their name.
     pub(super) fn renew(&self) {
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         waiting.typing.clear();
-        waiting.available = waiting.present.then_some(true);
-        if waiting.present {
+        let tells = waiting.present || waiting.name.is_some();
+        waiting.available = tells.then_some(waiting.present);
+        if tells {
             self.bell.notify_one();
         }
     }
@@ -75,7 +88,9 @@ impl Signals {
         let writing = typing
             .into_iter()
             .map(|(chat, state)| chatstate(&chat, state));
-        available.map(presence).into_iter().chain(writing).collect()
+        let name = waiting.name.as_deref();
+        let there = available.map(|available| presence(available, name));
+        there.into_iter().chain(writing).collect()
     }
 }
 
@@ -101,5 +116,32 @@ mod tests {
         signals.presence(false);
         signals.renew();
         assert!(signals.take().is_empty());
+    }
+
+    #[test]
+    fn a_name_is_told_at_once_once_and_to_each_connection() {
+        let signals = Signals::default();
+        let said = |signals: &Signals| -> Vec<(Option<String>, Option<String>)> {
+            let text = |node: &Node, key| node.attr(key).map(std::borrow::Cow::into_owned);
+            let nodes = signals.take();
+            nodes
+                .iter()
+                .map(|node| (text(node, "type"), text(node, "name")))
+                .collect()
+        };
+        let told = |kind: &str, name: &str| vec![(Some(kind.to_owned()), Some(name.to_owned()))];
+        // That somebody has a name does not mean that they are there.
+        signals.name("Ada".to_owned());
+        assert_eq!(said(&signals), told("unavailable", "Ada"));
+        signals.name("Ada".to_owned());
+        assert_eq!(said(&signals), []);
+        signals.renew();
+        assert_eq!(said(&signals), told("unavailable", "Ada"));
+        signals.presence(true);
+        assert_eq!(said(&signals), told("available", "Ada"));
+        signals.name("Ada L.".to_owned());
+        assert_eq!(said(&signals), told("available", "Ada L."));
+        signals.renew();
+        assert_eq!(said(&signals), told("available", "Ada L."));
     }
 }

@@ -1,6 +1,6 @@
 //! Logins made and ended, and the users they can write to.
 
-use super::Gatekeeper;
+use super::{Gatekeeper, people::keys_code};
 use crate::{
     domain::{LoginId, RemoteUserId},
     network::{
@@ -9,6 +9,7 @@ use crate::{
             address_book,
             connection::{AskError, Connection, Purpose},
             deletion, enlisting, keys, outbound,
+            visible_id::visible_id,
             wire::Jid,
         },
     },
@@ -16,12 +17,21 @@ use crate::{
 };
 
 impl Gatekeeper {
+    /// What others see as the identifier of a Matrix user who logs in now.
+    pub(super) fn identifier_of(&self, mxid: &str) -> Result<String, NetworkError> {
+        let escapes = &self.context.profile.visible_id_escapes;
+        visible_id(&self.visible_id, mxid, escapes)
+            .map_err(|error| NetworkError::Refused(error.to_string()))
+    }
+
     /// Makes a login for a Matrix user, or goes on with the one there is.
     pub(super) async fn make_login(&self, mxid: &str) -> Result<LoginId, NetworkError> {
         let _changing = self.changing.lock().await;
-        let row = match self.login_of(mxid).await? {
-            Some(row) => row,
-            None => enlisting::create(&self.context, mxid, self.visible_id(mxid)).await?,
+        let row = if let Some(row) = self.login_of(mxid).await? {
+            row
+        } else {
+            let visible_id = self.identifier_of(mxid)?;
+            enlisting::create(&self.context, mxid, visible_id).await?
         };
         let id = row.id;
         if row.state != LoginState::Active {
@@ -70,17 +80,11 @@ impl Gatekeeper {
             .map_err(|error| NetworkError::NoSuchUser(error.to_string()))?;
         let id = RemoteUserId::parse(user.to_string())
             .map_err(|error| NetworkError::NoSuchUser(error.to_string()))?;
-        match self.establish(login, &user).await {
-            Ok(()) => Ok(id),
-            Err(NetworkError::NoSuchUser(_)) => Err(NetworkError::NoSuchUser(format!(
-                "{} has no such user, or the user does not take messages from other apps",
-                self.name
-            ))),
-            Err(error) => Err(error),
-        }
+        self.establish(login, &user).await?;
+        Ok(id)
     }
 
-    async fn row(&self, login: LoginId) -> Result<LoginRow, NetworkError> {
+    pub(super) async fn row(&self, login: LoginId) -> Result<LoginRow, NetworkError> {
         self.context
             .db
             .read(move |txn| Box::pin(async move { txn.login(login).await }))
@@ -105,17 +109,6 @@ impl Gatekeeper {
             .find(|row| row.gatekeeper == self.context.gatekeeper))
     }
 
-    fn visible_id(&self, mxid: &str) -> String {
-        let (localpart, server) = mxid
-            .strip_prefix('@')
-            .and_then(|rest| rest.split_once(':'))
-            .unwrap_or((mxid, ""));
-        self.visible_id
-            .replace("{mxid}", mxid)
-            .replace("{localpart}", localpart)
-            .replace("{server}", server)
-    }
-
     /// Makes sure there is a session with a user.
     pub(super) async fn establish(&self, login: LoginId, user: &Jid) -> Result<(), NetworkError> {
         let with = user.clone();
@@ -137,6 +130,10 @@ impl Gatekeeper {
         let answer = connection
             .ask(keys::fetch(&self.context, user, false))
             .await?;
+        let refused = keys_code(&answer, user).and_then(|code| self.keys_refused(code));
+        if let Some(error) = refused {
+            return Err(error);
+        }
         keys::establish(&self.context, login, user, &answer).await?
     }
 

@@ -18,6 +18,7 @@ use super::{
     connection::{Connection, Purpose},
     context::Context,
     media::{MediaPlaces, WorkDir},
+    outbound::Keyless,
     partner::{PushSink, SigningKey},
     profile::Profile,
 };
@@ -63,6 +64,7 @@ impl Gatekeeper {
                 work: WorkDir::new(options.work_dir.join(id)),
                 patience: options.patience,
             },
+            keyless: Keyless::default(),
         };
         Arc::new(Self {
             context: Arc::new(context),

@@ -51,6 +51,10 @@ impl Network for Gatekeeper {
         Ok(())
     }
 
+    fn visible_id(&self, mxid: &str) -> Result<String, NetworkError> {
+        self.identifier_of(mxid)
+    }
+
     async fn log_in(&self, mxid: &str) -> Result<LoginId, NetworkError> {
         self.make_login(mxid).await
     }
@@ -138,12 +142,12 @@ impl Network for Gatekeeper {
     }
 
     async fn prepare(&self, login: LoginId, chat: &ChatId) -> Result<(), NetworkError> {
-        let user = chat
-            .direct_user()
-            .and_then(|user| user.as_str().parse::<Jid>().ok())
-            .ok_or_else(|| {
-                NetworkError::Unsendable("messages to groups are not supported yet".to_owned())
-            })?;
+        if chat.is_group() {
+            return self.prepare_group(login, chat).await;
+        }
+        let user: Jid = chat.as_str().parse().map_err(|_| {
+            NetworkError::Unsendable("this chat has no address that can be written to".to_owned())
+        })?;
         self.establish(login, &user).await
     }
 
@@ -155,7 +159,8 @@ impl Network for Gatekeeper {
         origin: &'t Origin,
         now: Timestamp,
     ) -> BoxFuture<'t, Result<Result<Enqueued, NetworkError>, StoreError>> {
-        Box::pin(outbound::enqueue(txn, login, message, origin, now))
+        let groups = self.context.group_rules();
+        Box::pin(outbound::enqueue(txn, login, message, origin, groups, now))
     }
 
     fn enqueue_read<'t>(
@@ -202,8 +207,8 @@ impl Network for Gatekeeper {
         outbound::media_request_id(message)
     }
 
-    fn read_message(&self, plaintext: &[u8], sender: &RemoteUserId) -> IncomingMessage {
-        wire::message::read(plaintext, sender)
+    fn read_message(&self, plaintext: &[u8], sender: &RemoteUserId, own: &str) -> IncomingMessage {
+        wire::message::read(plaintext, sender, own)
     }
 
     fn read_vote(

@@ -32,7 +32,7 @@ pub struct GatekeeperOptions {
 }
 
 impl GatekeeperOptions {
-    /// As an entry and the section `media` of the configuration say. The user-visible identifier is the Matrix id.
+    /// As an entry and the section `media` of the configuration say.
     #[must_use]
     pub fn new(
         entry: &GatekeeperConfig,
@@ -50,7 +50,7 @@ impl GatekeeperOptions {
                     idle_ms: entry.idle_seconds.saturating_mul(1000),
                 },
             },
-            visible_id: "{mxid}".to_owned(),
+            visible_id: entry.visible_id.clone(),
             hosted,
             work_dir: media.work_dir.clone(),
             patience: Duration::from_secs(media.patience_seconds),

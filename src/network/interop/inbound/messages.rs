@@ -1,4 +1,7 @@
-//! Messages: decrypted into the remote inbox, or asked for again.
+//! Messages: decrypted into the remote inbox, or asked for again. What comes in a group is encrypted with its author's sender key, which
+//! comes over the author's session, before or with it.
+
+use std::collections::HashSet;
 
 use sha2::{Digest, Sha256};
 
@@ -7,6 +10,7 @@ use crate::{
     domain::{ChatId, LoginId, RemoteUserId, StanzaId, Timestamp},
     network::interop::{
         bundle, notices, outbound, prekeys,
+        session::groups::GROUPS,
         wire::{self, Jid, Node},
     },
     signal::{CiphertextKind, Device, Ratchets, SignalError},
@@ -21,6 +25,9 @@ const KEYS_FROM_RETRY: i64 = 2;
 
 /// The longest display name that is kept, in characters.
 const MOST_NAME_CHARS: usize = 255;
+
+/// The type of what is encrypted with a sender key.
+const SENDER_KEY: &str = "skmsg";
 
 /// The stanza's envelope cannot be read.
 const UNPARSABLE: &str = "487";
@@ -39,7 +46,10 @@ struct Envelope<'n> {
     id: StanzaId,
     sent_at: Timestamp,
     display_name: Option<String>,
-    enc: Option<(CiphertextKind, &'n [u8])>,
+    /// What is encrypted over the session.
+    direct: Option<(CiphertextKind, &'n [u8])>,
+    /// What is encrypted with the sender key.
+    group: Option<&'n [u8]>,
 }
 
 impl<'n> Envelope<'n> {
@@ -47,16 +57,24 @@ impl<'n> Envelope<'n> {
         let from = node.jid("from").ok_or("no sender")?;
         let id = node.attr("id").ok_or("no id")?.into_owned();
         let id = StanzaId::parse(id).map_err(|_| "an unusable id")?;
-        let device = node.jid("participant").unwrap_or_else(|| from.clone());
+        let in_group = from.server_name() == GROUPS;
+        let device = match node.jid("participant") {
+            Some(participant) if !in_group || participant.server_name() != GROUPS => participant,
+            _ if in_group => return Err("no member as sender"),
+            _ => from.clone(),
+        };
         if matches!(from, Jid::Server(_)) || matches!(device, Jid::Server(_)) {
             return Err("no user as sender");
         }
         let unusable = |_| "an unusable sender";
-        let enc = node.children().iter().find_map(|child| {
-            let kind = CiphertextKind::parse(&child.attr("type")?)?;
-            let bytes = child.content_bytes()?;
-            (child.tag == "enc").then_some((kind, bytes))
+        let ciphertexts = || node.children().iter().filter(|child| child.tag == "enc");
+        let direct = ciphertexts().find_map(|enc| {
+            let kind = CiphertextKind::parse(&enc.attr("type")?)?;
+            Some((kind, enc.content_bytes()?))
         });
+        let group = ciphertexts()
+            .find(|enc| in_group && enc.attr("type").as_deref() == Some(SENDER_KEY))
+            .and_then(Node::content_bytes);
         Ok(Self {
             chat: ChatId::parse(from.bare().to_string()).map_err(unusable)?,
             sender: RemoteUserId::parse(device.bare().to_string()).map_err(unusable)?,
@@ -65,8 +83,14 @@ impl<'n> Envelope<'n> {
             from,
             device,
             id,
-            enc,
+            direct,
+            group,
         })
+    }
+
+    /// The ciphertext of what it says; `None` if there is none of a known kind.
+    fn ciphertext(&self) -> Option<&'n [u8]> {
+        self.group.or(self.direct.map(|(_, bytes)| bytes))
     }
 }
 
@@ -76,6 +100,8 @@ struct Receiving<'t> {
     row: LoginRow,
     device: Device,
     ratchets: Ratchets,
+    /// Senders that are known to be in the group they wrote in.
+    members: HashSet<(ChatId, RemoteUserId)>,
     now: Timestamp,
 }
 
@@ -101,6 +127,7 @@ pub async fn receive(
         row,
         device,
         ratchets,
+        members: HashSet::new(),
         now,
     };
     let mut answers = Vec::with_capacity(messages.len());
@@ -135,19 +162,15 @@ impl Receiving<'_> {
                 ..answer
             });
         }
-        let Some((kind, bytes)) = envelope.enc else {
+        let Some(bytes) = envelope.ciphertext() else {
             tracing::warn!(%login, id = %envelope.id, "a message has no encryption that is known and is refused");
             return Ok(Answer::nack(node, UNKNOWN_TYPE));
         };
-        let from = outbound::address(&envelope.device);
-        let decrypted = self.ratchets.decrypt(self.txn, &from, kind, bytes).await?;
-        match decrypted {
-            Ok(message) => {
-                if message.identity_changed {
-                    self.notice_identity(&envelope).await?;
-                }
-                self.keep(node, &envelope, bytes, &message.plaintext).await
-            }
+        if envelope.chat.is_group() {
+            self.look_for(&envelope).await?;
+        }
+        match self.open(&envelope).await? {
+            Ok(padded) => self.keep(node, &envelope, bytes, &padded).await,
             Err(SignalError::Duplicate) => {
                 tracing::info!(%login, id = %envelope.id, "a message was decrypted before under another id");
                 Ok(Answer::ack(node))
@@ -158,6 +181,87 @@ impl Receiving<'_> {
                     .await
             }
         }
+    }
+
+    /// Decrypts a message, still padded: what it says, or where it says nothing else, the sender key it brings.
+    async fn open(
+        &mut self,
+        envelope: &Envelope<'_>,
+    ) -> Result<Result<Vec<u8>, SignalError>, StoreError> {
+        let direct = match envelope.direct {
+            Some((kind, bytes)) => Some(self.open_direct(envelope, kind, bytes).await?),
+            None => None,
+        };
+        let Some(bytes) = envelope.group else {
+            return Ok(direct.unwrap_or(Err(SignalError::NoSession)));
+        };
+        if let Some(Err(error)) = direct {
+            // The sender key may have come before.
+            tracing::info!(login = %self.row.id, id = %envelope.id, %error, "what came with a message to a group could not be decrypted");
+        }
+        let from = outbound::address(&envelope.device);
+        self.ratchets
+            .decrypt_in_group(self.txn, &envelope.chat, &from, bytes)
+            .await
+    }
+
+    async fn open_direct(
+        &mut self,
+        envelope: &Envelope<'_>,
+        kind: CiphertextKind,
+        bytes: &[u8],
+    ) -> Result<Result<Vec<u8>, SignalError>, StoreError> {
+        let from = outbound::address(&envelope.device);
+        let opened = self.ratchets.decrypt(self.txn, &from, kind, bytes).await?;
+        let message = match opened {
+            Ok(message) => message,
+            Err(error) => return Ok(Err(error)),
+        };
+        if message.identity_changed {
+            outbound::forget_shares(self.txn, &self.row, &envelope.device).await?;
+            self.notice_identity(envelope).await?;
+        }
+        if envelope.chat.is_group() {
+            self.take_sender_key(envelope, &message.plaintext).await?;
+        }
+        Ok(Ok(message.plaintext))
+    }
+
+    /// Takes the start of the sender's own key for this group, if the message brings it.
+    async fn take_sender_key(
+        &mut self,
+        envelope: &Envelope<'_>,
+        padded: &[u8],
+    ) -> Result<(), StoreError> {
+        let Ok(plaintext) = wire::message::unpad(padded) else {
+            return Ok(());
+        };
+        let Some(start) = wire::message::distribution_in(plaintext, &envelope.chat) else {
+            return Ok(());
+        };
+        let from = outbound::address(&envelope.device);
+        let taken = self
+            .ratchets
+            .take_distribution(self.txn, &envelope.chat, &from, &start, self.now)
+            .await?;
+        if let Err(error) = taken {
+            tracing::warn!(login = %self.row.id, id = %envelope.id, %error, "a sender key is unusable");
+        }
+        Ok(())
+    }
+
+    /// Whoever writes in a group is shown, but one that is not known to be in it is worth a word.
+    async fn look_for(&mut self, envelope: &Envelope<'_>) -> Result<(), StoreError> {
+        let member = (envelope.chat.clone(), envelope.sender.clone());
+        if self.members.contains(&member) {
+            return Ok(());
+        }
+        let gatekeeper = &self.row.gatekeeper;
+        if !outbound::is_member(self.txn, gatekeeper, &member.0, &member.1).await? {
+            tracing::info!(login = %self.row.id, id = %envelope.id, "somebody who is not known to be in a group wrote in it");
+        }
+        self.members.insert(member);
+        Ok(())
     }
 
     async fn notice_identity(&mut self, envelope: &Envelope<'_>) -> Result<(), StoreError> {
@@ -271,7 +375,7 @@ fn receipt_to(envelope: &Envelope<'_>) -> Node {
         .with_opt("participant", participant)
 }
 
-fn display_name(node: &Node) -> Option<String> {
+pub(super) fn display_name(node: &Node) -> Option<String> {
     let name = node.attr("display_name").or_else(|| node.attr("notify"))?;
     let name: String = name.chars().take(MOST_NAME_CHARS).collect();
     (!name.trim().is_empty()).then_some(name)

@@ -1,8 +1,10 @@
-//! What comes: messages decrypted into the remote inbox, receipts, acknowledgements, calls and notifications.
+//! What comes: messages decrypted into the remote inbox, receipts, acknowledgements, calls, notifications and changes of groups.
 //!
 //! ```xml
 //! <message from="…" id="…" t="…" type="text" display_name="…" sts="…"><enc v="2" type="pkmsg|msg" [count]>ciphertext</enc></message>
-//! <receipt from="…" id="…" [type="read|retry"] t="…">[<list><item id="…"/>…</list>]</receipt>
+//! <message from="…@g.us" participant="…" id="…" t="…" type="text">[<enc v="2" type="pkmsg|msg">the sender key</enc>]
+//!   <enc v="2" type="skmsg">ciphertext</enc></message>
+//! <receipt from="…" [participant="…"] id="…" [type="read|retry"] t="…">[<list><item id="…"/>…</list>]</receipt>
 //! <ack class="message" id="…" from="…" t="…" [error="…"]/>
 //! <call from="…" id="…" t="…"><offer call-id="…"/></call>
 //! <notification type="encrypt" from="…" id="…"><identity/></notification>
@@ -12,12 +14,15 @@
 
 mod acks;
 mod calls;
+mod groups;
 mod messages;
 mod notifications;
+mod people;
 mod receipts;
 
 pub use acks::message_ack;
 pub use calls::call;
+pub(super) use groups::{group_version, store_group};
 pub use messages::receive;
 pub(super) use notifications::MEDIA_RETRY;
 pub use notifications::{identity_changed, notification};

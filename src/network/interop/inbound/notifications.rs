@@ -8,7 +8,7 @@
 //! ```
 //! Which type and element the second has is the profile's to say.
 
-use super::{Answer, time};
+use super::{Answer, groups, people, time};
 use crate::{
     domain::{ChatId, LoginId, RemoteUserId, StanzaId, Timestamp},
     network::interop::{
@@ -43,9 +43,10 @@ pub async fn identity_changed(
     else {
         return Ok(answer);
     };
-    let Some((_, device)) = Device::load(txn, login).await? else {
+    let Some((row, device)) = Device::load(txn, login).await? else {
         return Ok(answer);
     };
+    outbound::forget_shares(txn, &row, &user).await?;
     let address = outbound::address(&user);
     let mut ratchets = Ratchets::new(&device);
     if ratchets.has_session(txn, &address).await? {
@@ -72,8 +73,11 @@ pub async fn notification(
         notice(txn, login, node, profile, now).await
     } else if kind == MEDIA_RETRY {
         media_answer(txn, login, node, now).await
+    } else if kind == profile.stanzas.groups.notification {
+        groups::notification(txn, login, node, &profile.stanzas.groups, now).await
     } else {
-        Ok(Answer::ack(node))
+        let about_people = people::notification(txn, login, node, profile, now).await?;
+        Ok(about_people.unwrap_or_else(|| Answer::ack(node)))
     }
 }
 
@@ -160,7 +164,7 @@ async fn media_answer(
     Ok(answer)
 }
 
-/// The message an answer about a file is for. A user can answer for the own chat alone.
+/// The message an answer about a file is for. A user can answer for the own chat alone, a member of a group for the own messages.
 fn subject(node: &Node) -> Option<(StanzaId, ChatId, RemoteUserId)> {
     let id = StanzaId::parse(node.attr("id")?.into_owned()).ok()?;
     let about = node.find("rmr");
@@ -170,7 +174,9 @@ fn subject(node: &Node) -> Option<(StanzaId, ChatId, RemoteUserId)> {
         Some(from @ Jid::User { .. }) => from,
         _ => said?,
     };
-    let participant = about.and_then(|about| about.jid("participant"));
+    let participant = node
+        .jid("participant")
+        .or_else(|| about.and_then(|about| about.jid("participant")));
     let (chat, sender) = notices::member(&chat, participant.as_ref())?;
     Some((id, chat, sender))
 }

@@ -14,7 +14,7 @@ use crate::{
         outbound::{self, Retried},
         wire::{Jid, Node},
     },
-    store::{StoreError, StoreTxn},
+    store::{ReceiptStage, StoreError, StoreTxn},
 };
 
 /// What a receipt says about messages of the login.
@@ -58,7 +58,7 @@ async fn told(
             continue;
         };
         for id in &told.ids {
-            txn.delivered(login, id).await?;
+            reached(txn, login, &by, id, said).await?;
         }
         answer.chat = Some(by.0.clone());
         if said == Said::Read {
@@ -69,6 +69,52 @@ async fn told(
         }
     }
     Ok(answer)
+}
+
+/// Notes that a message reached somebody. One of a direct chat is delivered then, if it was for them; one of a group once everybody who
+/// is in it now has it.
+async fn reached(
+    txn: &mut dyn StoreTxn,
+    login: LoginId,
+    (chat, who): &(ChatId, RemoteUserId),
+    id: &StanzaId,
+    said: Said,
+) -> Result<(), StoreError> {
+    let Some((sent, _)) = txn.retryable(login, id).await? else {
+        // It is delivered already, or none of the login's.
+        return Ok(());
+    };
+    if sent.row.chat != *chat {
+        tracing::warn!(%login, %id, "a receipt came from somebody the message was not for");
+        return Ok(());
+    }
+    if !chat.is_group() {
+        return txn.delivered(login, id).await;
+    }
+    let Some(row) = txn.login(login).await? else {
+        return Ok(());
+    };
+    let own = row.remote_login.as_deref();
+    let members = txn.group_members(&row.gatekeeper, chat).await?;
+    let others = members
+        .iter()
+        .filter(|member| member.role.is_some() && Some(member.user.as_str()) != own);
+    if !others.clone().any(|other| other.user == *who) {
+        tracing::info!(%login, %id, "a receipt came from somebody who is not in the group");
+        return Ok(());
+    }
+    if said == Said::Read {
+        txn.put_group_receipt(login, id, who, ReceiptStage::Read)
+            .await?;
+    }
+    let have_it = txn
+        .put_group_receipt(login, id, who, ReceiptStage::Delivered)
+        .await?;
+    let others = i64::try_from(others.count()).unwrap_or(i64::MAX);
+    if have_it >= others {
+        txn.delivered(login, id).await?;
+    }
+    Ok(())
 }
 
 async fn retry(

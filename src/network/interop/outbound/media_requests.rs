@@ -40,7 +40,15 @@ pub async fn enqueue_media_request(
         tracing::warn!(%login, id = %message.id, "a file cannot be asked for at an unusable address");
         return Ok(());
     };
-    let request = media_retry::request(key, message, &of, rand::random()).with("to", &to);
+    // In a group it is its author who is asked.
+    let author = message
+        .sender
+        .as_ref()
+        .filter(|_| chat.is_group() && to == of)
+        .and_then(|author| author.as_str().parse::<Jid>().ok());
+    let request = media_retry::request(key, message, &of, rand::random())
+        .with("to", &to)
+        .with_opt("participant", author);
     let payload = wire::encode(&request);
     let row = NewOutboxRow {
         login,

@@ -1,6 +1,6 @@
 //! Messages and read receipts into the outbox.
 
-use super::{READ, address, padded, stanza};
+use super::{GroupRules, READ, address, groups, padded, stanza};
 use crate::{
     domain::{ChatId, LoginId, Outgoing, RemoteUserId, StanzaId, Timestamp},
     network::{
@@ -10,11 +10,11 @@ use crate::{
             message::{Encoding, Envelope},
         },
     },
-    signal::{Device, Ratchets, SignalError},
+    signal::{Address, Device, Ratchets, SignalError},
     store::{LoginState, NewOutboxRow, OutboxKind, StoreError, StoreTxn},
 };
 
-/// Encrypts a message into the outbox.
+/// Encrypts a message into the outbox. `groups` says how groups are written to.
 ///
 /// # Errors
 /// The outer error is the store's; the inner one says why the message can never be sent, then nothing was written.
@@ -23,6 +23,7 @@ pub async fn enqueue(
     login: LoginId,
     message: &Outgoing,
     origin: &Origin,
+    groups: GroupRules<'_>,
     now: Timestamp,
 ) -> Result<Result<Enqueued, NetworkError>, StoreError> {
     if txn.outbox_knows(login, &message.id).await? {
@@ -35,10 +36,6 @@ pub async fn enqueue(
     if row.state == LoginState::LoggedOut {
         return Ok(Err(NetworkError::NoSuchLogin));
     }
-    let recipient = match recipient(&message.chat) {
-        Ok(recipient) => recipient,
-        Err(error) => return Ok(Err(error)),
-    };
     let how = Encoding {
         chat: &message.chat,
         own: row.remote_login.as_deref().unwrap_or_default(),
@@ -47,17 +44,25 @@ pub async fn enqueue(
     };
     let plaintext = wire::message::encode(&message.content, &message.context, &how);
     let mut ratchets = Ratchets::new(&device);
-    let encrypted = ratchets
-        .encrypt(txn, &address(&recipient), &padded(&plaintext))
-        .await?;
-    let ciphertext = match encrypted {
-        Ok(ciphertext) => ciphertext,
-        Err(SignalError::NoSession) => return Ok(Ok(Enqueued::NoSession)),
-        Err(error) => return Ok(Err(NetworkError::Unsendable(error.to_string()))),
+    let sealed = if message.chat.is_group() {
+        let envelope = Envelope::of(&message.content);
+        let of = (&message.chat, &message.id);
+        let what = (plaintext.as_slice(), &envelope);
+        groups::seal(txn, &mut ratchets, &row, of, what, (groups, now)).await?
+    } else {
+        seal(txn, &mut ratchets, message, &plaintext).await?
     };
+    let (stanza, given) = match sealed {
+        Ok(Some(sealed)) => sealed,
+        Ok(None) => return Ok(Ok(Enqueued::NoSession)),
+        Err(error) => return Ok(Err(error)),
+    };
+    // First the new sender key takes the place of the one before, then it is noted who has it.
     ratchets.save(txn).await?;
-    let envelope = Envelope::of(&message.content);
-    let stanza = stanza(&recipient, &message.id, &envelope, ciphertext, None);
+    for address in given {
+        txn.put_sender_key_share(login, &message.chat, address.as_str())
+            .await?;
+    }
     let queued = txn
         .queue(&NewOutboxRow {
             login,
@@ -78,6 +83,31 @@ pub async fn enqueue(
     } else {
         Enqueued::Known
     }))
+}
+
+/// The stanza that brings a message to one user, the ratchets not saved yet; `None` if there is no session.
+async fn seal(
+    txn: &mut dyn StoreTxn,
+    ratchets: &mut Ratchets,
+    message: &Outgoing,
+    plaintext: &[u8],
+) -> Result<Result<Option<(Node, Vec<Address>)>, NetworkError>, StoreError> {
+    let recipient = match recipient(&message.chat) {
+        Ok(recipient) => recipient,
+        Err(error) => return Ok(Err(error)),
+    };
+    let encrypted = ratchets
+        .encrypt(txn, &address(&recipient), &padded(plaintext))
+        .await?;
+    Ok(match encrypted {
+        Ok(ciphertext) => {
+            let envelope = Envelope::of(&message.content);
+            let stanza = stanza(&recipient, &message.id, &envelope, ciphertext, None);
+            Ok(Some((stanza, Vec::new())))
+        }
+        Err(SignalError::NoSession) => Ok(None),
+        Err(error) => Err(NetworkError::Unsendable(error.to_string())),
+    })
 }
 
 /// Queues a read receipt for messages of one sender, oldest first.
@@ -145,13 +175,8 @@ pub async fn enqueue_read(
     Ok(())
 }
 
-/// Who gets a message to a chat.
+/// Who gets a message to a direct chat.
 fn recipient(chat: &ChatId) -> Result<Jid, NetworkError> {
-    if chat.direct_user().is_none() {
-        return Err(NetworkError::Unsendable(
-            "messages to groups are not supported yet".to_owned(),
-        ));
-    }
     match chat.as_str().parse() {
         Ok(Jid::Server(_)) | Err(_) => Err(NetworkError::Unsendable(
             "this chat has no address that can be written to".to_owned(),

@@ -1,17 +1,17 @@
-//! Answers to retry receipts: the same message, encrypted again.
+//! Answers to retry receipts: the same message, encrypted again. A member of a group gets it alone, with the sender key.
 
-use super::{address, padded, sessions::establish, stanza};
+use super::{address, again_id, groups, padded, sessions::establish, stanza};
 use crate::{
-    domain::{LoginId, StanzaId, Timestamp},
+    domain::{ChatId, LoginId, RemoteUserId, StanzaId, Timestamp},
     network::interop::{
         bundle,
         wire::{self, Jid, Node, message::Envelope},
     },
     signal::{Device, Ratchets, SignalError},
-    store::{StoreError, StoreTxn},
+    store::{LoginRow, NewOutboxRow, OutboxKind, OutboxRow, StoreError, StoreTxn},
 };
 
-/// How many retries of one message are answered.
+/// How many retries of one message are answered, to each member of a group.
 const MOST_RETRIES: i64 = 5;
 
 /// A session is made anew on a retry at most this often.
@@ -40,7 +40,7 @@ pub async fn answer_retry(
     receipt: &Node,
     now: Timestamp,
 ) -> Result<Retried, StoreError> {
-    let (Some(retry), Some(from)) = (receipt.find("retry"), receipt.jid("from")) else {
+    let Some(retry) = receipt.find("retry") else {
         return Ok(Retried::Nothing);
     };
     let id = retry.attr("id").or_else(|| receipt.attr("id"));
@@ -51,39 +51,162 @@ pub async fn answer_retry(
     let Some((row, answered)) = txn.retryable(login, &id).await? else {
         return Ok(Retried::Nothing);
     };
-    if row.row.chat.as_str() != from.bare().to_string() {
+    let Some((own, device)) = Device::load(txn, login).await? else {
+        return Ok(Retried::Nothing);
+    };
+    let Some(asker) = asker(txn, &own, &row.row.chat, receipt).await? else {
         tracing::warn!(%login, %id, "a retry was asked for by somebody the message was not for");
         return Ok(Retried::Nothing);
-    }
-    if answered >= MOST_RETRIES || count > MOST_RETRIES.unsigned_abs() {
+    };
+    let again = if row.row.chat.is_group() {
+        next_answer(txn, login, &id, &asker).await?
+    } else {
+        (answered < MOST_RETRIES).then(|| id.clone())
+    };
+    let Some(again) = again.filter(|_| count <= MOST_RETRIES.unsigned_abs()) else {
         tracing::warn!(%login, %id, "a message could not be read after every retry");
-        return Ok(Retried::Nothing);
-    }
-    let Some((_, device)) = Device::load(txn, login).await? else {
         return Ok(Retried::Nothing);
     };
     let mut ratchets = Ratchets::new(&device);
-    if !renew(txn, &mut ratchets, &device, &from, receipt, now).await? {
+    if !renew(txn, &mut ratchets, &own, &asker, receipt, now).await? {
         ratchets.save(txn).await?;
-        return Ok(Retried::NeedsKeys(from));
+        return Ok(Retried::NeedsKeys(asker));
     }
-    let encrypted = ratchets
-        .encrypt(txn, &address(&from), &padded(&row.row.plaintext))
-        .await?;
-    let ciphertext = match encrypted {
-        Ok(ciphertext) => ciphertext,
-        Err(SignalError::NoSession) => return Ok(Retried::NeedsKeys(from)),
-        Err(error) => {
-            tracing::warn!(%login, %id, %error, "a message cannot be encrypted again");
-            return Ok(Retried::Nothing);
-        }
+    let answer = Answer {
+        row: &row,
+        own: &own,
+        asker: &asker,
+        again: &again,
+        count,
     };
-    ratchets.save(txn).await?;
-    let envelope = Envelope::of_plaintext(&row.row.plaintext);
-    let stanza = stanza(&from.bare(), &id, &envelope, ciphertext, Some(count));
-    txn.requeue(login, &id, &wire::encode(&stanza)).await?;
-    fail::fail_point!("encrypt.before_commit");
-    Ok(Retried::Queued)
+    answer.queue(txn, ratchets, now).await
+}
+
+/// A message that is sent again.
+struct Answer<'a> {
+    row: &'a OutboxRow,
+    own: &'a LoginRow,
+    asker: &'a Jid,
+    /// What it is queued as.
+    again: &'a StanzaId,
+    count: u64,
+}
+
+impl Answer<'_> {
+    async fn queue(
+        &self,
+        txn: &mut dyn StoreTxn,
+        mut ratchets: Ratchets,
+        now: Timestamp,
+    ) -> Result<Retried, StoreError> {
+        let (login, chat) = (self.own.id, &self.row.row.chat);
+        let id = &self.row.row.stanza_id;
+        let mut plaintext = self.row.row.plaintext.clone();
+        let envelope = Envelope::of_plaintext(&plaintext);
+        let mut shared = false;
+        if chat.is_group()
+            && let Some(own) = self.own.remote_login.as_deref()
+            && let Ok(own) = own.parse()
+        {
+            let what = (plaintext.clone(), now);
+            let with = groups::with_own_key(txn, &mut ratchets, chat, &own, what);
+            if let Ok(with) = with.await? {
+                (plaintext, shared) = with;
+            }
+        }
+        let to = address(self.asker);
+        let ciphertext = match ratchets.encrypt(txn, &to, &padded(&plaintext)).await? {
+            Ok(ciphertext) => ciphertext,
+            Err(SignalError::NoSession) => return Ok(Retried::NeedsKeys(self.asker.clone())),
+            Err(error) => {
+                tracing::warn!(%login, %id, %error, "a message cannot be encrypted again");
+                return Ok(Retried::Nothing);
+            }
+        };
+        ratchets.save(txn).await?;
+        // A login knows of one device a member.
+        if shared && self.asker.device() == 0 {
+            txn.put_sender_key_share(login, chat, to.as_str()).await?;
+        }
+        let whom = self.asker.bare();
+        if chat.is_group() {
+            let Ok(group) = chat.as_str().parse::<Jid>() else {
+                return Ok(Retried::Nothing);
+            };
+            let stanza = stanza(&group, id, &envelope, ciphertext, Some(self.count))
+                .with("participant", whom);
+            txn.queue(&self.beside(wire::encode(&stanza), now)).await?;
+        } else {
+            let stanza = stanza(&whom, id, &envelope, ciphertext, Some(self.count));
+            txn.requeue(login, id, &wire::encode(&stanza)).await?;
+        }
+        fail::fail_point!("encrypt.before_commit");
+        Ok(Retried::Queued)
+    }
+
+    /// A row of its own: the message of the others, and the answers to other members, may still wait in the outbox.
+    fn beside(&self, payload: Vec<u8>, now: Timestamp) -> NewOutboxRow {
+        NewOutboxRow {
+            login: self.own.id,
+            stanza_id: self.again.clone(),
+            chat: self.row.row.chat.clone(),
+            kind: OutboxKind::Message,
+            payload,
+            plaintext: Vec::new(),
+            portal: None,
+            event_id: None,
+            part: -1,
+            created_at: now,
+        }
+    }
+}
+
+/// Who asks for a message of a chat; `None` if it was not for them. Of a group that is who is in it now: what was said after somebody
+/// left is none of theirs.
+async fn asker(
+    txn: &mut dyn StoreTxn,
+    own: &LoginRow,
+    chat: &ChatId,
+    receipt: &Node,
+) -> Result<Option<Jid>, StoreError> {
+    let Some(from) = receipt.jid("from") else {
+        return Ok(None);
+    };
+    if chat.as_str() != from.bare().to_string() {
+        return Ok(None);
+    }
+    let participant = receipt.jid("participant");
+    if !chat.is_group() {
+        let other = participant.is_some_and(|participant| participant.bare() != from.bare());
+        return Ok((!other).then_some(from));
+    }
+    let Some(asker) = participant else {
+        return Ok(None);
+    };
+    let Ok(member) = RemoteUserId::parse(asker.bare().to_string()) else {
+        return Ok(None);
+    };
+    let is_own = own.remote_login.as_deref() == Some(member.as_str());
+    let is_member = groups::is_member(txn, &own.gatekeeper, chat, &member).await?;
+    Ok((is_member && !is_own).then_some(asker))
+}
+
+/// What the next answer to a member of a group is queued as; `None` if that member had all of them.
+async fn next_answer(
+    txn: &mut dyn StoreTxn,
+    login: LoginId,
+    id: &StanzaId,
+    asker: &Jid,
+) -> Result<Option<StanzaId>, StoreError> {
+    for number in 1..=MOST_RETRIES {
+        let Some(again) = again_id(id, asker, number) else {
+            return Ok(None);
+        };
+        if !txn.outbox_knows(login, &again).await? {
+            return Ok(Some(again));
+        }
+    }
+    Ok(None)
 }
 
 /// Makes a new session if the retry receipt brings keys or shows that the session is with an earlier installation; `false` if
@@ -91,12 +214,12 @@ pub async fn answer_retry(
 async fn renew(
     txn: &mut dyn StoreTxn,
     ratchets: &mut Ratchets,
-    device: &Device,
+    own: &LoginRow,
     from: &Jid,
     receipt: &Node,
     now: Timestamp,
 ) -> Result<bool, StoreError> {
-    let login = device.login();
+    let login = own.id;
     let address = address(from);
     let has_session = ratchets.has_session(txn, &address).await?;
     let remade = txn.session_remade_at(login, address.as_str()).await?;
@@ -118,7 +241,7 @@ async fn renew(
         if recently && has_session && !other_key {
             return Ok(true);
         }
-        if establish(txn, ratchets, login, from, &bundle, now)
+        if establish(txn, ratchets, own, from, &bundle, now)
             .await?
             .is_ok()
         {
@@ -135,6 +258,7 @@ async fn renew(
         bundle::read_registration(receipt).is_some_and(|theirs| with != Some(theirs));
     if other_installation && !recently {
         ratchets.archive(txn, &address).await?;
+        groups::forget_shares(txn, own, from).await?;
         txn.set_session_remade(login, address.as_str(), now).await?;
         return Ok(false);
     }

@@ -1,6 +1,6 @@
 //! Sessions made from keys that came from the gatekeeper or with a retry receipt.
 
-use super::address;
+use super::{address, groups::forget_shares};
 use crate::{
     domain::{ChatId, LoginId, Timestamp},
     network::{
@@ -12,7 +12,7 @@ use crate::{
         },
     },
     signal::{Bundle, Device, Ratchets, SignalError},
-    store::{StoreError, StoreTxn},
+    store::{LoginRow, StoreError, StoreTxn},
 };
 
 /// Makes a session from a `<user>` of a key fetch. If the user's identity key changed, the room's notice is put into the same
@@ -42,11 +42,11 @@ pub async fn establish_from_key_response(
         Ok(bundle) => bundle,
         Err(error) => return no_keys(error.to_string()),
     };
-    let Some((_, device)) = Device::load(txn, login).await? else {
+    let Some((row, device)) = Device::load(txn, login).await? else {
         return Ok(Err(NetworkError::NoSuchLogin));
     };
     let mut ratchets = Ratchets::new(&device);
-    match establish(txn, &mut ratchets, login, jid, &bundle, now).await? {
+    match establish(txn, &mut ratchets, &row, jid, &bundle, now).await? {
         Ok(chat) => {
             ratchets.save(txn).await?;
             Ok(Ok(chat))
@@ -58,14 +58,16 @@ pub async fn establish_from_key_response(
 pub(super) async fn establish(
     txn: &mut dyn StoreTxn,
     ratchets: &mut Ratchets,
-    login: LoginId,
+    own: &LoginRow,
     with: &Jid,
     bundle: &Bundle,
     now: Timestamp,
 ) -> Result<Result<Option<ChatId>, SignalError>, StoreError> {
+    let login = own.id;
     match ratchets.establish(txn, &address(with), bundle).await? {
         Ok(false) => Ok(Ok(None)),
         Ok(true) => {
+            forget_shares(txn, own, with).await?;
             let Some(notice) = notices::identity_changed(login, with, now, now) else {
                 return Ok(Ok(None));
             };

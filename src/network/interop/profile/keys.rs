@@ -32,6 +32,8 @@ pub(super) struct Keys {
     jwks_url: Option<Url>,
     media_url: Option<Url>,
     media_path_prefix: String,
+    picture_hosts: Vec<String>,
+    visible_id_escapes: String,
     chat: ChatKeys,
     root_key: Option<RootKey>,
     push: PushKeys,
@@ -127,6 +129,8 @@ impl Keys {
             media_path_prefix: self
                 .media_path_prefix
                 .replace("{integrator_id}", &integrator_id.to_string()),
+            picture_hosts: self.picture_hosts,
+            visible_id_escapes: self.visible_id_escapes,
             chat: Chat {
                 transport: self.chat.transport,
                 address: self.chat.address.ok_or_else(lacking)?,

@@ -99,6 +99,10 @@ pub struct Profile {
     pub jwks_url: Url,
     /// Where received media are.
     pub media_url: Url,
+    /// Where pictures of people may be besides: `host` or `host:port`.
+    pub picture_hosts: Vec<String>,
+    /// Characters the gatekeeper does not take in the identifier of a user.
+    pub visible_id_escapes: String,
     /// What the path of hosted media begins with in a message, filled in.
     pub media_path_prefix: String,
     /// The chat server.
@@ -182,6 +186,13 @@ impl Profile {
         }
         if self.limits.hosted_media_days == 0 {
             return Err("limits.hosted_media_days is 0".to_owned());
+        }
+        let is_host = |host: &&String| {
+            let url = url::Url::parse(&format!("https://{host}/"));
+            url.is_ok_and(|url| url.has_host() && url.path() == "/" && url.username().is_empty())
+        };
+        if !self.picture_hosts.iter().all(|host| is_host(&host)) {
+            return Err("picture_hosts has what is no host or host:port".to_owned());
         }
         if self.features.max_text_chars == 0 {
             return Err("features.max_text_chars is 0".to_owned());

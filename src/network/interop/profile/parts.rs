@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::network::interop::session::CallShape;
+use crate::network::interop::session::{CallShape, GroupShape, PeopleShape};
 
 /// How the chat server is reached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -89,6 +89,10 @@ pub struct Stanzas {
     pub media_retry: MediaRetry,
     /// Calls.
     pub call: CallShape,
+    /// Groups.
+    pub groups: GroupShape,
+    /// People.
+    pub people: PeopleShape,
 }
 
 /// `<iq type="set" xmlns=…><element/></iq>`

@@ -3,7 +3,7 @@
 //! ```xml
 //! <chatstate to|from="…" [participant="…"]><composing [media="audio"]/></chatstate>
 //! <chatstate to|from="…" [participant="…"]><paused/></chatstate>
-//! <presence type="available|unavailable" [from="…"]/>
+//! <presence type="available|unavailable" [name="…"] [from="…"]/>
 //! ```
 
 use super::Event;
@@ -23,15 +23,17 @@ pub fn chatstate(chat: &Jid, state: Typing) -> Node {
     Node::new("chatstate").with("to", chat).child(state)
 }
 
-/// `<presence>`: whether the login's user is there.
+/// `<presence>`: whether the login's user is there, and what they are called.
 #[must_use]
-pub fn presence(available: bool) -> Node {
+pub fn presence(available: bool, name: Option<&str>) -> Node {
     let kind = if available {
         "available"
     } else {
         "unavailable"
     };
-    Node::new("presence").with("type", kind)
+    Node::new("presence")
+        .with("type", kind)
+        .with_opt("name", name)
 }
 
 /// What a `<chatstate>` that comes tells, if anything.

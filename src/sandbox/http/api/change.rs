@@ -6,6 +6,7 @@ use serde::Deserialize;
 use super::{ApiError, MessagePath, contact, sendable};
 use crate::sandbox::{
     contacts::{ContactHandle, Message},
+    directory::Role,
     http::Cast,
 };
 
@@ -54,6 +55,12 @@ pub(super) async fn revoke(
     Path(path): Path<MessagePath>,
 ) -> Changed {
     let (contact, message) = find(&cast, &path)?;
+    let group = contact.group(&path.jid);
+    let role = group.and_then(|group| group.members.get(contact.jid()).copied());
+    if !message.outgoing && role.is_some_and(Role::is_admin) {
+        contact.revoke_of_another(&path.jid, &message.id).await?;
+        return Ok(StatusCode::NO_CONTENT);
+    }
     own(&message)?;
     contact.revoke(&path.jid, &message.id).await?;
     Ok(StatusCode::NO_CONTENT)

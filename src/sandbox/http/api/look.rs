@@ -10,12 +10,16 @@ use axum::{
 use futures_util::Stream;
 use serde_json::{Value, json};
 
-use super::{ApiError, contact};
+use super::{
+    ApiError, contact, groups,
+    people::{blocks, picture_path},
+};
 use crate::{
     domain::{RemoteUserId, Typing},
     network::interop::wire::Jid,
     sandbox::{
         contacts::{ContactHandle, Message, Status, content::Content},
+        directory::is_group,
         http::Cast,
         office::Office,
     },
@@ -26,10 +30,11 @@ pub(super) async fn info(Extension(info): Extension<Arc<Value>>) -> Json<Value> 
 }
 
 pub(super) async fn contacts(Extension(cast): Extension<Cast>) -> Json<Value> {
-    let all = cast
-        .get()
-        .map(|contacts| contacts.all())
-        .unwrap_or_default();
+    let mut all = Vec::new();
+    if let Some(contacts) = cast.get() {
+        all.extend(contacts.all());
+        all.extend(contacts.partners());
+    }
     let list: Vec<Value> = all
         .iter()
         .map(|contact| {
@@ -40,12 +45,23 @@ pub(super) async fn contacts(Extension(cast): Extension<Cast>) -> Json<Value> {
                 "phone": contact.phone(),
                 "gatekeeper": contact.flavour(),
                 "script": contact.script(),
+                "visible_id": contact.visible_id(),
+                "picture": contact.picture().map(|id| picture_path(contact.flavour(), &id)),
+                "opted_in": contact.opted_in(),
+                "requests": contact.requests(),
                 "connected": contact.is_connected(),
                 "counters": contact.counters(),
             })
         })
         .collect();
     Json(Value::Array(list))
+}
+
+/// Who writes in a group, by name.
+fn writing(contact: &ContactHandle, group: &Jid) -> Vec<String> {
+    let who = contact.typing_in(group).into_iter();
+    who.map(|jid| groups::name(contact, &jid).unwrap_or_else(|| jid.to_string()))
+        .collect()
 }
 
 fn typing(contact: &ContactHandle, chat: &Jid) -> &'static str {
@@ -63,6 +79,7 @@ pub(super) async fn chats(
 ) -> Result<Json<Value>, ApiError> {
     let contact = contact(&cast, &id)?;
     let now = office.now().0;
+    let blocked = contact.blocked();
     let mut list: Vec<(i64, Value)> = contact
         .chats()
         .iter()
@@ -73,11 +90,22 @@ pub(super) async fn chats(
                 .filter(|m| !m.outgoing && !m.notice && m.status < Status::Read)
                 .count();
             let last = messages.iter().rev().find(|m| !m.has_expired(now));
+            let group = contact.group(&chat.to_string());
+            let picture = match &group {
+                Some(group) => group.picture.clone(),
+                None => contact.picture_of(chat).map(|picture| picture.id),
+            };
+            let subject = group.as_ref().map(|group| group.subject.clone());
             let value = json!({
                 "jid": chat,
-                "name": contact.name_of(chat),
+                "name": subject.or_else(|| contact.name_of(chat)),
+                "group": group.map(|group| groups::shown(&contact, &group)),
+                "writing": writing(&contact, chat),
                 "typing": typing(&contact, chat),
                 "present": contact.sees_present(chat),
+                "picture": picture.map(|id| picture_path(contact.flavour(), &id)),
+                "blocked": blocked.contains(chat),
+                "blocks_me": blocks(&office, chat, contact.jid()),
                 "timer": contact.timer(&chat.to_string()),
                 "unread": unread,
                 "last": last.map(|message| shown(&contact, message)),
@@ -105,18 +133,29 @@ pub(super) async fn messages(
 /// A message as the page gets it: without keys and paths, and with names.
 fn shown(contact: &ContactHandle, message: &Message) -> Value {
     let is_me = |jid: &Jid| jid == contact.jid();
+    let in_group = is_group(&message.chat);
     let reactions: Vec<Value> = message
         .reactions
         .iter()
-        .map(|(by, emoji)| json!({"mine": is_me(by), "emoji": emoji}))
+        .map(|(by, emoji)| {
+            let mut reaction = json!({"mine": is_me(by), "emoji": emoji});
+            if in_group {
+                reaction["by"] = json!(groups::name(contact, by));
+            }
+            reaction
+        })
         .collect();
     let quotes = message.quotes.as_ref().map(|quote| {
         let author = quote.sender.as_ref().map(RemoteUserId::as_str);
-        json!({
+        let mut quoted = json!({
             "id": quote.id,
             "mine": author.is_none_or(|author| author == contact.jid().to_string()),
             "text": message.quoted_text,
-        })
+        });
+        if let Some(author) = author.filter(|_| in_group) {
+            quoted["by"] = json!(name(contact, author));
+        }
+        quoted
     });
     let mentions: Vec<Value> = message
         .mentions
@@ -126,6 +165,8 @@ fn shown(contact: &ContactHandle, message: &Message) -> Value {
     json!({
         "id": message.id,
         "outgoing": message.outgoing,
+        "sender": message.sender,
+        "sender_name": message.sender.as_ref().and_then(|who| groups::name(contact, who)),
         "notice": message.notice,
         "text": message.text,
         "content": content(contact, message),
@@ -144,11 +185,7 @@ fn shown(contact: &ContactHandle, message: &Message) -> Value {
 
 /// What somebody who is mentioned is called.
 fn name(contact: &ContactHandle, address: &str) -> Option<String> {
-    let jid: Jid = address.parse().ok()?;
-    if jid == *contact.jid() {
-        return Some(contact.name().to_owned());
-    }
-    contact.name_of(&jid)
+    groups::name(contact, &address.parse().ok()?)
 }
 
 fn content(contact: &ContactHandle, message: &Message) -> Value {

@@ -9,18 +9,25 @@
 //! | `location` · `card` · `poll` | POST `{"latitude", "longitude", "name"?}` · `{"name", "phone"}` · `{"question", "options", "several"}` |
 //! | `event` | POST `{"name"}`, a kind the bridge does not carry |
 //! | `timer` · `call` · `hang_up` | POST `{"seconds"}` · `{"video"}` · `{"call"}` |
+//! | `blocked` · `blocks_me` | POST `{"blocked"}`: the contact blocks · the other side does, as if in another client |
 //! | `read` · `typing` | POST · POST `{"state": "composing"|"recording"|"paused"}` |
 //! | `messages/{side}/{id}/file` | GET, the file |
 //! | `messages/{side}/{id}/reaction` · `vote` | POST `{"emoji"}` · `{"options"}` |
 //! | `messages/{side}/{id}/text` · `played` | POST `{"text"}`, of one's own · POST, of the others' |
-//! | `messages/{side}/{id}` | DELETE, of one's own, for everybody |
+//! | `messages/{side}/{id}` | DELETE, for everybody; of one's own, and of others' by an admin of a group |
 //!
 //! `GET /api/info` · `GET /api/contacts` · `GET /api/contacts/{id}/chats` · `POST /api/contacts/{id}/online {"online"}` ·
-//! `POST /api/contacts/{id}/present {"present"}` · `GET /api/contacts/{id}/events` (server-sent: something changed)
+//! `/api/contacts/{id}/groups` ([`groups`]) · `POST /api/contacts/{id}/present {"present"}` ·
+//! `GET /api/contacts/{id}/events` (server-sent: something changed) ·
+//! `POST /api/contacts/{id}/name {"name"}` · `POST` (a JPEG) and `DELETE /api/contacts/{id}/picture` ·
+//! `POST /api/contacts/{id}/opted_in {"opted_in"}` · `POST /api/contacts/{id}/requests/{address} {"accept"}` ·
+//! `GET /api/partners` · `DELETE /api/partners/{login}` (un-enlists)
 
 mod change;
 mod files;
+mod groups;
 mod look;
+mod people;
 mod write;
 
 use std::sync::Arc;
@@ -76,10 +83,12 @@ pub(super) fn router(cast: Cast) -> Router<Arc<Office>> {
         .route("/info", get(look::info))
         .route("/contacts", get(look::contacts))
         .route("/contacts/{id}/chats", get(look::chats))
+        .nest("/contacts/{id}/groups", groups::router())
         .nest("/contacts/{id}/chats/{jid}", chat)
         .route("/contacts/{id}/online", post(write::online))
         .route("/contacts/{id}/present", post(write::present))
         .route("/contacts/{id}/events", get(look::events))
+        .merge(people::router())
         .layer(Extension(cast))
 }
 
@@ -124,7 +133,8 @@ impl IntoResponse for ApiError {
 
 fn status_of(error: &SandboxError) -> StatusCode {
     match error {
-        SandboxError::Recipient(_) => StatusCode::BAD_REQUEST,
+        SandboxError::Recipient(_) | SandboxError::Picture => StatusCode::BAD_REQUEST,
+        SandboxError::Refused(_) | SandboxError::Offline => StatusCode::CONFLICT,
         SandboxError::NoMessage | SandboxError::File(FileError::Missing) => StatusCode::NOT_FOUND,
         SandboxError::File(FileError::Status(_) | FileError::Crypt(_) | FileError::Size { .. }) => {
             StatusCode::BAD_GATEWAY

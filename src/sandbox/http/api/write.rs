@@ -88,7 +88,15 @@ pub(super) fn answering(
         return message;
     };
     let own = contact.jid().to_string();
-    let author = if side.is_mine() { own.as_str() } else { chat };
+    let sender = chat.parse().ok().and_then(|jid| {
+        let original = contact.message_of(&jid, false, id)?;
+        original.sender.map(|sender| sender.to_string())
+    });
+    let author = match &sender {
+        _ if side.is_mine() => own.as_str(),
+        Some(sender) => sender,
+        None => chat,
+    };
     message.answering(id, author)
 }
 

@@ -2,6 +2,7 @@
 import { at, call, chatPath, me, path, state, trouble } from "./dom.js";
 import { drawChats, drawContacts, drawTalk, forget } from "./talk.js";
 import { begin } from "./compose.js";
+import { drawPeople, listen } from "./people.js";
 
 let refreshing = null, again = false;
 async function refresh() {
@@ -15,7 +16,7 @@ async function refresh() {
       const messages = mine && chat ? await call(chatPath() + "/messages") : [];
       if (mine !== state.me || chat !== state.chat) { again = true; continue; }
       Object.assign(state, { contacts, chats, messages });
-      drawContacts(); drawChats(open); drawTalk();
+      drawContacts(); drawChats(open); drawTalk(); drawPeople();
       const shown = chats.find((one) => one.jid === chat);
       if (shown && shown.unread && document.visibilityState === "visible") await call(chatPath() + "/read", {});
     } while (again);
@@ -46,6 +47,7 @@ function leave() {
 }
 
 function open(jid) {
+  at("group").close();
   Object.assign(state, { chat: jid, messages: [] });
   leave();
   remember();
@@ -84,6 +86,8 @@ at("new").addEventListener("submit", (event) => {
   const jid = at("whom").value.trim();
   if (jid) { at("whom").value = ""; open(jid); }
 });
+addEventListener("open-chat", (event) => open(event.detail));
+listen(refresh);
 document.addEventListener("visibilitychange", refresh);
 
 try {

@@ -1,5 +1,5 @@
 // What is written: text, answers, changes, files, and the dialogs for everything else.
-import { at, bytes, call, chatPath, make, messagePath, nameOf, showAt, state, thisChat, trouble } from "./dom.js";
+import { at, bytes, call, chatPath, make, messagePath, nameIn, nameOf, showAt, state, thisChat, thisGroup, trouble } from "./dom.js";
 import { describe } from "./media.js";
 
 const MAX_FILE = 100 * 1024 * 1024;
@@ -27,9 +27,15 @@ const mentioned = () => nameOf(thisChat()).replace(/^@?/u, "@");
 
 // Whom a text names by `@` and the name: the text as it travels, and the addresses.
 function addressed(text) {
-  const jid = thisChat().jid;
-  if (!text.includes(mentioned())) return { text };
-  return { text: text.replaceAll(mentioned(), "@" + jid.split("@")[0]), mentions: [jid] };
+  const named = (name) => (name || "").replace(/^@?/u, "@");
+  const others = thisGroup()?.members.filter((one) => !one.me).map((one) => [named(nameIn(one)), one.jid]);
+  const mentions = [];
+  for (const [name, jid] of others || [[mentioned(), thisChat().jid]]) {
+    if (!text.includes(name)) continue;
+    text = text.replaceAll(name, "@" + jid.split("@")[0]);
+    mentions.push(jid);
+  }
+  return mentions.length ? { text, mentions } : { text };
 }
 
 const side = (message) => (message.outgoing ? "mine" : "theirs");
@@ -169,10 +175,21 @@ const ASKS = {
 
 at("mention").addEventListener("click", () => {
   at("kinds").hidePopover();
+  if (thisGroup()) return mentionOne();
   const before = at("text").value;
   at("text").value = before + (before && !/\s$/u.test(before) ? " " : "") + mentioned() + " ";
   at("text").focus();
 });
+
+async function mentionOne() {
+  const others = thisGroup().members.filter((one) => !one.me).map(nameIn);
+  const options = others.map((name) => [name.replace(/^@?/u, "@"), name]);
+  const one = options.length && await ask({ title: "Mention somebody", go: "Mention", fields: [{ name: "who", label: "Whom", options, value: options[0][0] }] });
+  if (!one) return;
+  const before = at("text").value;
+  at("text").value = before + (before && !/\s$/u.test(before) ? " " : "") + one.who + " ";
+  at("text").focus();
+}
 
 at("attach").addEventListener("click", () => showAt(at("kinds"), at("attach")));
 at("kinds").addEventListener("click", async (event) => {

@@ -42,6 +42,10 @@ export async function call(path, body) {
   return answered(await fetch("/api" + path, options));
 }
 
+export async function send(path, blob) {
+  return answered(await fetch("/api" + path, { method: "POST", headers: { "content-type": blob.type }, body: blob }));
+}
+
 export async function remove(path) {
   return answered(await fetch("/api" + path, { method: "DELETE" }));
 }
@@ -64,8 +68,36 @@ export const time = (ms) => new Date(ms).toLocaleTimeString([], { hour: "2-digit
 export const day = (ms) => new Date(ms).toLocaleDateString([], { weekday: "long", day: "numeric", month: "long" });
 export const nameOf = (chat) => chat.name || chat.jid;
 export const initial = (name) => (name.replace(/^[^\p{L}\p{N}]+/u, "")[0] || "?").toUpperCase();
+// Shows somebody: their picture, or the first letter of their name.
+export function draw(face, person) {
+  const from = person.picture || initial(nameOf(person));
+  if (face.dataset.from === from) return face;
+  face.dataset.from = from;
+  face.textContent = person.picture ? "" : from;
+  if (person.picture) {
+    const picture = face.appendChild(make("img"));
+    picture.src = person.picture;
+    picture.alt = "";
+  }
+  return face;
+}
 export const me = () => state.contacts.find((contact) => contact.id === state.me);
+export const thisGroup = () => thisChat().group || null;
 export const thisChat = () => state.chats.find((one) => one.jid === state.chat) || { jid: state.chat };
+
+// Changes only what is different, so that what plays goes on playing.
+export function put(list, wanted) {
+  wanted.forEach((element, index) => {
+    if (list.children[index] !== element) list.insertBefore(element, list.children[index] || null);
+  });
+  while (list.children.length > wanted.length) list.lastChild.remove();
+}
+
+// What a member of a group is called: as they say, or as the sandbox calls its phones.
+export const nameIn = (member) => member.name || state.contacts.find((one) => one.id === member.jid)?.name || member.jid;
+
+// Who wrote a message, in a chat of two or in a group.
+export const writer = (message) => (message.outgoing ? "You" : message.sender ? message.sender_name || message.sender : nameOf(thisChat()));
 
 export function bytes(size) {
   if (size < 1024) return size + " bytes";

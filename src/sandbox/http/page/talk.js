@@ -1,8 +1,9 @@
 // The messages of the open chat, and what can be done with each.
-import { at, button, call, day, initial, make, me, messagePath, nameOf, remove, showAt, span, state, thisChat, time, trouble } from "./dom.js";
+import { at, button, call, day, draw, make, me, messagePath, nameIn, nameOf, put, remove, showAt, span, state, thisChat, thisGroup, time, trouble, writer } from "./dom.js";
 import { elements, summary } from "./content.js";
 import { plain } from "./marks.js";
 import { begin } from "./compose.js";
+import { drawGroup } from "./groups.js";
 
 const EMOJI = ["👍", "❤️", "😂", "😮", "😢", "🙏"];
 // The elements that are shown, by message, with what they were made from.
@@ -25,7 +26,7 @@ function ticks(message) {
   return element;
 }
 
-function quote({ id, mine, text }) {
+function quote({ id, mine, text, by }) {
   const element = button("quote", undefined, () => {
     const original = drawn.get((mine ? "mine " : "theirs ") + id);
     if (!original) return;
@@ -34,7 +35,7 @@ function quote({ id, mine, text }) {
     setTimeout(() => original.element.classList.remove("found"), 1700);
   });
   const original = state.messages.find((message) => message.id === id && message.outgoing === mine);
-  element.append(make("strong", "", mine ? "You" : nameOf(thisChat())), make("span", "", plain(original ? summary(original) : text || "A message")));
+  element.append(make("strong", "", mine ? "You" : by || (original && writer(original)) || nameOf(thisChat())), make("span", "", plain(original ? summary(original) : text || "A message")));
   element.lastChild.dir = "auto";
   return element;
 }
@@ -45,7 +46,8 @@ function bubble(message) {
   const row = make("li", "row" + kind + (isSticker ? " sticker" : ""));
   const stack = row.appendChild(make("div", "stack"));
   const box = stack.appendChild(make("div", "bubble"));
-  if (kind !== " notice") box.append(make("span", "hidden-text", message.outgoing ? "You: " : nameOf(thisChat()) + ": "));
+  if (message.sender && kind === "") box.append(make("strong", "writer", writer(message)));
+  else if (kind !== " notice") box.append(make("span", "hidden-text", writer(message) + ": "));
   if (message.quotes) box.append(quote(message.quotes));
   box.append(...elements(message));
   if (kind === " notice") return row;
@@ -60,10 +62,11 @@ function bubble(message) {
   if (message.outgoing) meta.append(ticks(message));
   if (message.reactions.length) {
     const reactions = stack.appendChild(make("div", "reactions"));
-    for (const { mine, emoji } of message.reactions) {
+    for (const { mine, emoji, by } of message.reactions) {
       const one = reactions.appendChild(make("span", "", emoji));
-      one.title = mine ? "You" : nameOf(thisChat());
-      one.append(make("span", "hidden-text", mine ? " from you" : " from " + nameOf(thisChat())));
+      const whose = by || nameOf(thisChat());
+      one.title = mine ? "You" : whose;
+      one.append(make("span", "hidden-text", mine ? " from you" : " from " + whose));
     }
   }
   if (!message.revoked) {
@@ -79,18 +82,12 @@ function heading(text) {
   return make("li", "day", text);
 }
 
-// Changes only what is different, so that what plays goes on playing.
-function put(list, wanted) {
-  wanted.forEach((element, index) => {
-    if (list.children[index] !== element) list.insertBefore(element, list.children[index] || null);
-  });
-  while (list.children.length > wanted.length) list.lastChild.remove();
-}
-
 function subtitle(chat) {
   const doing = { composing: "typing…", recording: "recording…" }[chat.typing];
   const timer = chat.timer ? "messages disappear after " + span(chat.timer) : "";
-  return doing || [chat.present ? "online" : "", timer, chat.name ? chat.jid : ""].filter(Boolean).join(" · ");
+  const who = chat.writing?.length ? chat.writing.join(", ") + ": " : "";
+  const members = chat.group ? chat.group.members.map((one) => (one.me ? "You" : nameIn(one))).join(", ") : "";
+  return doing ? who + doing : [chat.present ? "online" : "", timer, members || (chat.name ? chat.jid : "")].filter(Boolean).join(" · ");
 }
 
 export function drawTalk() {
@@ -102,7 +99,8 @@ export function drawTalk() {
   const chat = thisChat();
   at("title").textContent = nameOf(chat);
   at("subtitle").textContent = subtitle(chat);
-  at("face").textContent = initial(nameOf(chat));
+  draw(at("face"), chat);
+  drawGroup();
   const talk = at("talk");
   const atEnd = talk.scrollHeight - talk.scrollTop - talk.clientHeight < 80;
   const before = drawn;
@@ -145,7 +143,7 @@ function act(message, beside) {
   const own = message.outgoing;
   for (const choice of at("emoji").children) choice.setAttribute("aria-pressed", String(choice.value === mineOn(message)));
   at("edit").hidden = !own || !(message.content.type === "text" || (message.content.type === "file" && message.text));
-  at("delete").hidden = !own;
+  at("delete").hidden = !own && !thisGroup()?.admin;
   at("any-emoji").value = "";
   showAt(at("actions"), beside);
 }
@@ -169,7 +167,7 @@ at("other-emoji").addEventListener("submit", (event) => {
 });
 at("reply").addEventListener("click", () => {
   at("actions").hidePopover();
-  begin({ what: "reply", message: chosen, title: "Reply to " + (chosen.outgoing ? "yourself" : nameOf(thisChat())), text: plain(summary(chosen)) });
+  begin({ what: "reply", message: chosen, title: "Reply to " + (chosen.outgoing ? "yourself" : writer(chosen)), text: plain(summary(chosen)) });
 });
 at("edit").addEventListener("click", () => {
   at("actions").hidePopover();
@@ -177,15 +175,18 @@ at("edit").addEventListener("click", () => {
 });
 at("delete").addEventListener("click", () => done(remove(messagePath(chosen))));
 
+// Who wrote the last message of a chat, where that is not clear.
+const said = (last) => (last.outgoing ? "You: " : last.sender ? writer(last) + ": " : "");
+
 export function drawChats(open) {
   const items = state.chats.map((chat) => {
     const item = make("li");
     const one = button("chat", undefined, () => open(chat.jid));
     one.setAttribute("aria-current", String(chat.jid === state.chat));
-    const face = make("span", "face", initial(nameOf(chat)));
+    const face = draw(make("span", "face"), chat);
     face.setAttribute("aria-hidden", "true");
     const doing = { composing: "typing…", recording: "recording…" }[chat.typing];
-    const last = doing || (chat.last ? (chat.last.outgoing ? "You: " : "") + plain(summary(chat.last)) : "");
+    const last = doing || (chat.last ? said(chat.last) + plain(summary(chat.last)) : "");
     one.append(face, make("span", "name", nameOf(chat)), make("span", "when", chat.last ? time(chat.last.at) : ""), make("span", "last", last));
     if (chat.unread) {
       const unread = make("span", "unread", String(chat.unread));
@@ -201,12 +202,13 @@ export function drawChats(open) {
 
 export function drawContacts() {
   const select = at("who");
-  const titles = { whatsapp: "WhatsApp", messenger: "Messenger" };
-  const groups = Object.entries(titles).map(([gatekeeper, title]) => {
+  const titles = { whatsapp: "WhatsApp", messenger: "Messenger", other: "Another Partner's users" };
+  const of = (one) => (one.visible_id ? "other" : one.gatekeeper);
+  const groups = Object.entries(titles).map(([kind, title]) => {
     const group = make("optgroup");
     group.label = title;
-    for (const contact of state.contacts.filter((one) => one.gatekeeper === gatekeeper)) {
-      const option = make("option", "", contact.name + " · " + contact.phone + (contact.script === "live" ? "" : " · by itself"));
+    for (const contact of state.contacts.filter((one) => of(one) === kind)) {
+      const option = make("option", "", contact.name + " · " + contact.phone + (contact.visible_id ? " at " + titles[contact.gatekeeper] : "") + (contact.script === "live" ? "" : " · by itself"));
       option.value = contact.id;
       option.selected = contact.id === state.me;
       group.append(option);

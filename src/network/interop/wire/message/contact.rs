@@ -9,8 +9,8 @@ use waproto::{
     },
 };
 
-use super::{context, read::unsupported};
-use crate::domain::{ContactCard, IncomingContent, IncomingMessage, RemoteUserId};
+use super::{Reading, context, read::unsupported};
+use crate::domain::{ContactCard, IncomingContent, IncomingMessage};
 
 pub(super) fn build(cards: &[ContactCard], context: MessageField<ContextInfo>) -> Message {
     let card = |card: &ContactCard| ContactMessage {
@@ -37,7 +37,7 @@ pub(super) fn build(cards: &[ContactCard], context: MessageField<ContextInfo>) -
     }
 }
 
-pub(super) fn read(message: &mut Message, sender: &RemoteUserId) -> Option<IncomingMessage> {
+pub(super) fn read(message: &mut Message, reading: Reading<'_>) -> Option<IncomingMessage> {
     let (cards, context) = if let Some(mut card) = message.contact_message.take() {
         let context = std::mem::take(&mut card.context_info);
         (vec![card], context)
@@ -54,6 +54,6 @@ pub(super) fn read(message: &mut Message, sender: &RemoteUserId) -> Option<Incom
     });
     Some(IncomingMessage {
         content: IncomingContent::Contacts(cards.collect()),
-        context: context::read(context, sender),
+        context: context::read(context, reading),
     })
 }

@@ -7,7 +7,7 @@ use waproto::{
 };
 
 use super::{
-    Encoding,
+    Encoding, Reading,
     key::{Party, party},
     read::shown,
 };
@@ -49,8 +49,8 @@ pub(super) fn quoting(message: &MessageRef, text: Option<&str>, own: Option<&str
     }
 }
 
-/// What a context says. A Partner's user who is named in it is the login itself.
-pub(super) fn read(context: MessageField<ContextInfo>, sender: &RemoteUserId) -> MessageContext {
+/// What a context says.
+pub(super) fn read(context: MessageField<ContextInfo>, reading: Reading<'_>) -> MessageContext {
     let Some(info) = context.into_option() else {
         return MessageContext::default();
     };
@@ -60,19 +60,19 @@ pub(super) fn read(context: MessageField<ContextInfo>, sender: &RemoteUserId) ->
         ..MessageContext::default()
     };
     for address in &info.mentioned_jid {
-        match party(address, sender) {
+        match party(address, reading) {
             Some(Party::Login) => context.mentions_login = true,
             Some(Party::User(user)) => context.mentions.push(user),
             None => {}
         }
     }
-    context.quote = quote(info, sender);
+    context.quote = quote(info, reading);
     context
 }
 
-fn quote(info: ContextInfo, sender: &RemoteUserId) -> Option<Quote> {
+fn quote(info: ContextInfo, reading: Reading<'_>) -> Option<Quote> {
     let id = StanzaId::parse(info.stanza_id?).ok()?;
-    let author = match party(&info.participant?, sender)? {
+    let author = match party(&info.participant?, reading)? {
         Party::Login => None,
         Party::User(user) => Some(user),
     };
@@ -81,13 +81,13 @@ fn quote(info: ContextInfo, sender: &RemoteUserId) -> Option<Quote> {
         text: info
             .quoted_message
             .into_option()
-            .and_then(|quoted| words(quoted, sender)),
+            .and_then(|quoted| words(quoted, reading)),
     })
 }
 
 /// A quoted message in words.
-fn words(mut message: Message, sender: &RemoteUserId) -> Option<String> {
-    let words = match shown(&mut message, sender)?.content {
+fn words(mut message: Message, reading: Reading<'_>) -> Option<String> {
+    let words = match shown(&mut message, reading)?.content {
         IncomingContent::Text { body, .. } => body,
         IncomingContent::Media {
             details, caption, ..

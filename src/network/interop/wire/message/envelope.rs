@@ -49,7 +49,7 @@ impl Envelope {
     #[must_use]
     pub fn of_plaintext(plaintext: &[u8]) -> Self {
         let sender = RemoteUserId::parse("self").expect("a valid id");
-        match &read(plaintext, &sender).content {
+        match &read(plaintext, &sender, "").content {
             IncomingContent::Text { preview, .. } => Self::of_text(preview.as_ref()),
             IncomingContent::Media { details, .. } => Self::of_media(details.kind),
             IncomingContent::Reaction { emoji, .. } => Self::of_reaction(emoji),

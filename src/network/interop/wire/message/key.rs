@@ -5,7 +5,7 @@
 
 use waproto::whatsapp::MessageKey;
 
-use super::Encoding;
+use super::{Encoding, Reading};
 use crate::{
     domain::{MessageRef, RemoteUserId, StanzaId},
     network::interop::wire::Jid,
@@ -14,30 +14,31 @@ use crate::{
 /// Who an address in a message means.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Party {
-    /// A Partner's user who is not the message's sender: the login itself.
+    /// The login itself.
     Login,
     /// Anybody else.
     User(RemoteUserId),
 }
 
-/// Who an address in a message of `sender`'s means, its device left out; `None` if it is no user's.
-pub(super) fn party(address: &str, sender: &RemoteUserId) -> Option<Party> {
+/// Who an address in a message means, its device left out; `None` if it is no user's.
+pub(super) fn party(address: &str, reading: Reading<'_>) -> Option<Party> {
     let address = address.parse::<Jid>().ok()?.bare();
     let user = RemoteUserId::parse(address.to_string()).ok()?;
     match address {
         Jid::Server(_) => None,
-        Jid::Interop { .. } if user != *sender => Some(Party::Login),
+        _ if user.as_str() == reading.own => Some(Party::Login),
         Jid::Interop { .. } | Jid::User { .. } => Some(Party::User(user)),
     }
 }
 
-/// The key of a message; `sender` is its author, `None` for one's own.
+/// The key of a message; `sender` is its author, `None` or one's own address for one's own.
 pub(super) fn build(
     id: &StanzaId,
     sender: Option<&RemoteUserId>,
     how: &Encoding<'_>,
 ) -> MessageKey {
-    let in_group = how.chat.direct_user().is_none();
+    let in_group = how.chat.is_group();
+    let sender = sender.filter(|sender| sender.as_str() != how.own);
     MessageKey {
         remote_jid: Some(how.chat.as_str().to_owned()),
         from_me: Some(sender.is_none()),
@@ -48,16 +49,16 @@ pub(super) fn build(
     }
 }
 
-/// The message a key of `sender`'s names.
-pub(super) fn read(key: Option<&MessageKey>, sender: &RemoteUserId) -> Option<MessageRef> {
+/// The message a key names. Without an author it is the login's: in a direct chat there is nobody else.
+pub(super) fn read(key: Option<&MessageKey>, reading: Reading<'_>) -> Option<MessageRef> {
     let key = key?;
     let id = StanzaId::parse(key.id.clone()?).ok()?;
     let sender = if key.from_me.unwrap_or(false) {
-        Some(sender.clone())
+        Some(reading.sender.clone())
     } else {
         match key.participant.as_deref() {
             None | Some("") => None,
-            Some(participant) => match party(participant, sender)? {
+            Some(participant) => match party(participant, reading)? {
                 Party::Login => None,
                 Party::User(user) => Some(user),
             },

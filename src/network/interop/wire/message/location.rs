@@ -9,8 +9,8 @@ use waproto::{
     },
 };
 
-use super::{context, read::unsupported};
-use crate::domain::{IncomingContent, IncomingMessage, Location, RemoteUserId};
+use super::{Reading, context, read::unsupported};
+use crate::domain::{IncomingContent, IncomingMessage, Location};
 
 /// A live location has no address on the wire.
 pub(super) fn build(location: &Location, context: MessageField<ContextInfo>) -> Message {
@@ -41,7 +41,7 @@ pub(super) fn build(location: &Location, context: MessageField<ContextInfo>) -> 
     }
 }
 
-pub(super) fn read(message: &mut Message, sender: &RemoteUserId) -> Option<IncomingMessage> {
+pub(super) fn read(message: &mut Message, reading: Reading<'_>) -> Option<IncomingMessage> {
     let said = |text: Option<String>| text.filter(|text| !text.is_empty());
     let (latitude, longitude, location, context) =
         if let Some(place) = message.location_message.take() {
@@ -79,6 +79,6 @@ pub(super) fn read(message: &mut Message, sender: &RemoteUserId) -> Option<Incom
             longitude,
             ..location
         }),
-        context: context::read(context, sender),
+        context: context::read(context, reading),
     })
 }

@@ -17,6 +17,7 @@ mod poll;
 mod protocol;
 mod reaction;
 mod read;
+mod sender_key;
 mod text;
 mod wrappers;
 
@@ -24,11 +25,12 @@ pub use encode::encode;
 pub use envelope::Envelope;
 pub use padding::{PaddingError, pad, unpad};
 pub use read::read;
+pub use sender_key::{distribution, distribution_in};
 pub use text::text;
 
 pub(super) use media::{media_key, with_path};
 
-use crate::domain::{ChatId, Timestamp};
+use crate::domain::{ChatId, RemoteUserId, Timestamp};
 
 /// The longest `Message` that is looked into. The longest text has 256 KiB, a quote and a small picture come on top; what is small
 /// in bytes can be some 300 times as large in memory, so longer ones are refused.
@@ -45,4 +47,13 @@ pub struct Encoding<'a> {
     pub now: Timestamp,
     /// A nonce that is used once.
     pub nonce: [u8; 12],
+}
+
+/// Whose message is read, and by whom.
+#[derive(Debug, Clone, Copy)]
+struct Reading<'a> {
+    /// Who wrote it.
+    sender: &'a RemoteUserId,
+    /// What the gatekeeper calls the login.
+    own: &'a str,
 }

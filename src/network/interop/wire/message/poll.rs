@@ -15,7 +15,7 @@ use waproto::{
     },
 };
 
-use super::{Encoding, context, key, read::unsupported};
+use super::{Encoding, Reading, context, key, read::unsupported};
 use crate::{
     domain::{
         EncryptedVote, IncomingContent, IncomingMessage, MessageContext, MessageRef, Poll,
@@ -87,7 +87,7 @@ pub(super) fn vote(
 pub(super) fn read(
     message: &mut Message,
     secret: Option<[u8; 32]>,
-    sender: &RemoteUserId,
+    reading: Reading<'_>,
 ) -> Option<IncomingMessage> {
     let creation = [
         &mut message.poll_creation_message,
@@ -116,13 +116,13 @@ pub(super) fn read(
             selectable: creation.selectable_options_count.unwrap_or(0),
             secret,
         }),
-        context: context::read(creation.context_info, sender),
+        context: context::read(creation.context_info, reading),
     })
 }
 
-pub(super) fn read_vote(message: &mut Message, sender: &RemoteUserId) -> Option<IncomingMessage> {
+pub(super) fn read_vote(message: &mut Message, reading: Reading<'_>) -> Option<IncomingMessage> {
     let update = message.poll_update_message.take()?;
-    let poll = key::read(update.poll_creation_message_key.as_option(), sender);
+    let poll = key::read(update.poll_creation_message_key.as_option(), reading);
     let vote = update.vote.into_option();
     let vote = vote.and_then(|vote| Some((vote.enc_payload?, vote.enc_iv?)));
     let (Some(poll), Some((payload, iv))) = (poll, vote) else {

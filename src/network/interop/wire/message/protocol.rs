@@ -12,13 +12,11 @@ use waproto::{
 };
 
 use super::{
-    Encoding, key, media,
+    Encoding, Reading, key, media,
     read::{self, nothing, unsupported},
     text,
 };
-use crate::domain::{
-    IncomingContent, IncomingMessage, MediaKind, MessageContext, RemoteUserId, StanzaId,
-};
+use crate::domain::{IncomingContent, IncomingMessage, MediaKind, MessageContext, StanzaId};
 
 pub(super) fn revoke(target: &StanzaId, how: &Encoding<'_>) -> Message {
     protocol(ProtocolMessage {
@@ -70,9 +68,9 @@ fn protocol(message: ProtocolMessage) -> Message {
     }
 }
 
-pub(super) fn read(message: &mut Message, sender: &RemoteUserId) -> Option<IncomingMessage> {
+pub(super) fn read(message: &mut Message, reading: Reading<'_>) -> Option<IncomingMessage> {
     let protocol = message.protocol_message.take()?;
-    let target = key::read(protocol.key.as_option(), sender);
+    let target = key::read(protocol.key.as_option(), reading);
     let plain = |content| IncomingMessage {
         content,
         context: MessageContext::default(),
@@ -86,9 +84,9 @@ pub(super) fn read(message: &mut Message, sender: &RemoteUserId) -> Option<Incom
             let new = protocol
                 .edited_message
                 .into_option()
-                .and_then(|edited| new_text(edited, sender));
+                .and_then(|edited| new_text(edited, reading));
             // Nobody edits what somebody else wrote.
-            let target = target.filter(|target| target.sender.as_ref() == Some(sender));
+            let target = target.filter(|target| target.sender.as_ref() == Some(reading.sender));
             match (target, new) {
                 (Some(target), Some(new)) => IncomingMessage {
                     content: IncomingContent::Edit {
@@ -114,8 +112,8 @@ pub(super) fn read(message: &mut Message, sender: &RemoteUserId) -> Option<Incom
 }
 
 /// What an edited message says from now on, if that is a text or a file's caption.
-fn new_text(mut edited: Message, sender: &RemoteUserId) -> Option<IncomingMessage> {
-    read::shown(&mut edited, sender).filter(|new| {
+fn new_text(mut edited: Message, reading: Reading<'_>) -> Option<IncomingMessage> {
+    read::shown(&mut edited, reading).filter(|new| {
         matches!(
             new.content,
             IncomingContent::Text { .. } | IncomingContent::Media { .. }

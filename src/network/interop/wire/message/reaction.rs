@@ -5,8 +5,8 @@ use waproto::{
     whatsapp::{Message, message::ReactionMessage},
 };
 
-use super::{Encoding, key, read::unsupported};
-use crate::domain::{IncomingContent, IncomingMessage, MessageContext, MessageRef, RemoteUserId};
+use super::{Encoding, Reading, key, read::unsupported};
+use crate::domain::{IncomingContent, IncomingMessage, MessageContext, MessageRef};
 
 pub(super) fn build(target: &MessageRef, emoji: &str, how: &Encoding<'_>) -> Message {
     Message {
@@ -20,9 +20,9 @@ pub(super) fn build(target: &MessageRef, emoji: &str, how: &Encoding<'_>) -> Mes
     }
 }
 
-pub(super) fn read(message: &mut Message, sender: &RemoteUserId) -> Option<IncomingMessage> {
+pub(super) fn read(message: &mut Message, reading: Reading<'_>) -> Option<IncomingMessage> {
     let reaction = message.reaction_message.take()?;
-    let Some(target) = key::read(reaction.key.as_option(), sender) else {
+    let Some(target) = key::read(reaction.key.as_option(), reading) else {
         return Some(unsupported("reaction"));
     };
     Some(IncomingMessage {

@@ -10,10 +10,8 @@ use waproto::{
     },
 };
 
-use super::context;
-use crate::domain::{
-    IncomingContent, IncomingMessage, LinkPreview, MessageContext, MessageRef, RemoteUserId,
-};
+use super::{Reading, context};
+use crate::domain::{IncomingContent, IncomingMessage, LinkPreview, MessageContext, MessageRef};
 
 /// A text message. `own` is the sender's own address, which a quote of its own message names.
 #[must_use]
@@ -51,7 +49,7 @@ pub(super) fn build(
     }
 }
 
-pub(super) fn read(message: &mut Message, sender: &RemoteUserId) -> Option<IncomingMessage> {
+pub(super) fn read(message: &mut Message, reading: Reading<'_>) -> Option<IncomingMessage> {
     if let Some(body) = message.conversation.take() {
         return Some(IncomingMessage {
             content: IncomingContent::Text {
@@ -76,6 +74,6 @@ pub(super) fn read(message: &mut Message, sender: &RemoteUserId) -> Option<Incom
             body: text.text.unwrap_or_default(),
             preview,
         },
-        context: context::read(text.context_info, sender),
+        context: context::read(text.context_info, reading),
     })
 }

@@ -10,8 +10,8 @@ use waproto::{
 
 use super::Place;
 use crate::{
-    domain::{IncomingContent, IncomingMessage, MediaDetails, MediaKind, RemoteUserId},
-    network::interop::wire::message::context,
+    domain::{IncomingContent, IncomingMessage, MediaDetails, MediaKind},
+    network::interop::wire::message::{Reading, context},
 };
 
 /// What was read of one file.
@@ -26,7 +26,7 @@ struct File {
 pub(in super::super) fn read(
     message: &mut Message,
     view_once: bool,
-    sender: &RemoteUserId,
+    reading: Reading<'_>,
 ) -> Option<IncomingMessage> {
     let mut file = if let Some(image) = message.image_message.take() {
         of_image(image)
@@ -48,7 +48,7 @@ pub(in super::super) fn read(
             file: file.place.file(),
             caption: said(file.caption),
         },
-        context: context::read(file.context, sender),
+        context: context::read(file.context, reading),
     })
 }
 

@@ -1,0 +1,294 @@
+//! Connecting a room to a chat.
+
+use ruma::{OwnedRoomId, RoomId, UserId};
+
+use super::{Leaving, LinkError, checks::RoomFacts, room_of};
+use crate::{
+    bridge::context::Bridge,
+    domain::{ChatId, GatekeeperId, GroupRole, LoginId, PortalId, PortalKey, RemoteUserId},
+    network::NetworkError,
+    store::{Lane, LoginRow, PortalRow},
+};
+
+/// A link that passed every check.
+pub(super) struct NewLink {
+    pub(super) login: LoginRow,
+    pub(super) key: PortalKey,
+    pub(super) room_id: OwnedRoomId,
+    /// The portal of the chat with the room it is to give up, if there is one.
+    pub(super) before: Option<PortalRow>,
+}
+
+impl Bridge {
+    /// Links a room to a chat of a login.
+    ///
+    /// # Errors
+    /// Why not, as a sentence.
+    pub async fn link_room(
+        &self,
+        by: &UserId,
+        login: LoginId,
+        chat: &ChatId,
+        room_id: &RoomId,
+    ) -> Result<PortalRow, LinkError> {
+        self.check_level(by)?;
+        let room_id = room_id.to_owned();
+        let facts = self.look_at(&room_id, by).await?;
+        facts.check_user(by)?;
+        let login = self.own_login(by, login).await?;
+        self.check_chat(&login, chat).await?;
+        let key = key_of(&login, chat);
+        let before = self.check_free(by, &key, &room_id).await?;
+        self.check_room(&facts, &key.gatekeeper)?;
+        let link = NewLink {
+            login,
+            key,
+            room_id,
+            before,
+        };
+        self.connect(link).await
+    }
+
+    /// What a room is like; the bot enters it for that if it may.
+    pub(super) async fn look_at(
+        &self,
+        room_id: &OwnedRoomId,
+        by: &UserId,
+    ) -> Result<RoomFacts, LinkError> {
+        let bot = self.bot();
+        match bot.whole_state(room_id).await {
+            Ok(state) => return Ok(RoomFacts::read(&state)),
+            Err(error) if error.is_transient() => return Err(error.into()),
+            Err(_) => {}
+        }
+        let mut via = vec![by.server_name().to_owned()];
+        via.extend(room_id.server_name().map(ToOwned::to_owned));
+        let entered = match bot.join_by(room_id, &via).await {
+            Ok(()) => bot.whole_state(room_id).await,
+            Err(error) => Err(error),
+        };
+        match entered {
+            Ok(state) => Ok(RoomFacts::read(&state)),
+            Err(error) => Err(LinkError::NotInRoom {
+                bot: self.client.bot_id().to_string(),
+                why: error.to_string(),
+            }),
+        }
+    }
+
+    /// Whether other bridges and the bot's power allow it.
+    pub(super) fn check_room(
+        &self,
+        facts: &RoomFacts,
+        gatekeeper: &GatekeeperId,
+    ) -> Result<(), LinkError> {
+        let bot = self.client.bot_id();
+        let name = self.gatekeeper_name(gatekeeper);
+        facts.check_bridges(bot, gatekeeper, name)?;
+        facts.check_bot(bot)
+    }
+
+    /// Whether a login has such a chat.
+    async fn check_chat(&self, login: &LoginRow, chat: &ChatId) -> Result<(), LinkError> {
+        let network = self.network(&login.gatekeeper)?;
+        let missing = |error: NetworkError| match error {
+            NetworkError::NoSuchUser(_) | NetworkError::Refused(_) | NetworkError::NotReachable => {
+                LinkError::NoSuchChat(error.to_string())
+            }
+            other => LinkError::Network(other),
+        };
+        if let Some(contact) = chat.direct_user() {
+            let found = network.resolve(login.id, contact.as_str()).await;
+            return found.map(drop).map_err(missing);
+        }
+        let (gatekeeper, of) = (login.gatekeeper.clone(), chat.clone());
+        let logins = self
+            .db
+            .read(move |txn| {
+                let (gatekeeper, of) = (gatekeeper.clone(), of.clone());
+                Box::pin(async move { txn.group_logins(&gatekeeper, &of).await })
+            })
+            .await?;
+        if logins.iter().any(|row| row.id == login.id) {
+            return Ok(());
+        }
+        let group = network.group(login.id, chat).await.map_err(missing)?;
+        self.keep_group(login.id, login.gatekeeper.clone(), chat, group)
+            .await?;
+        Ok(())
+    }
+
+    /// Whether room and chat are free for each other. A private room the bridge made for the chat gives way; its portal.
+    pub(super) async fn check_free(
+        &self,
+        by: &UserId,
+        key: &PortalKey,
+        room_id: &OwnedRoomId,
+    ) -> Result<Option<PortalRow>, LinkError> {
+        let (of, room) = (key.clone(), room_id.to_string());
+        let (portal, here, owner) = self
+            .db
+            .read(move |txn| {
+                let (of, room) = (of.clone(), room.clone());
+                Box::pin(async move {
+                    let portal = txn.portal(&of).await?;
+                    let here = txn.portals_in(&room).await?;
+                    let owner = txn.management_room_owner(&room).await?;
+                    Ok((portal, here, owner))
+                })
+            })
+            .await?;
+        if owner.is_some() {
+            return Err(LinkError::Management);
+        }
+        // Another login's chat with the same person would be the same ghost twice.
+        let is_same = |other: &PortalRow| {
+            other.key.gatekeeper == key.gatekeeper && other.key.chat == key.chat
+        };
+        if here.iter().any(is_same) {
+            return Err(LinkError::LinkedHere);
+        }
+        let Some(portal) = portal else {
+            return Ok(None);
+        };
+        if let Some(other) = room_of(&portal)
+            && !self.gives_way(by, &portal, &other).await?
+        {
+            return Err(LinkError::LinkedElsewhere(other.to_string()));
+        }
+        Ok(Some(portal))
+    }
+
+    /// Whether a room is the bridge's own with nobody in it but who asks.
+    async fn gives_way(
+        &self,
+        by: &UserId,
+        portal: &PortalRow,
+        room_id: &OwnedRoomId,
+    ) -> Result<bool, LinkError> {
+        if portal.linked {
+            return Ok(false);
+        }
+        match self.bot().members(room_id).await {
+            Ok(members) => Ok(members.iter().all(|user| user == by || self.is_ours(user))),
+            Err(error) if error.is_transient() => Err(error.into()),
+            // The bot is not in it any more, so it is no room of the chat.
+            Err(_) => Ok(true),
+        }
+    }
+
+    /// Makes a link that passed every check: the people first, then the store, then what is said about it.
+    pub(super) async fn connect(&self, link: NewLink) -> Result<PortalRow, LinkError> {
+        let chat = (link.login.id, link.key.chat.clone());
+        // A chat without a portal has no lock of its own: new links are made one after the other.
+        let before = link.before.as_ref().map_or(PortalId(0), |portal| portal.id);
+        let opening = self.opening(before);
+        let _alone = opening.lock().await;
+        // Who was to leave has left, so that nobody leaves who comes now.
+        self.carry_out_leaving(&link.room_id).await?;
+        let came = self.bring_first(&link.key, &link.room_id).await;
+        let came = came.map_err(|error| match error {
+            error if error.is_transient() => LinkError::Bridge(error),
+            error => LinkError::Closed(error.to_string()),
+        })?;
+        fail::fail_point!("linking.after_entering");
+        let old = link.before.as_ref().and_then(room_of);
+        let leaving = match (&old, &link.before) {
+            (Some(old), Some(portal)) => Some((old.clone(), self.giving_way(portal, &link).await?)),
+            _ => None,
+        };
+        let portal = self.store_link(&link, came, leaving).await?;
+        let portal = portal.ok_or(LinkError::Changed)?;
+        fail::fail_point!("linking.after_store");
+        if let Some(before) = &link.before {
+            self.forget_portal(before).await?;
+        }
+        self.forget_portal(&portal).await?;
+        self.show_info(&portal, &link.room_id).await?;
+        if let Some(old) = &old {
+            self.carry_out_leaving(old).await?;
+        }
+        self.groups.members.wake(portal.id);
+        self.groups.spaces.wake(link.login.id);
+        // What came before there was a room, or to the old one.
+        self.chats.wake(chat);
+        Ok(portal)
+    }
+
+    /// Who leaves the room that gives way.
+    async fn giving_way(&self, portal: &PortalRow, link: &NewLink) -> Result<Leaving, LinkError> {
+        let ghost = portal.key.chat.direct_user();
+        let ghost = ghost.map(|user| self.naming.mxid(&portal.key.gatekeeper, &user));
+        let witnesses: Vec<_> = ghost.into_iter().collect();
+        let accounts = match room_of(portal) {
+            Some(room_id) => self.ours_in(&room_id, &witnesses).await?,
+            None => Vec::new(),
+        };
+        let new = &link.room_id;
+        Ok(Leaving {
+            accounts,
+            word: Some(format!(
+                "The chat goes on in another room: https://matrix.to/#/{new}"
+            )),
+            aliases: vec![self.alias_of(portal)],
+            goes_on_in: None,
+        })
+    }
+
+    async fn store_link(
+        &self,
+        link: &NewLink,
+        came: Vec<(RemoteUserId, GroupRole)>,
+        leaving: Option<(OwnedRoomId, Leaving)>,
+    ) -> Result<Option<PortalRow>, LinkError> {
+        let new_id = PortalId(
+            i64::from(rand::random::<u32>()) << 21 | i64::from(rand::random::<u32>() >> 11),
+        );
+        let (key, room) = (link.key.clone(), link.room_id.to_string());
+        let expected = link.before.as_ref().and_then(|row| row.room_id.clone());
+        Ok(self
+            .db
+            .step(Lane::login(link.login.id), move |txn| {
+                let (key, room, expected) = (key.clone(), room.clone(), expected.clone());
+                let (came, leaving) = (came.clone(), leaving.clone());
+                Box::pin(async move {
+                    let portal = txn.ensure_portal(&key, new_id).await?;
+                    if portal.room_id != expected {
+                        return Ok(None);
+                    }
+                    txn.set_portal_room(portal.id, Some(&room)).await?;
+                    txn.set_portal_linked(portal.id, true).await?;
+                    txn.set_portal_ready(portal.id, true).await?;
+                    if key.chat.is_group() {
+                        txn.forget_shown(&key.gatekeeper, &key.chat).await?;
+                        for (user, role) in &came {
+                            txn.set_member_shown(&key.gatekeeper, &key.chat, user, Some(*role))
+                                .await?;
+                        }
+                    }
+                    if let Some((old, leaving)) = &leaving {
+                        leaving.note(txn, old).await?;
+                    }
+                    txn.portal_by_id(portal.id).await
+                })
+            })
+            .await?)
+    }
+
+    /// The alias of a room the bridge made for a portal.
+    pub(in crate::bridge) fn alias_of(&self, portal: &PortalRow) -> String {
+        format!(
+            "#{}portal_{}:{}",
+            self.settings.alias_prefix, portal.id, self.settings.server_name
+        )
+    }
+}
+
+/// What makes a chat of a login a portal.
+pub(super) fn key_of(login: &LoginRow, chat: &ChatId) -> PortalKey {
+    PortalKey {
+        gatekeeper: login.gatekeeper.clone(),
+        login: (!chat.is_group()).then_some(login.id),
+        chat: chat.clone(),
+    }
+}

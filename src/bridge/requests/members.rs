@@ -1,0 +1,347 @@
+//! Who is in a room: ghosts that are invited, kicked or banned, and users who leave.
+
+use std::sync::Arc;
+
+use ruma::{OwnedRoomId, events::room::member::MembershipState};
+
+use super::{Truth, Wish, taken_back};
+use crate::{
+    bridge::{
+        context::{Bridge, BridgeError},
+        invites::MemberChange,
+        routes::PortalRoute,
+    },
+    domain::{GatekeeperId, GroupChange, GroupRole, RemoteUserId},
+    store::Lane,
+};
+
+/// A ghost that was invited or sent away.
+struct Ghost {
+    gatekeeper: GatekeeperId,
+    remote: RemoteUserId,
+}
+
+impl Bridge {
+    /// Takes a change of somebody's membership.
+    pub(super) async fn take_membership(
+        &self,
+        room_id: &OwnedRoomId,
+        portals: &[Arc<PortalRoute>],
+        event_id: &str,
+        change: &MemberChange,
+    ) -> Result<(), BridgeError> {
+        let ghost = self.ghost_identity(&change.of);
+        let is_gone = matches!(
+            change.membership,
+            MembershipState::Leave | MembershipState::Ban
+        );
+        match ghost.map(|(gatekeeper, remote)| Ghost { gatekeeper, remote }) {
+            Some(ghost) if change.membership == MembershipState::Invite => {
+                self.ghost_called(room_id, portals, event_id, change, &ghost)
+                    .await
+            }
+            Some(ghost) if is_gone => {
+                self.ghost_sent_away(room_id, portals, event_id, change, &ghost)
+                    .await
+            }
+            None if change.membership == MembershipState::Leave && change.of == change.by => {
+                self.user_left(room_id, portals, event_id, change).await
+            }
+            _ => Ok(()),
+        }
+    }
+
+    async fn ghost_called(
+        &self,
+        room_id: &OwnedRoomId,
+        portals: &[Arc<PortalRoute>],
+        event_id: &str,
+        change: &MemberChange,
+        ghost: &Ghost,
+    ) -> Result<(), BridgeError> {
+        let of_gatekeeper =
+            |route: &&Arc<PortalRoute>| route.portal.key.gatekeeper == ghost.gatekeeper;
+        let is_contact = portals
+            .iter()
+            .filter(of_gatekeeper)
+            .any(|route| route.portal.key.chat.direct_user().as_ref() == Some(&ghost.remote));
+        let groups = portals.iter().filter(of_gatekeeper);
+        let groups: Vec<_> = groups.filter(|route| route.is_group()).collect();
+        let mut is_member = is_contact;
+        for route in &groups {
+            let truth = self.truth(route).await?;
+            if truth.has(&ghost.remote) {
+                self.take_in(room_id, route, ghost).await?;
+                is_member = true;
+            }
+        }
+        if is_member {
+            return self.accept(room_id, ghost).await;
+        }
+        let why = match groups.as_slice() {
+            [route] => {
+                let wish = Wish {
+                    room_id,
+                    route,
+                    event_id,
+                    by: &change.by,
+                };
+                return self.add(&wish, ghost).await;
+            }
+            [] => "this room mirrors no group of theirs. To make one, write `create-group`",
+            _ => "this room is linked to several groups, and it cannot be told which is meant",
+        };
+        let Some(route) = portals.first() else {
+            return Ok(());
+        };
+        let wish = Wish {
+            room_id,
+            route,
+            event_id,
+            by: &change.by,
+        };
+        self.decline_for(&wish, ghost, why).await
+    }
+
+    /// Adds a ghost's user to the group; the ghost comes when the gatekeeper took it.
+    async fn add(&self, wish: &Wish<'_>, ghost: &Ghost) -> Result<(), BridgeError> {
+        let login = match self.asking_as(wish, true) {
+            Ok(login) => login,
+            Err(why) => return self.decline_for(wish, ghost, &why).await,
+        };
+        let change = GroupChange::Add(vec![ghost.remote.clone()]);
+        let refused = match self.ask(wish, login, &change).await? {
+            Ok(refused) => refused.into_iter().next().map(|(_, why)| why),
+            Err(why) => Some(why),
+        };
+        if let Some(why) = refused {
+            // An earlier try may have added them.
+            let truth = self.fresh_truth(wish.route, login).await?;
+            if !truth.has(&ghost.remote) {
+                return self.decline_for(wish, ghost, &why).await;
+            }
+        }
+        self.take_in(wish.room_id, wish.route, ghost).await?;
+        self.accept(wish.room_id, ghost).await
+    }
+
+    async fn accept(&self, room_id: &OwnedRoomId, ghost: &Ghost) -> Result<(), BridgeError> {
+        let intent = self.ghost(&ghost.gatekeeper, &ghost.remote, None).await?;
+        match intent.join(room_id).await {
+            Err(error) if error.is_transient() => Err(error.into()),
+            Err(error) => {
+                tracing::info!(room = %room_id, %error, "a ghost could not follow an invitation");
+                Ok(())
+            }
+            Ok(()) => Ok(()),
+        }
+    }
+
+    /// Remembers that somebody is in the group and that the room shows it.
+    async fn take_in(
+        &self,
+        room_id: &OwnedRoomId,
+        route: &PortalRoute,
+        ghost: &Ghost,
+    ) -> Result<(), BridgeError> {
+        let (chat, user) = (route.portal.key.chat.clone(), ghost.remote.clone());
+        let gatekeeper = ghost.gatekeeper.clone();
+        self.db
+            .step(Lane::room(room_id.as_str()), move |txn| {
+                let (gatekeeper, chat, user) = (gatekeeper.clone(), chat.clone(), user.clone());
+                Box::pin(async move {
+                    let members = txn.group_members(&gatekeeper, &chat).await?;
+                    let known = members.into_iter().find(|member| member.user == user);
+                    if known.as_ref().is_none_or(|known| known.role.is_none()) {
+                        let role = Some(GroupRole::Member);
+                        txn.set_group_role(&gatekeeper, &chat, &user, role).await?;
+                    }
+                    if known.is_none_or(|known| known.shown.is_none()) {
+                        let shown = Some(GroupRole::Member);
+                        txn.set_member_shown(&gatekeeper, &chat, &user, shown)
+                            .await?;
+                    }
+                    Ok(())
+                })
+            })
+            .await?;
+        Ok(())
+    }
+
+    async fn decline_for(
+        &self,
+        wish: &Wish<'_>,
+        ghost: &Ghost,
+        why: &str,
+    ) -> Result<(), BridgeError> {
+        let intent = self.ghost(&ghost.gatekeeper, &ghost.remote, None).await?;
+        match intent.leave_because(wish.room_id, why).await {
+            Err(error) if error.is_transient() => return Err(error.into()),
+            _ => {}
+        }
+        self.explain(wish, why, "They are not in the group.").await
+    }
+
+    async fn ghost_sent_away(
+        &self,
+        room_id: &OwnedRoomId,
+        portals: &[Arc<PortalRoute>],
+        event_id: &str,
+        change: &MemberChange,
+        ghost: &Ghost,
+    ) -> Result<(), BridgeError> {
+        // Who was banned, and is let in again, was not sent away by that.
+        if change.before == Some(MembershipState::Ban) {
+            return Ok(());
+        }
+        let mut shown_in: Vec<(&Arc<PortalRoute>, Truth)> = Vec::new();
+        for route in portals {
+            if route.portal.key.gatekeeper != ghost.gatekeeper || !route.is_group() {
+                continue;
+            }
+            let truth = self.truth(route).await?;
+            let member = truth.member(&ghost.remote);
+            if member.is_some_and(|member| member.shown.is_some()) {
+                shown_in.push((route, truth));
+            }
+        }
+        let is_one = shown_in.len() == 1;
+        for (route, truth) in shown_in {
+            let wish = Wish {
+                room_id,
+                route,
+                event_id,
+                by: &change.by,
+            };
+            if !truth.has(&ghost.remote) {
+                self.let_go(&wish, ghost).await?;
+            } else if is_one {
+                self.remove(&wish, ghost, change).await?;
+            } else {
+                let why = "this room is linked to several groups they are in, and it cannot be told which is meant";
+                return self.call_back(&wish, ghost, change, why).await;
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes a ghost's user from the group.
+    async fn remove(
+        &self,
+        wish: &Wish<'_>,
+        ghost: &Ghost,
+        change: &MemberChange,
+    ) -> Result<(), BridgeError> {
+        let login = match self.asking_as(wish, false) {
+            Ok(login) => login,
+            Err(why) => return self.call_back(wish, ghost, change, &why).await,
+        };
+        let removal = GroupChange::Remove(vec![ghost.remote.clone()]);
+        let refused = match self.ask(wish, login, &removal).await? {
+            Ok(refused) => refused.into_iter().next().map(|(_, why)| why),
+            Err(why) => Some(why),
+        };
+        if let Some(why) = refused {
+            // An earlier try may have removed them.
+            let truth = self.fresh_truth(wish.route, login).await?;
+            if truth.has(&ghost.remote) {
+                return self.call_back(wish, ghost, change, &why).await;
+            }
+        }
+        self.let_go(wish, ghost).await
+    }
+
+    /// Remembers that somebody is neither in the group nor in the room.
+    async fn let_go(&self, wish: &Wish<'_>, ghost: &Ghost) -> Result<(), BridgeError> {
+        let (chat, user) = (wish.route.portal.key.chat.clone(), ghost.remote.clone());
+        let gatekeeper = ghost.gatekeeper.clone();
+        self.db
+            .step(Lane::room(wish.room_id.as_str()), move |txn| {
+                let (gatekeeper, chat, user) = (gatekeeper.clone(), chat.clone(), user.clone());
+                Box::pin(async move {
+                    txn.set_member_shown(&gatekeeper, &chat, &user, None)
+                        .await?;
+                    txn.set_group_role(&gatekeeper, &chat, &user, None).await
+                })
+            })
+            .await?;
+        Ok(())
+    }
+
+    /// Brings back a ghost whose user stays in the group.
+    async fn call_back(
+        &self,
+        wish: &Wish<'_>,
+        ghost: &Ghost,
+        change: &MemberChange,
+        why: &str,
+    ) -> Result<(), BridgeError> {
+        let intent = self.ghost(&ghost.gatekeeper, &ghost.remote, None).await?;
+        if change.membership == MembershipState::Ban {
+            match self.bot().unban(wish.room_id, &change.of).await {
+                Err(error) if error.is_transient() => return Err(error.into()),
+                _ => {}
+            }
+        }
+        let done = match self.bring_in(wish.room_id, &intent).await {
+            Ok(()) => true,
+            Err(error) if error.is_transient() => return Err(error.into()),
+            Err(error) => {
+                tracing::warn!(room = %wish.room_id, %error, "a ghost could not be brought back");
+                false
+            }
+        };
+        self.explain(wish, why, taken_back(done)).await
+    }
+
+    /// Somebody left the room of a group their login is in.
+    async fn user_left(
+        &self,
+        room_id: &OwnedRoomId,
+        portals: &[Arc<PortalRoute>],
+        event_id: &str,
+        change: &MemberChange,
+    ) -> Result<(), BridgeError> {
+        for route in portals {
+            // Who leaves a room of somebody else's leaves that room and nothing more.
+            let login = route.login_of(&change.of).map(|login| login.id);
+            let Some(login) = login.filter(|_| route.is_group() && !route.portal.linked) else {
+                continue;
+            };
+            let gatekeeper = self.gatekeeper_name(&route.portal.key.gatekeeper);
+            let truth = self.truth(route).await?;
+            let name = truth.group.map_or_else(
+                || "a group".to_owned(),
+                |group| format!("“{}”", group.facts.subject),
+            );
+            let said = if self.settings.leave_groups {
+                let wish = Wish {
+                    room_id,
+                    route,
+                    event_id,
+                    by: &change.by,
+                };
+                match self.ask(&wish, login, &GroupChange::Leave).await? {
+                    Ok(_) => {
+                        self.forget_route(
+                            Some(room_id),
+                            Some(&(login, route.portal.key.chat.clone())),
+                        );
+                        continue;
+                    }
+                    Err(why) => format!(
+                        "You left the room of {name}, but not the group at {gatekeeper}: {}.",
+                        why.trim_end_matches('.')
+                    ),
+                }
+            } else {
+                format!(
+                    "You left the room of {name}. You are still in the group at {gatekeeper}; to leave that too, write `leave-chat {room_id}`."
+                )
+            };
+            self.tell_user(&change.of, &["left", event_id], &said)
+                .await?;
+        }
+        Ok(())
+    }
+}

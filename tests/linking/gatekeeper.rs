@@ -1,0 +1,288 @@
+//! A gatekeeper that has groups, refuses what it is told to refuse, and remembers what it was asked.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Mutex, MutexGuard},
+};
+
+use async_trait::async_trait;
+use drawbridge::{
+    domain::{
+        Capabilities, ChatId, EncryptedVote, GatekeeperId, Group, GroupChange, GroupFacts,
+        GroupMember, GroupRole, IncomingContent, IncomingMessage, LoginId, MediaKey, MediaKind,
+        MessageContext, MessageRef, Outgoing, Picture, Poll, Reachability, RemoteMedia,
+        RemoteUserId, StanzaId, Timestamp, Typing,
+    },
+    network::{
+        ByteStream, ConnectionState, Enqueued, FetchedFile, MediaError, Network, NetworkError,
+        Origin,
+    },
+    store::{StoreError, StoreTxn},
+};
+use futures_util::future::BoxFuture;
+
+/// What it knows.
+#[derive(Default)]
+pub(crate) struct Known {
+    pub(crate) groups: BTreeMap<ChatId, Group>,
+    /// What it was asked to change.
+    pub(crate) asked: Vec<(LoginId, GroupChange)>,
+    /// Why it refuses every change, if it does.
+    pub(crate) refuses: Option<String>,
+    /// The pictures it was given.
+    pub(crate) pictures: Vec<Option<Vec<u8>>>,
+    /// The keys under which groups were made, in order.
+    pub(crate) keys: Vec<String>,
+}
+
+pub(crate) struct Gatekeeper {
+    id: GatekeeperId,
+    capabilities: Capabilities,
+    known: Mutex<Known>,
+}
+
+fn nothing<T>() -> Result<T, NetworkError> {
+    Err(NetworkError::Refused("not in this test".to_owned()))
+}
+
+/// What a change makes of a group.
+fn apply(group: &mut Group, change: &GroupChange) {
+    let has = |users: &[RemoteUserId], member: &GroupMember| users.contains(&member.user);
+    match change {
+        GroupChange::Subject(subject) => group.facts.subject.clone_from(subject),
+        GroupChange::Announce(announce) => group.facts.announce = *announce,
+        GroupChange::Add(users) => {
+            let role = GroupRole::Member;
+            let added = users.iter().cloned();
+            let added = added.map(|user| GroupMember { user, role });
+            group.members.extend(added);
+        }
+        GroupChange::Remove(users) => group.members.retain(|member| !has(users, member)),
+        GroupChange::Promote(users) => {
+            let promoted = group.members.iter_mut().filter(|member| has(users, member));
+            promoted.for_each(|member| member.role = GroupRole::Admin);
+        }
+        _ => {}
+    }
+}
+
+impl Gatekeeper {
+    pub(crate) fn new(id: &str) -> Self {
+        Self {
+            id: GatekeeperId::parse(id).expect("an id"),
+            capabilities: Capabilities::default(),
+            known: Mutex::default(),
+        }
+    }
+
+    pub(crate) fn known(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().expect("no panic")
+    }
+}
+
+#[async_trait]
+impl Network for Gatekeeper {
+    fn id(&self) -> &GatekeeperId {
+        &self.id
+    }
+    fn capabilities(&self) -> &Capabilities {
+        &self.capabilities
+    }
+    async fn start(&self) -> Result<(), NetworkError> {
+        Ok(())
+    }
+    fn visible_id(&self, mxid: &str) -> Result<String, NetworkError> {
+        Ok(mxid.to_owned())
+    }
+    async fn log_in(&self, _mxid: &str) -> Result<LoginId, NetworkError> {
+        nothing()
+    }
+    async fn log_out(&self, _login: LoginId) -> Result<(), NetworkError> {
+        Ok(())
+    }
+    fn address(&self, input: &str) -> Result<RemoteUserId, NetworkError> {
+        RemoteUserId::parse(input).map_err(|error| NetworkError::NoSuchUser(error.to_string()))
+    }
+    async fn groups(&self, _login: LoginId) -> Result<Vec<(ChatId, Group)>, NetworkError> {
+        Ok(self.known().groups.clone().into_iter().collect())
+    }
+    async fn group(&self, _login: LoginId, chat: &ChatId) -> Result<Group, NetworkError> {
+        let group = self.known().groups.get(chat).cloned();
+        group.ok_or_else(|| NetworkError::Refused("you are not in it".to_owned()))
+    }
+    async fn create_group(
+        &self,
+        _login: LoginId,
+        key: &str,
+        subject: &str,
+        members: &[RemoteUserId],
+    ) -> Result<(ChatId, Group), NetworkError> {
+        let mut known = self.known();
+        if !known.keys.iter().any(|its| its == key) {
+            known.keys.push(key.to_owned());
+        }
+        let place = known
+            .keys
+            .iter()
+            .position(|its| its == key)
+            .expect("it is there");
+        let chat = ChatId::parse(format!("100{place}-1@g.us")).expect("an address");
+        let own = RemoteUserId::parse("1-1001@interop").expect("an address");
+        let member = |user: &RemoteUserId, role| GroupMember {
+            user: user.clone(),
+            role,
+        };
+        let mut all = vec![member(&own, GroupRole::Owner)];
+        all.extend(members.iter().map(|user| member(user, GroupRole::Member)));
+        let group = Group {
+            facts: GroupFacts {
+                subject: subject.to_owned(),
+                ..GroupFacts::default()
+            },
+            members: all,
+        };
+        known.groups.insert(chat.clone(), group.clone());
+        Ok((chat, group))
+    }
+    async fn change_group(
+        &self,
+        login: LoginId,
+        chat: &ChatId,
+        change: &GroupChange,
+    ) -> Result<Vec<(RemoteUserId, String)>, NetworkError> {
+        let mut known = self.known();
+        known.asked.push((login, change.clone()));
+        if let Some(why) = &known.refuses {
+            return Err(NetworkError::Refused(why.clone()));
+        }
+        if let Some(group) = known.groups.get_mut(chat) {
+            apply(group, change);
+        }
+        Ok(Vec::new())
+    }
+    async fn picture(
+        &self,
+        _login: LoginId,
+        _of: &ChatId,
+        _known: Option<&str>,
+    ) -> Result<Picture, NetworkError> {
+        Ok(Picture::None)
+    }
+    async fn set_picture(
+        &self,
+        _login: LoginId,
+        _of: Option<&ChatId>,
+        jpeg: Option<Vec<u8>>,
+    ) -> Result<Option<String>, NetworkError> {
+        let mut known = self.known();
+        let id = jpeg.as_ref().map(|_| "picture".to_owned());
+        known.pictures.push(jpeg);
+        Ok(id)
+    }
+    fn set_name(&self, _login: LoginId, _name: &str) {}
+    async fn block(
+        &self,
+        _login: LoginId,
+        _user: &RemoteUserId,
+        _block: bool,
+    ) -> Result<(), NetworkError> {
+        Ok(())
+    }
+    async fn blocked(&self, _login: LoginId) -> Result<Vec<RemoteUserId>, NetworkError> {
+        Ok(Vec::new())
+    }
+    async fn ask_reachability(
+        &self,
+        _login: LoginId,
+        _user: &RemoteUserId,
+    ) -> Result<Reachability, NetworkError> {
+        nothing()
+    }
+    async fn resolve(&self, _login: LoginId, input: &str) -> Result<RemoteUserId, NetworkError> {
+        if input.starts_with("4915155550") {
+            return self.address(input);
+        }
+        Err(NetworkError::NoSuchUser(format!("{input} is nobody")))
+    }
+    async fn prepare(&self, _login: LoginId, _chat: &ChatId) -> Result<(), NetworkError> {
+        nothing()
+    }
+    fn enqueue<'t>(
+        &'t self,
+        _txn: &'t mut dyn StoreTxn,
+        _login: LoginId,
+        _message: &'t Outgoing,
+        _origin: &'t Origin,
+        _now: Timestamp,
+    ) -> BoxFuture<'t, Result<Result<Enqueued, NetworkError>, StoreError>> {
+        Box::pin(async { Ok(nothing()) })
+    }
+    fn enqueue_read<'t>(
+        &'t self,
+        _txn: &'t mut dyn StoreTxn,
+        _login: LoginId,
+        _chat: &'t ChatId,
+        _sender: &'t RemoteUserId,
+        _ids: &'t [StanzaId],
+        _now: Timestamp,
+    ) -> BoxFuture<'t, Result<(), StoreError>> {
+        Box::pin(async { Ok(()) })
+    }
+    fn enqueue_media_request<'t>(
+        &'t self,
+        _txn: &'t mut dyn StoreTxn,
+        _login: LoginId,
+        _chat: &'t ChatId,
+        _message: &'t MessageRef,
+        _key: &'t MediaKey,
+        _now: Timestamp,
+    ) -> BoxFuture<'t, Result<(), StoreError>> {
+        Box::pin(async { Ok(()) })
+    }
+    fn media_request_id(&self, _message: &StanzaId) -> Option<StanzaId> {
+        None
+    }
+    fn flush(&self, _login: LoginId) {}
+    fn connection(&self, _login: LoginId) -> ConnectionState {
+        ConnectionState::Connected
+    }
+    fn read_message(
+        &self,
+        _plaintext: &[u8],
+        _sender: &RemoteUserId,
+        _own: &str,
+    ) -> IncomingMessage {
+        IncomingMessage {
+            content: IncomingContent::Nothing,
+            context: MessageContext::default(),
+        }
+    }
+    fn read_vote(
+        &self,
+        _own: &str,
+        _poll: (&MessageRef, &Poll),
+        _voter: &RemoteUserId,
+        _vote: &EncryptedVote,
+    ) -> Option<Vec<usize>> {
+        None
+    }
+    async fn host(
+        &self,
+        _kind: MediaKind,
+        _file: ByteStream,
+        _limit: u64,
+    ) -> Result<RemoteMedia, MediaError> {
+        Err(MediaError::Gone)
+    }
+    async fn fetch(
+        &self,
+        _kind: MediaKind,
+        _file: &RemoteMedia,
+        _limit: u64,
+    ) -> Result<FetchedFile, MediaError> {
+        Err(MediaError::Gone)
+    }
+    fn typing(&self, _login: LoginId, _chat: &ChatId, _state: Typing) {}
+    fn presence(&self, _login: LoginId, _available: bool) {}
+    async fn stop(&self) {}
+}
