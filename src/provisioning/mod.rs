@@ -30,7 +30,7 @@ use crate::{bridge::Bridge, config::ProvisioningConfig, matrix::Client};
 /// The largest body of a request, in bytes.
 const MOST_BYTES: usize = 64 * 1024;
 /// What every path begins with.
-const BASE: &str = "/_drawbridge/v1";
+const PREFIX: &str = "/_drawbridge";
 
 /// What the endpoints need; cheap to clone.
 #[derive(Clone)]
@@ -56,8 +56,20 @@ impl ProvisioningState {
     }
 }
 
-/// The endpoints.
+/// The endpoints, under `/_drawbridge`; every other path is somebody else's.
 pub fn router(state: ProvisioningState) -> Router {
+    Router::new().nest_service(PREFIX, endpoints(state))
+}
+
+/// The endpoints on a listener of their own: every other path demands a caller too.
+pub fn router_alone(state: ProvisioningState) -> Router {
+    let endpoints = endpoints(state);
+    Router::new()
+        .nest_service(PREFIX, endpoints.clone())
+        .fallback_service(endpoints)
+}
+
+fn endpoints(state: ProvisioningState) -> Router {
     let api = Router::new()
         .route("/openapi.json", get(describe))
         .route("/whoami", get(account::whoami))
@@ -86,7 +98,7 @@ pub fn router(state: ProvisioningState) -> Router {
         )
         .route("/status", get(status::status));
     Router::new()
-        .nest(BASE, api)
+        .nest("/v1", api)
         .fallback(error::unknown_path)
         .method_not_allowed_fallback(error::unknown_method)
         .layer(middleware::from_fn_with_state(
