@@ -77,6 +77,16 @@ pub enum AppError {
     Homeserver(MatrixError),
 }
 
+/// The description of the provisioning API, as `openapi.json` has it.
+///
+/// # Errors
+/// That it cannot be written as JSON.
+pub fn api_description() -> Result<String, serde_json::Error> {
+    let mut text = serde_json::to_string_pretty(&provisioning::description())?;
+    text.push('\n');
+    Ok(text)
+}
+
 /// How long to wait between two tries to reach a homeserver that is not there at the start.
 const HOMESERVER_RETRY: Duration = Duration::from_secs(2);
 

@@ -2,6 +2,7 @@
 //!
 //! <https://spec.matrix.org/v1.16/server-server-api/#openid>
 
+use reqwest::StatusCode;
 use ruma::{OwnedUserId, UserId};
 use serde::Deserialize;
 
@@ -32,7 +33,12 @@ impl Client {
             // The address holds the token.
             MatrixError::from(error.without_url())
         })?;
-        if !answer.status().is_success() {
+        let status = answer.status();
+        if status == StatusCode::TOO_MANY_REQUESTS || status.is_server_error() {
+            let text = format!("it answers {status}");
+            return Err(MatrixError::Unreachable(text));
+        }
+        if !status.is_success() {
             return Ok(None);
         }
         let Ok(holder) = answer.json::<Holder>().await else {

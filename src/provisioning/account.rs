@@ -10,7 +10,7 @@ use super::{
     ProvisioningState,
     caller::Caller,
     error::{ApiError, Refusal},
-    extract::{Body, Path},
+    extract::{ActsFor, Body, LONGEST, LoginPath, Path, bounded},
     status::Connection,
 };
 use crate::{
@@ -24,12 +24,15 @@ use crate::{
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Whoami {
     /// Their Matrix id.
+    #[schema(example = "@alice:example.org")]
     user_id: String,
     /// Whether they look after the bridge.
     admin: bool,
     /// The bot's Matrix id.
+    #[schema(example = "@drawbridgebot:example.org")]
     bot: String,
-    /// Their management room.
+    /// Their management room, in which they write to the bot, if there is one.
+    #[schema(example = "!desk:example.org")]
     management_room: Option<String>,
     /// Their logins.
     logins: Vec<Login>,
@@ -39,12 +42,16 @@ pub(super) struct Whoami {
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Login {
     /// Its number.
+    #[schema(example = 4_862_117_003_i64)]
     login: i64,
     /// The gatekeeper it is at.
+    #[schema(example = "whatsapp")]
     gatekeeper: String,
     /// The gatekeeper's name for people.
+    #[schema(example = "WhatsApp")]
     gatekeeper_name: String,
     /// What others see as its identifier.
+    #[schema(example = "@alice:example.org")]
     identifier: String,
     /// How far it is.
     state: State_,
@@ -71,12 +78,15 @@ pub(super) enum State_ {
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Flow {
     /// Its id.
+    #[schema(example = "whatsapp")]
     gatekeeper: String,
     /// Its name for people.
+    #[schema(example = "WhatsApp")]
     gatekeeper_name: String,
     /// What others will see as the identifier; none if none can be made of this user.
+    #[schema(example = "@alice:example.org")]
     identifier: Option<String>,
-    /// What has to be accepted first.
+    /// What has to be accepted first; nothing if there is none.
     terms: Option<TermsToAccept>,
 }
 
@@ -84,6 +94,7 @@ pub(super) struct Flow {
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct TermsToAccept {
     /// What tells these words from other ones.
+    #[schema(example = "6f1c0a5e9d3b7284")]
     version: String,
     /// The words, in Markdown.
     text: String,
@@ -95,10 +106,17 @@ pub(super) struct TermsToAccept {
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct LogIn {
-    /// The gatekeeper's id.
+    /// The gatekeeper's id, as `login_flows` gives it.
+    #[schema(
+        min_length = 1,
+        max_length = 255,
+        pattern = "^[^\\x00-\\x1f\\x7f]+$",
+        example = "whatsapp"
+    )]
     gatekeeper: String,
-    /// The version of the terms that the user has accepted.
+    /// The version of the terms that the user has accepted, as `login_flows` gives it.
     #[serde(default)]
+    #[schema(max_length = 255, example = "6f1c0a5e9d3b7284")]
     accepted_terms: Option<String>,
 }
 
@@ -130,10 +148,15 @@ async fn rows(bridge: &Bridge, user: &str) -> Result<Vec<LoginRow>, ApiError> {
 }
 
 /// Who the caller is to the bridge.
-#[utoipa::path(get, path = "/_drawbridge/v1/whoami", params(super::caller::UserId), responses(
-    (status = 200, body = Whoami), (status = 400, body = Refusal), (status = 401, body = Refusal), (status = 403, body = Refusal),
-    (status = 502, body = Refusal),
-))]
+#[utoipa::path(
+    get,
+    path = "/_drawbridge/v1/whoami",
+    tag = "account",
+    params(ActsFor),
+    responses(
+        (status = 200, description = "The user.", body = Whoami),
+    )
+)]
 pub(super) async fn whoami(
     State(state): State<ProvisioningState>,
     Extension(caller): Extension<Arc<Caller>>,
@@ -158,11 +181,16 @@ pub(super) async fn whoami(
 }
 
 /// Where the caller can log in, and what they have to accept for that.
-#[utoipa::path(get, path = "/_drawbridge/v1/login_flows", params(super::caller::UserId), responses(
-    (status = 200, body = [Flow]), (status = 400, body = Refusal), (status = 401, body = Refusal), (status = 403, body = Refusal),
-    (status = 502, body = Refusal),
-))]
-pub(super) async fn flows(
+#[utoipa::path(
+    get,
+    path = "/_drawbridge/v1/login_flows",
+    tag = "account",
+    params(ActsFor),
+    responses(
+        (status = 200, description = "One for each gatekeeper.", body = [Flow]),
+    )
+)]
+pub(super) async fn login_flows(
     State(state): State<ProvisioningState>,
     Extension(caller): Extension<Arc<Caller>>,
 ) -> Result<Json<Vec<Flow>>, ApiError> {
@@ -188,10 +216,15 @@ pub(super) async fn flows(
 }
 
 /// The caller's logins.
-#[utoipa::path(get, path = "/_drawbridge/v1/logins", params(super::caller::UserId), responses(
-    (status = 200, body = [Login]), (status = 400, body = Refusal), (status = 401, body = Refusal), (status = 403, body = Refusal),
-    (status = 502, body = Refusal),
-))]
+#[utoipa::path(
+    get,
+    path = "/_drawbridge/v1/logins",
+    tag = "account",
+    params(ActsFor),
+    responses(
+        (status = 200, description = "Those at all gatekeepers.", body = [Login]),
+    )
+)]
 pub(super) async fn logins(
     State(state): State<ProvisioningState>,
     Extension(caller): Extension<Arc<Caller>>,
@@ -202,27 +235,39 @@ pub(super) async fn logins(
 }
 
 /// Logs the caller in at a gatekeeper, or goes on with a login that was interrupted.
-#[utoipa::path(post, path = "/_drawbridge/v1/logins", params(super::caller::UserId), request_body = LogIn, responses(
-    (status = 200, body = Login), (status = 400, body = Refusal), (status = 401, body = Refusal), (status = 403, body = Refusal),
-    (status = 404, body = Refusal, description = "There is no such gatekeeper."),
-    (status = 409, body = Refusal, description = "The terms are not accepted, or the gatekeeper refuses."),
-    (status = 413, body = Refusal), (status = 415, body = Refusal), (status = 502, body = Refusal),
-))]
+#[utoipa::path(
+    post,
+    path = "/_drawbridge/v1/logins",
+    tag = "account",
+    params(ActsFor),
+    request_body(content = LogIn, description = "Where to log in."),
+    responses(
+        (status = 200, description = "The login, new or as it was.", body = Login),
+        (status = 404, description = "There is no such gatekeeper.", body = Refusal),
+        (status = 409, description = "The terms are not accepted, or the gatekeeper refuses.", body = Refusal),
+    )
+)]
 pub(super) async fn log_in(
     State(state): State<ProvisioningState>,
     Extension(caller): Extension<Arc<Caller>>,
     Body(wanted): Body<LogIn>,
 ) -> Result<Json<Login>, ApiError> {
     let bridge = state.bridge()?;
-    let unknown = || ApiError::not_found("there is no gatekeeper of that id; see /login_flows");
-    let gatekeeper = GatekeeperId::parse(wanted.gatekeeper.as_str()).map_err(|_| unknown())?;
+    let unknown = || ApiError::not_found("there is no gatekeeper of that id; see `login_flows`");
+    let gatekeeper = bounded("gatekeeper", &wanted.gatekeeper, LONGEST)?;
+    if let Some(version) = &wanted.accepted_terms
+        && version.chars().count() > LONGEST
+    {
+        return Err(ApiError::bad("`accepted_terms` is too long"));
+    }
+    let gatekeeper = GatekeeperId::parse(gatekeeper).map_err(|_| unknown())?;
     let network = bridge.network(&gatekeeper).map_err(|_| unknown())?;
     if let Some(terms) = bridge.terms()
         && !bridge.has_accepted(&caller.user, &terms.version).await?
     {
         if wanted.accepted_terms.as_deref() != Some(terms.version.as_str()) {
             return Err(ApiError::conflict(format!(
-                "the user has to accept the terms of version {}, which /login_flows gives, in `accepted_terms`",
+                "the user has to accept the terms of version {}, which `login_flows` gives, in `accepted_terms`",
                 terms.version
             )));
         }
@@ -234,14 +279,21 @@ pub(super) async fn log_in(
 }
 
 /// Has the gatekeeper delete a login, then forgets it here. The rooms of its chats stay with the user, but carry nothing any more.
-#[utoipa::path(delete, path = "/_drawbridge/v1/logins/{login}", params(("login" = i64, Path), super::caller::UserId), responses(
-    (status = 204), (status = 400, body = Refusal), (status = 401, body = Refusal), (status = 403, body = Refusal),
-    (status = 404, body = Refusal), (status = 409, body = Refusal), (status = 502, body = Refusal),
-))]
+#[utoipa::path(
+    delete,
+    path = "/_drawbridge/v1/logins/{login}",
+    tag = "account",
+    params(LoginPath, ActsFor),
+    responses(
+        (status = 204, description = "The login is ended."),
+        (status = 404, description = "The user has no such login.", body = Refusal),
+        (status = 409, description = "The gatekeeper refuses.", body = Refusal),
+    )
+)]
 pub(super) async fn log_out(
     State(state): State<ProvisioningState>,
     Extension(caller): Extension<Arc<Caller>>,
-    Path(login): Path<i64>,
+    Path(LoginPath { login }): Path<LoginPath>,
 ) -> Result<StatusCode, ApiError> {
     let row = state.login_of(&caller, login).await?;
     let bridge = state.bridge()?;
@@ -250,4 +302,29 @@ pub(super) async fn log_out(
     bridge.forget_login(row.id);
     bridge.close_rooms(&rooms).await;
     Ok(StatusCode::NO_CONTENT)
+}
+
+/// Brings back a login that does not work any more: it is enlisted again if the gatekeeper forgot it, and connected.
+#[utoipa::path(
+    post,
+    path = "/_drawbridge/v1/logins/{login}/reconnect",
+    tag = "account",
+    params(LoginPath, ActsFor),
+    responses(
+        (status = 200, description = "The login, as it is now.", body = Login),
+        (status = 404, description = "The user has no such login.", body = Refusal),
+        (status = 409, description = "The login is being ended, or the gatekeeper refuses.", body = Refusal),
+    )
+)]
+pub(super) async fn reconnect(
+    State(state): State<ProvisioningState>,
+    Extension(caller): Extension<Arc<Caller>>,
+    Path(LoginPath { login: number }): Path<LoginPath>,
+) -> Result<Json<Login>, ApiError> {
+    let row = state.active_login(&caller, number).await?;
+    let bridge = state.bridge()?;
+    let network = bridge.network(&row.gatekeeper)?;
+    network.log_in(caller.user.as_str()).await?;
+    let row = state.login_of(&caller, number).await?;
+    Ok(Json(login(&bridge, &row)))
 }

@@ -12,15 +12,17 @@ use axum::{
     middleware::Next,
     response::Response,
 };
-use ruma::OwnedUserId;
+use ruma::{OwnedUserId, UserId};
 use secrecy::{ExposeSecret as _, SecretString};
-use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 use url::form_urlencoded;
-use utoipa::IntoParams;
 
-use super::{ProvisioningState, error::ApiError};
+use super::{
+    ProvisioningState,
+    error::ApiError,
+    extract::{LONGEST, bounded},
+};
 use crate::{
     config::{Level, ProvisioningConfig},
     domain::LoginId,
@@ -28,22 +30,12 @@ use crate::{
     store::{LoginRow, LoginState},
 };
 
-/// For whom a program acts.
-#[derive(Debug, Deserialize, IntoParams)]
-#[into_params(parameter_in = Query)]
-#[expect(
-    dead_code,
-    reason = "it is read before the endpoint is known; this describes it"
-)]
-pub(super) struct UserId {
-    /// The Matrix id of the user, from a program that shows the secret.
-    user_id: Option<String>,
-}
-
 /// For how long it is remembered whose a token is.
 const REMEMBERED: Duration = Duration::from_mins(5);
 /// Of how many tokens.
 const MOST: usize = 1000;
+/// The longest token that is shown to the homeserver, in bytes.
+const LONGEST_TOKEN: usize = 1024;
 
 /// Who may call.
 pub(super) struct Callers {
@@ -82,12 +74,18 @@ impl Callers {
             .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
             .map(|(_, token)| token.trim())
             .ok_or_else(|| {
-                ApiError::unauthorized(
+                ApiError::anonymous(
                     "this needs `Authorization: Bearer …`, with the secret of the configuration or `openid:` and an OpenID token",
                 )
             })?;
         if let Some(token) = shown.strip_prefix("openid:") {
-            return self.holder(token).await;
+            let holder = self.holder(token).await?;
+            return match named(query)? {
+                Some(other) if other != holder => Err(ApiError::forbidden(
+                    "`user_id` names somebody else than the holder of this OpenID token",
+                )),
+                _ => Ok(holder),
+            };
         }
         let hash: [u8; 32] = Sha256::digest(shown).into();
         let is_secret = self
@@ -96,12 +94,8 @@ impl Callers {
         if !is_secret {
             return Err(ApiError::unauthorized("this is not the secret"));
         }
-        let user = form_urlencoded::parse(query.as_bytes())
-            .find(|(name, _)| name == "user_id")
-            .ok_or_else(|| ApiError::bad("`user_id` says for whom this is; it is missing"))?
-            .1;
-        ruma::UserId::parse(user.as_ref())
-            .map_err(|error| ApiError::bad(format!("`user_id` is no user id: {error}")))
+        named(query)?
+            .ok_or_else(|| ApiError::missing("`user_id` says for whom this is, and it is missing"))
     }
 
     async fn holder(&self, token: &str) -> Result<OwnedUserId, ApiError> {
@@ -109,6 +103,9 @@ impl Callers {
             return Err(ApiError::unauthorized(
                 "OpenID tokens are not taken here: provisioning.openid is off",
             ));
+        }
+        if token.is_empty() || token.len() > LONGEST_TOKEN {
+            return Err(ApiError::unauthorized("this is no OpenID token"));
         }
         let hash: [u8; 32] = Sha256::digest(token).into();
         let known = self
@@ -140,6 +137,30 @@ impl Callers {
     }
 }
 
+/// The user a request names, if it names one.
+fn named(query: &str) -> Result<Option<OwnedUserId>, ApiError> {
+    let mut all = form_urlencoded::parse(query.as_bytes()).filter(|(name, _)| name == "user_id");
+    let Some((_, text)) = all.next() else {
+        return Ok(None);
+    };
+    if all.next().is_some() {
+        return Err(ApiError::bad("`user_id` is there more than once"));
+    }
+    let text = bounded("user_id", &text, LONGEST)?;
+    // Nothing but what Matrix ever allowed: it goes into the store and to the gatekeeper.
+    if !text.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Err(ApiError::bad(
+            "`user_id` is no user id: it has other letters",
+        ));
+    }
+    let user = UserId::parse(text)
+        .map_err(|error| ApiError::bad(format!("`user_id` is no user id: {error}")))?;
+    if user.localpart().is_empty() {
+        return Err(ApiError::bad("`user_id` is no user id: it has no name"));
+    }
+    Ok(Some(user))
+}
+
 /// Lets a request pass if somebody makes it who may.
 pub(super) async fn demand(
     State(state): State<ProvisioningState>,
@@ -148,8 +169,9 @@ pub(super) async fn demand(
 ) -> Result<Response, ApiError> {
     let query = request.uri().query().unwrap_or_default().to_owned();
     let user = state.0.callers.user(request.headers(), &query).await?;
-    let level = state.bridge()?.level(&user);
-    if level < Level::User {
+    let bridge = state.bridge()?;
+    let level = bridge.level(&user);
+    if level < Level::User || bridge.is_ours(&user) {
         return Err(ApiError::forbidden(format!(
             "{user} may not use this bridge; `bridge.permissions` says who may"
         )));

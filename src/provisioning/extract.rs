@@ -1,8 +1,14 @@
 //! What is read out of requests, refused in the API's own form.
 
 use axum::extract::{FromRequest, FromRequestParts};
+use ruma::{OwnedRoomId, RoomId};
+use serde::Deserialize;
+use utoipa::IntoParams;
 
 use super::error::ApiError;
+
+/// The longest text that names somebody or something.
+pub(super) const LONGEST: usize = 255;
 
 /// A body.
 #[derive(FromRequest)]
@@ -18,3 +24,114 @@ pub(super) struct Path<T>(pub(super) T);
 #[derive(FromRequestParts)]
 #[from_request(via(axum::extract::Query), rejection(ApiError))]
 pub(super) struct Query<T>(pub(super) T);
+
+/// For whom a program acts.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(
+    dead_code,
+    reason = "it is read before the endpoint is known; this describes it"
+)]
+pub(super) struct ActsFor {
+    /// The Matrix id of the user it is done for. Needed with the secret; with an OpenID token it may only name the token's holder.
+    #[param(
+        min_length = 4,
+        max_length = 255,
+        pattern = "^@[!-9;-~]{1,120}:[a-zA-Z0-9.-]{1,120}(:[1-9][0-9]{0,3})?$",
+        example = "@alice:example.org"
+    )]
+    user_id: Option<String>,
+}
+
+/// A login of the user's.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Path)]
+pub(super) struct LoginPath {
+    /// The login's number, as `whoami` and `logins` give it.
+    #[param(
+        minimum = 1,
+        maximum = 9_007_199_254_740_991_i64,
+        example = 4_862_117_003_i64
+    )]
+    pub(super) login: i64,
+}
+
+/// Somebody in the eyes of a login.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Path)]
+pub(super) struct LoginUserPath {
+    /// The login's number, as `whoami` and `logins` give it.
+    #[param(
+        minimum = 1,
+        maximum = 9_007_199_254_740_991_i64,
+        example = 4_862_117_003_i64
+    )]
+    pub(super) login: i64,
+    /// A phone number in international form, or an address of the gatekeeper.
+    #[param(
+        min_length = 1,
+        max_length = 255,
+        pattern = "^[^\\x00-\\x1f\\x7f]+$",
+        example = "+4915155550001"
+    )]
+    pub(super) user: String,
+}
+
+/// A room.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Path)]
+pub(super) struct RoomPath {
+    /// The room's id; no alias.
+    #[param(
+        min_length = 2,
+        max_length = 255,
+        pattern = "^![!-~]+$",
+        example = "!trip:example.org"
+    )]
+    pub(super) room_id: String,
+}
+
+/// A chat a room mirrors.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Path)]
+pub(super) struct RoomChatPath {
+    /// The room's id; no alias.
+    #[param(
+        min_length = 2,
+        max_length = 255,
+        pattern = "^![!-~]+$",
+        example = "!trip:example.org"
+    )]
+    pub(super) room_id: String,
+    /// The chat's address, as the room's links give it.
+    #[param(
+        min_length = 1,
+        max_length = 255,
+        pattern = "^[!-~]+$",
+        example = "4915155550001@s.whatsapp.net"
+    )]
+    pub(super) chat: String,
+}
+
+/// A text that is neither empty nor too long and has nothing in it that is not to be seen.
+pub(super) fn bounded<'t>(name: &str, text: &'t str, most: usize) -> Result<&'t str, ApiError> {
+    let is_odd = |c: char| c <= '\u{1f}' || c == '\u{7f}';
+    let count = text.chars().count();
+    if count == 0 || count > most || text.contains(is_odd) {
+        return Err(ApiError::bad(format!(
+            "`{name}` needs 1 to {most} characters and no control characters"
+        )));
+    }
+    Ok(text)
+}
+
+/// A room's id.
+pub(super) fn room_id(text: &str) -> Result<OwnedRoomId, ApiError> {
+    let text = bounded("room_id", text, LONGEST)?;
+    if !text.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Err(ApiError::bad(
+            "`room_id` is no room id: it has other letters",
+        ));
+    }
+    RoomId::parse(text).map_err(|error| ApiError::bad(format!("`room_id` is no room id: {error}")))
+}

@@ -5,6 +5,7 @@
 
 mod account;
 mod caller;
+mod description;
 mod error;
 mod extract;
 mod people;
@@ -19,12 +20,9 @@ use axum::{
     middleware,
     routing::{delete, get, post, put},
 };
-use utoipa::{
-    Modify, OpenApi,
-    openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme},
-};
 
-use self::{caller::Callers, error::ApiError};
+pub use self::description::description;
+use self::{caller::Callers, error::ApiError, extract::ActsFor};
 use crate::{bridge::Bridge, config::ProvisioningConfig, matrix::Client};
 
 /// The largest body of a request, in bytes.
@@ -73,9 +71,10 @@ fn endpoints(state: ProvisioningState) -> Router {
     let api = Router::new()
         .route("/openapi.json", get(describe))
         .route("/whoami", get(account::whoami))
-        .route("/login_flows", get(account::flows))
+        .route("/login_flows", get(account::login_flows))
         .route("/logins", get(account::logins).post(account::log_in))
         .route("/logins/{login}", delete(account::log_out))
+        .route("/logins/{login}/reconnect", post(account::reconnect))
         .route("/logins/{login}/contacts", get(people::contacts))
         .route("/logins/{login}/resolve", get(people::resolve))
         .route("/logins/{login}/blocked", get(people::blocked))
@@ -90,6 +89,7 @@ fn endpoints(state: ProvisioningState) -> Router {
         .route("/logins/{login}/chats", post(rooms::open_chat))
         .route("/logins/{login}/groups", post(rooms::create_group))
         .route("/rooms/{room_id}", get(rooms::room))
+        .route("/rooms/{room_id}/sync", post(rooms::sync))
         .route("/rooms/{room_id}/links", post(rooms::link))
         .route("/rooms/{room_id}/links/{chat}", delete(rooms::unlink))
         .route(
@@ -109,57 +109,14 @@ fn endpoints(state: ProvisioningState) -> Router {
         .with_state(state)
 }
 
+/// This description.
+#[utoipa::path(
+    get,
+    path = "/_drawbridge/v1/openapi.json",
+    tag = "bridge",
+    params(ActsFor),
+    responses((status = 200, description = "The description, in OpenAPI 3.1.", body = Object))
+)]
 async fn describe() -> Json<utoipa::openapi::OpenApi> {
     Json(description())
-}
-
-/// The description of the API (OpenAPI 3.1).
-#[must_use]
-pub fn description() -> utoipa::openapi::OpenApi {
-    Description::openapi()
-}
-
-#[derive(OpenApi)]
-#[openapi(
-    info(
-        title = "drawbridge provisioning",
-        description = "What the bot's commands do, for programs. A program with the secret of the configuration acts for the user named by `user_id`; a user of the homeserver acts for themselves with an OpenID token as `openid:<token>`."
-    ),
-    paths(
-        account::whoami,
-        account::flows,
-        account::logins,
-        account::log_in,
-        account::log_out,
-        people::contacts,
-        people::resolve,
-        people::blocked,
-        people::block,
-        people::unblock,
-        people::ask_reachability,
-        rooms::open_chat,
-        rooms::create_group,
-        rooms::room,
-        rooms::link,
-        rooms::unlink,
-        rooms::set_relay,
-        rooms::unset_relay,
-        status::status,
-    ),
-    modifiers(&Security),
-    security(("bearer" = []))
-)]
-struct Description;
-
-struct Security;
-
-impl Modify for Security {
-    fn modify(&self, openapi: &mut utoipa::openapi::OpenApi) {
-        let scheme = HttpBuilder::new()
-            .scheme(HttpAuthScheme::Bearer)
-            .description(Some("The secret, or `openid:` and an OpenID token"))
-            .build();
-        let components = openapi.components.get_or_insert_default();
-        components.add_security_scheme("bearer", SecurityScheme::Http(scheme));
-    }
 }

@@ -10,30 +10,35 @@ use super::{
     ProvisioningState,
     caller::Caller,
     error::{ApiError, Refusal},
-    extract::{Body, Path, Query},
+    extract::{ActsFor, Body, LONGEST, LoginPath, LoginUserPath, Path, Query, bounded},
 };
-use crate::{
-    bridge,
-    domain::{Reachability, RemoteUserId},
-};
+use crate::{bridge, domain::Reachability};
 
 /// The most contacts that are given at a time.
 const MOST: i64 = 500;
+/// The longest text that is searched for.
+const LONGEST_SEARCH: usize = 100;
 
 /// Somebody on the gatekeeper's side.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Contact {
-    /// Their address.
+    /// Their address at the gatekeeper.
+    #[schema(example = "4915155550001@s.whatsapp.net")]
     user: String,
     /// What they are called.
+    #[schema(example = "Lena")]
     name: String,
     /// Their ghost's Matrix id.
+    #[schema(example = "@_drawbridge_whatsapp_4915155550001=40s.whatsapp.net:example.org")]
     mxid: String,
-    /// The address of their picture, `mxc://…`.
+    /// The address of their picture at the homeserver.
+    #[schema(example = "mxc://example.org/aBcDeF")]
     avatar: Option<String>,
-    /// Their phone number.
+    /// Their phone number in international form, if their address is one.
+    #[schema(example = "+4915155550001")]
     phone: Option<String>,
-    /// The room of the chat with them.
+    /// The room of the login's chat with them, if there is one.
+    #[schema(example = "!lena:example.org")]
     room_id: Option<String>,
 }
 
@@ -54,10 +59,11 @@ impl From<bridge::Contact> for Contact {
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(super) struct Search {
-    /// A text in their name or address.
+    /// A text in their name or address; everybody without it.
+    #[param(max_length = 100, pattern = "^[^\\x00-\\x1f\\x7f]*$", example = "len")]
     search: Option<String>,
-    /// How many at most.
-    #[param(minimum = 1, maximum = 500)]
+    /// How many at most; 500 without it.
+    #[param(minimum = 1, maximum = 500, example = 50)]
     limit: Option<i64>,
 }
 
@@ -65,7 +71,13 @@ pub(super) struct Search {
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(super) struct Whom {
-    /// A phone number or id.
+    /// A phone number in international form, or an address of the gatekeeper.
+    #[param(
+        min_length = 1,
+        max_length = 255,
+        pattern = "^[^\\x00-\\x1f\\x7f]+$",
+        example = "+4915155550001"
+    )]
     identifier: String,
 }
 
@@ -73,14 +85,21 @@ pub(super) struct Whom {
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Ask {
-    /// A phone number or id.
+    /// A phone number in international form, or an address of the gatekeeper.
+    #[schema(
+        min_length = 1,
+        max_length = 255,
+        pattern = "^[^\\x00-\\x1f\\x7f]+$",
+        example = "+4915155550001"
+    )]
     identifier: String,
 }
 
 /// What came of it.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Asked {
-    /// Who was asked.
+    /// The address of who was asked.
+    #[schema(example = "4915155550001@s.whatsapp.net")]
     user: String,
     /// What they said.
     answer: Answer,
@@ -99,51 +118,77 @@ pub(super) enum Answer {
 }
 
 /// Whom a login has chats or groups with.
-#[utoipa::path(get, path = "/_drawbridge/v1/logins/{login}/contacts", params(("login" = i64, Path), Search, super::caller::UserId), responses(
-    (status = 200, body = [Contact]), (status = 400, body = Refusal), (status = 401, body = Refusal), (status = 403, body = Refusal),
-    (status = 404, body = Refusal), (status = 409, body = Refusal), (status = 502, body = Refusal),
-))]
+#[utoipa::path(
+    get,
+    path = "/_drawbridge/v1/logins/{login}/contacts",
+    tag = "people",
+    params(LoginPath, Search, ActsFor),
+    responses(
+        (status = 200, description = "By name.", body = [Contact]),
+        (status = 404, description = "The user has no such login.", body = Refusal),
+        (status = 409, description = "The login is being ended, or the gatekeeper refuses.", body = Refusal),
+    )
+)]
 pub(super) async fn contacts(
     State(state): State<ProvisioningState>,
     Extension(caller): Extension<Arc<Caller>>,
-    Path(login): Path<i64>,
+    Path(LoginPath { login }): Path<LoginPath>,
     Query(search): Query<Search>,
 ) -> Result<Json<Vec<Contact>>, ApiError> {
     let row = state.active_login(&caller, login).await?;
-    let limit = search.limit.unwrap_or(MOST).clamp(1, MOST);
-    let found = state
-        .bridge()?
-        .contacts(row.id, search.search.as_deref(), limit)
-        .await?;
+    let limit = search.limit.unwrap_or(MOST);
+    if !(1..=MOST).contains(&limit) {
+        return Err(ApiError::bad(format!("`limit` is 1 to {MOST}")));
+    }
+    let text = search.search.filter(|text| !text.is_empty());
+    if let Some(text) = &text {
+        bounded("search", text, LONGEST_SEARCH)?;
+    }
+    let bridge = state.bridge()?;
+    let found = bridge.contacts(row.id, text.as_deref(), limit).await?;
     Ok(Json(found.into_iter().map(Contact::from).collect()))
 }
 
 /// Who is meant by a phone number or id, if they can be written to.
-#[utoipa::path(get, path = "/_drawbridge/v1/logins/{login}/resolve", params(("login" = i64, Path), Whom, super::caller::UserId), responses(
-    (status = 200, body = Contact), (status = 400, body = Refusal), (status = 401, body = Refusal), (status = 403, body = Refusal),
-    (status = 404, body = Refusal), (status = 409, body = Refusal, description = "They take no messages of other apps."),
-    (status = 502, body = Refusal),
-))]
+#[utoipa::path(
+    get,
+    path = "/_drawbridge/v1/logins/{login}/resolve",
+    tag = "people",
+    params(LoginPath, Whom, ActsFor),
+    responses(
+        (status = 200, description = "Who is meant.", body = Contact),
+        (status = 404, description = "The user has no such login, or there is nobody of that identifier.", body = Refusal),
+        (status = 409, description = "They take no messages of other apps, the login is being ended, or the gatekeeper refuses.", body = Refusal),
+    )
+)]
 pub(super) async fn resolve(
     State(state): State<ProvisioningState>,
     Extension(caller): Extension<Arc<Caller>>,
-    Path(login): Path<i64>,
+    Path(LoginPath { login }): Path<LoginPath>,
     Query(whom): Query<Whom>,
 ) -> Result<Json<Contact>, ApiError> {
     let row = state.active_login(&caller, login).await?;
-    let contact = state.bridge()?.contact(row.id, &whom.identifier).await?;
+    let identifier = bounded("identifier", &whom.identifier, LONGEST)?;
+    let contact = state.bridge()?.contact(row.id, identifier).await?;
     Ok(Json(contact.into()))
 }
 
 /// Whom a login has blocked.
-#[utoipa::path(get, path = "/_drawbridge/v1/logins/{login}/blocked", params(("login" = i64, Path), super::caller::UserId), responses(
-    (status = 200, body = [String]), (status = 400, body = Refusal), (status = 401, body = Refusal), (status = 403, body = Refusal),
-    (status = 404, body = Refusal), (status = 409, body = Refusal), (status = 502, body = Refusal),
-))]
+#[utoipa::path(
+    get,
+    path = "/_drawbridge/v1/logins/{login}/blocked",
+    tag = "people",
+    params(LoginPath, ActsFor),
+    responses(
+        (status = 200, description = "Their addresses.", body = [String]),
+        (status = 404, description = "The user has no such login.", body = Refusal),
+        (status = 409, description = "The login is being ended, or the gatekeeper refuses.", body = Refusal),
+    )
+)]
 pub(super) async fn blocked(
     State(state): State<ProvisioningState>,
     Extension(caller): Extension<Arc<Caller>>,
-    Path(login): Path<i64>,
+    Path(LoginPath { login }): Path<LoginPath>,
 ) -> Result<Json<Vec<String>>, ApiError> {
     let row = state.active_login(&caller, login).await?;
     let blocked = state.bridge()?.blocked(row.id).await?;
@@ -151,27 +196,41 @@ pub(super) async fn blocked(
 }
 
 /// Blocks somebody.
-#[utoipa::path(put, path = "/_drawbridge/v1/logins/{login}/blocked/{user}", params(("login" = i64, Path), ("user" = String, Path), super::caller::UserId), responses(
-    (status = 204), (status = 400, body = Refusal), (status = 401, body = Refusal), (status = 403, body = Refusal),
-    (status = 404, body = Refusal), (status = 409, body = Refusal), (status = 502, body = Refusal),
-))]
+#[utoipa::path(
+    put,
+    path = "/_drawbridge/v1/logins/{login}/blocked/{user}",
+    tag = "people",
+    params(LoginUserPath, ActsFor),
+    responses(
+        (status = 204, description = "They are blocked."),
+        (status = 404, description = "The user has no such login, or there is nobody of that identifier.", body = Refusal),
+        (status = 409, description = "The login is being ended, or the gatekeeper refuses.", body = Refusal),
+    )
+)]
 pub(super) async fn block(
     State(state): State<ProvisioningState>,
     Extension(caller): Extension<Arc<Caller>>,
-    Path((login, user)): Path<(i64, String)>,
+    Path(LoginUserPath { login, user }): Path<LoginUserPath>,
 ) -> Result<StatusCode, ApiError> {
     set_blocked(&state, &caller, login, &user, true).await
 }
 
 /// Blocks somebody no more.
-#[utoipa::path(delete, path = "/_drawbridge/v1/logins/{login}/blocked/{user}", params(("login" = i64, Path), ("user" = String, Path), super::caller::UserId), responses(
-    (status = 204), (status = 400, body = Refusal), (status = 401, body = Refusal), (status = 403, body = Refusal),
-    (status = 404, body = Refusal), (status = 409, body = Refusal), (status = 502, body = Refusal),
-))]
+#[utoipa::path(
+    delete,
+    path = "/_drawbridge/v1/logins/{login}/blocked/{user}",
+    tag = "people",
+    params(LoginUserPath, ActsFor),
+    responses(
+        (status = 204, description = "They are not blocked."),
+        (status = 404, description = "The user has no such login, or there is nobody of that identifier.", body = Refusal),
+        (status = 409, description = "The login is being ended, or the gatekeeper refuses.", body = Refusal),
+    )
+)]
 pub(super) async fn unblock(
     State(state): State<ProvisioningState>,
     Extension(caller): Extension<Arc<Caller>>,
-    Path((login, user)): Path<(i64, String)>,
+    Path(LoginUserPath { login, user }): Path<LoginUserPath>,
 ) -> Result<StatusCode, ApiError> {
     set_blocked(&state, &caller, login, &user, false).await
 }
@@ -185,26 +244,35 @@ async fn set_blocked(
 ) -> Result<StatusCode, ApiError> {
     let row = state.active_login(caller, login).await?;
     let bridge = state.bridge()?;
-    let user: RemoteUserId = bridge.network(&row.gatekeeper)?.address(user)?;
+    let user = bounded("user", user, LONGEST)?;
+    let user = bridge.network(&row.gatekeeper)?.address(user)?;
     bridge.block(row.id, &user, block).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
 /// Asks somebody to take messages of other apps.
-#[utoipa::path(post, path = "/_drawbridge/v1/logins/{login}/reachability", params(("login" = i64, Path), super::caller::UserId), request_body = Ask, responses(
-    (status = 200, body = Asked), (status = 400, body = Refusal), (status = 401, body = Refusal), (status = 403, body = Refusal),
-    (status = 404, body = Refusal), (status = 409, body = Refusal), (status = 413, body = Refusal), (status = 415, body = Refusal),
-    (status = 502, body = Refusal),
-))]
+#[utoipa::path(
+    post,
+    path = "/_drawbridge/v1/logins/{login}/reachability",
+    tag = "people",
+    params(LoginPath, ActsFor),
+    request_body(content = Ask, description = "Whom to ask."),
+    responses(
+        (status = 200, description = "They are asked, or had answered.", body = Asked),
+        (status = 404, description = "The user has no such login, or there is nobody of that identifier.", body = Refusal),
+        (status = 409, description = "The login is being ended, or the gatekeeper refuses.", body = Refusal),
+    )
+)]
 pub(super) async fn ask_reachability(
     State(state): State<ProvisioningState>,
     Extension(caller): Extension<Arc<Caller>>,
-    Path(login): Path<i64>,
+    Path(LoginPath { login }): Path<LoginPath>,
     Body(ask): Body<Ask>,
 ) -> Result<Json<Asked>, ApiError> {
     let row = state.active_login(&caller, login).await?;
     let bridge = state.bridge()?;
-    let user = bridge.network(&row.gatekeeper)?.address(&ask.identifier)?;
+    let identifier = bounded("identifier", &ask.identifier, LONGEST)?;
+    let user = bridge.network(&row.gatekeeper)?.address(identifier)?;
     let answer = match bridge.ask_reachability(row.id, &user).await? {
         Reachability::Asked => Answer::Asked,
         Reachability::Accepted => Answer::Accepted,

@@ -6,12 +6,12 @@ use axum::{Extension, Json, extract::State};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::{
-    ProvisioningState,
-    caller::Caller,
-    error::{ApiError, Refusal},
+use super::{ProvisioningState, caller::Caller, error::ApiError, extract::ActsFor};
+use crate::{
+    bridge::{Bridge, LoginCondition},
+    config::Level,
+    store::LoginRow,
 };
-use crate::{bridge::Bridge, config::Level, network::ConnectionState, store::LoginRow};
 
 /// The most events in quarantine that are counted.
 const COUNTED: i64 = 1000;
@@ -22,8 +22,13 @@ pub(super) struct Connection {
     /// How it is.
     state: ConnectionIs,
     /// Why it does not work, if it does not.
+    #[schema(example = "the gatekeeper does not answer")]
     reason: Option<String>,
-    /// When it is tried again, in milliseconds since the Unix epoch.
+    /// Since when, in milliseconds since the Unix epoch; nothing if it was the same since the bridge started.
+    #[schema(example = 1_767_225_600_000_i64)]
+    since: Option<i64>,
+    /// When it is tried again, in milliseconds since the Unix epoch, if it is.
+    #[schema(example = 1_767_225_660_000_i64)]
     next_try: Option<i64>,
 }
 
@@ -45,22 +50,18 @@ pub(super) enum ConnectionIs {
 
 impl Connection {
     pub(super) fn of(bridge: &Bridge, row: &LoginRow) -> Self {
-        let state = bridge
-            .network(&row.gatekeeper)
-            .map_or(ConnectionState::Idle, |network| network.connection(row.id));
-        let (state, reason, next_try) = match state {
-            ConnectionState::Idle => (ConnectionIs::Idle, None, None),
-            ConnectionState::Connecting => (ConnectionIs::Connecting, None, None),
-            ConnectionState::Connected => (ConnectionIs::Connected, None, None),
-            ConnectionState::Waiting { reason, until } => {
-                (ConnectionIs::Waiting, Some(reason), Some(until.0))
-            }
-            ConnectionState::Failed { reason } => (ConnectionIs::Failed, Some(reason), None),
-        };
+        let status = bridge.login_status(row.id);
         Self {
-            state,
-            reason,
-            next_try,
+            state: match status.state {
+                LoginCondition::Idle => ConnectionIs::Idle,
+                LoginCondition::Connecting => ConnectionIs::Connecting,
+                LoginCondition::Connected => ConnectionIs::Connected,
+                LoginCondition::Waiting => ConnectionIs::Waiting,
+                LoginCondition::Failed => ConnectionIs::Failed,
+            },
+            reason: status.reason,
+            since: (status.since.0 > 0).then_some(status.since.0),
+            next_try: status.next_try.map(|at| at.0),
         }
     }
 }
@@ -69,6 +70,7 @@ impl Connection {
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Status {
     /// Its version.
+    #[schema(example = "0.1.0")]
     version: String,
     /// How many portals there are.
     portals: usize,
@@ -85,10 +87,15 @@ pub(super) struct Status {
 }
 
 /// How the bridge is; for admins.
-#[utoipa::path(get, path = "/_drawbridge/v1/status", params(super::caller::UserId), responses(
-    (status = 200, body = Status), (status = 400, body = Refusal), (status = 401, body = Refusal), (status = 403, body = Refusal),
-    (status = 502, body = Refusal),
-))]
+#[utoipa::path(
+    get,
+    path = "/_drawbridge/v1/status",
+    tag = "bridge",
+    params(ActsFor),
+    responses(
+        (status = 200, description = "How the bridge is.", body = Status),
+    )
+)]
 pub(super) async fn status(
     State(state): State<ProvisioningState>,
     Extension(caller): Extension<Arc<Caller>>,
