@@ -73,12 +73,11 @@ impl Bridge {
             .db
             .read(|txn| Box::pin(async move { txn.values(GIVEN).await }))
             .await?;
-        let mut logged_in = lock(&self.people.logged_in);
-        for (key, _) in given {
-            let user = key.strip_prefix(GIVEN).unwrap_or_default();
-            logged_in.extend(OwnedUserId::try_from(user));
-        }
-        drop(logged_in);
+        let users = given.iter().filter_map(|(key, _)| {
+            let user = key.strip_prefix(GIVEN)?;
+            OwnedUserId::try_from(user).ok()
+        });
+        lock(&self.people.logged_in).extend(users);
         self.load_claims().await
     }
 

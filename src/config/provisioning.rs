@@ -4,7 +4,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 
 use super::{
-    ConfigError,
+    ConfigError, check,
     keys::{Content, Key, Section, Unset},
 };
 
@@ -49,6 +49,10 @@ pub struct ProvisioningConfig {
 
 impl ProvisioningConfig {
     pub(super) fn validate(&self) -> Result<(), ConfigError> {
+        if let Some(listen) = &self.listen {
+            check::listen(listen)
+                .map_err(|reason| ConfigError::invalid("provisioning.listen", reason))?;
+        }
         let secret = self.secret.as_ref().map(ExposeSecret::expose_secret);
         if self.enabled && secret.is_none() && !self.openid {
             return Err(ConfigError::invalid(

@@ -6,6 +6,7 @@ use utoipa::{
     openapi::{
         ContentBuilder, Header, ObjectBuilder, Ref, ResponseBuilder, Type,
         path::Operation,
+        response::Response,
         security::{HttpAuthScheme, HttpBuilder, SecurityScheme},
     },
 };
@@ -62,34 +63,48 @@ struct Description;
 /// What every endpoint has in common.
 struct Common;
 
-/// What any endpoint may refuse, with the code, the sentence and the meaning.
-const REFUSALS: [(&str, &str, &str, &str); 5] = [
+/// A refusal: its status, its name, the code, a sentence and the meaning.
+type Known = (
+    &'static str,
+    &'static str,
+    &'static str,
+    &'static str,
+    &'static str,
+);
+
+/// What any endpoint may refuse.
+const REFUSALS: [Known; 5] = [
     (
         "400",
+        "BadRequest",
         "M_INVALID_PARAM",
         "`limit` is out of range",
         "A parameter or the body is not as described, or `user_id` is missing (`M_MISSING_PARAM`).",
     ),
     (
         "401",
+        "Unauthorized",
         "M_UNKNOWN_TOKEN",
         "this is not the secret",
         "Nobody known calls: there is no bearer token (`M_MISSING_TOKEN`), or it is neither the secret nor an OpenID token.",
     ),
     (
         "403",
+        "Forbidden",
         "M_FORBIDDEN",
         "@eve:example.org may not use this bridge; `bridge.permissions` says who may",
         "The user may not use the bridge or not do this, or is not the holder of the OpenID token.",
     ),
     (
         "502",
+        "BadGateway",
         "EU.DRAWBRIDGE.UNREACHABLE",
         "the gatekeeper cannot be reached now: it does not answer",
         "The gatekeeper or the homeserver cannot be reached now. The same request may work later.",
     ),
     (
         "503",
+        "Unavailable",
         "EU.DRAWBRIDGE.UNAVAILABLE",
         "the bridge is stopping, try again in a minute",
         "The bridge cannot answer now. The same request may work later.",
@@ -97,15 +112,17 @@ const REFUSALS: [(&str, &str, &str, &str); 5] = [
 ];
 
 /// What endpoints refuse that take a body.
-const BODY_REFUSALS: [(&str, &str, &str, &str); 2] = [
+const BODY_REFUSALS: [Known; 2] = [
     (
         "413",
+        "TooLarge",
         "M_TOO_LARGE",
         "Failed to buffer the request body: length limit exceeded",
         "The body is larger than 64 KiB.",
     ),
     (
         "415",
+        "WrongType",
         "M_NOT_JSON",
         "Expected request with `Content-Type: application/json`",
         "The body's type is not `application/json`.",
@@ -124,6 +141,10 @@ impl Modify for Common {
         let openid =
             "`openid:` and an OpenID token of the homeserver. Its holder acts for themselves.";
         components.add_security_scheme("openid", bearer(openid));
+        for known in REFUSALS.iter().chain(&BODY_REFUSALS) {
+            let name = known.1.to_owned();
+            components.responses.insert(name, refusal(known).into());
+        }
         for item in openapi.paths.paths.values_mut() {
             let operations = [
                 &mut item.get,
@@ -138,28 +159,31 @@ impl Modify for Common {
     }
 }
 
+/// A refusal's description.
+fn refusal((status, _, code, sentence, meaning): &Known) -> Response {
+    let content = ContentBuilder::new()
+        .schema(Some(Ref::from_schema_name("Refusal")))
+        .example(Some(json!({ "errcode": code, "error": sentence })))
+        .build();
+    let response = ResponseBuilder::new()
+        .description(*meaning)
+        .content("application/json", content);
+    if *status != "401" {
+        return response.build();
+    }
+    let text = ObjectBuilder::new().schema_type(Type::String).build();
+    let mut header = Header::new(text);
+    header.description = Some("The scheme, `Bearer`.".to_owned());
+    response.header("WWW-Authenticate", header).build()
+}
+
+/// Gives an endpoint the refusals it shares with others, where it does not say more itself.
 fn refuses(operation: &mut Operation) {
-    let with_body = operation.request_body.as_ref().map(|_| BODY_REFUSALS);
-    let all = REFUSALS.into_iter();
-    for (status, code, sentence, meaning) in all.chain(with_body.into_iter().flatten()) {
-        let content = ContentBuilder::new()
-            .schema(Some(Ref::from_schema_name("Refusal")))
-            .example(Some(json!({ "errcode": code, "error": sentence })))
-            .build();
-        let response = ResponseBuilder::new()
-            .description(meaning)
-            .content("application/json", content);
-        let response = if status == "401" {
-            let text = ObjectBuilder::new().schema_type(Type::String).build();
-            let mut header = Header::new(text);
-            header.description = Some("The scheme, `Bearer`.".to_owned());
-            response.header("WWW-Authenticate", header)
-        } else {
-            response
-        };
+    let with_body = operation.request_body.as_ref().map(|_| &BODY_REFUSALS);
+    for (status, name, ..) in REFUSALS.iter().chain(with_body.into_iter().flatten()) {
         let responses = &mut operation.responses.responses;
         responses
-            .entry(status.to_owned())
-            .or_insert_with(|| response.build().into());
+            .entry((*status).to_owned())
+            .or_insert_with(|| Ref::from_response_name(*name).into());
     }
 }

@@ -72,7 +72,7 @@ pub(super) struct LoginUserPath {
         min_length = 1,
         max_length = 255,
         pattern = "^[^\\x00-\\x1f\\x7f]+$",
-        example = "+4915155550001"
+        example = "+447700900001"
     )]
     pub(super) user: String,
 }
@@ -108,7 +108,7 @@ pub(super) struct RoomChatPath {
         min_length = 1,
         max_length = 255,
         pattern = "^[!-~]+$",
-        example = "4915155550001@s.whatsapp.net"
+        example = "447700900001@s.whatsapp.net"
     )]
     pub(super) chat: String,
 }

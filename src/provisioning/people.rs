@@ -23,19 +23,19 @@ const LONGEST_SEARCH: usize = 100;
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Contact {
     /// Their address at the gatekeeper.
-    #[schema(example = "4915155550001@s.whatsapp.net")]
+    #[schema(example = "447700900001@s.whatsapp.net")]
     user: String,
     /// What they are called.
     #[schema(example = "Lena")]
     name: String,
     /// Their ghost's Matrix id.
-    #[schema(example = "@_drawbridge_whatsapp_4915155550001=40s.whatsapp.net:example.org")]
+    #[schema(example = "@_drawbridge_whatsapp_447700900001=40s.whatsapp.net:example.org")]
     mxid: String,
     /// The address of their picture at the homeserver.
     #[schema(example = "mxc://example.org/aBcDeF")]
     avatar: Option<String>,
     /// Their phone number in international form, if their address is one.
-    #[schema(example = "+4915155550001")]
+    #[schema(example = "+447700900001")]
     phone: Option<String>,
     /// The room of the login's chat with them, if there is one.
     #[schema(example = "!lena:example.org")]
@@ -76,7 +76,7 @@ pub(super) struct Whom {
         min_length = 1,
         max_length = 255,
         pattern = "^[^\\x00-\\x1f\\x7f]+$",
-        example = "+4915155550001"
+        example = "+447700900001"
     )]
     identifier: String,
 }
@@ -90,7 +90,7 @@ pub(super) struct Ask {
         min_length = 1,
         max_length = 255,
         pattern = "^[^\\x00-\\x1f\\x7f]+$",
-        example = "+4915155550001"
+        example = "+447700900001"
     )]
     identifier: String,
 }
@@ -99,7 +99,7 @@ pub(super) struct Ask {
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Asked {
     /// The address of who was asked.
-    #[schema(example = "4915155550001@s.whatsapp.net")]
+    #[schema(example = "447700900001@s.whatsapp.net")]
     user: String,
     /// What they said.
     answer: Answer,

@@ -34,7 +34,7 @@ pub(super) struct OpenChat {
         min_length = 1,
         max_length = 255,
         pattern = "^[^\\x00-\\x1f\\x7f]+$",
-        example = "+4915155550001"
+        example = "+447700900001"
     )]
     identifier: String,
 }
@@ -46,7 +46,7 @@ pub(super) struct OpenChat {
     min_length = 1,
     max_length = 255,
     pattern = "^[^\\x00-\\x1f\\x7f]+$",
-    example = "+4915155550001"
+    example = "+447700900001"
 )]
 pub(super) struct Identifier(String);
 
@@ -63,7 +63,7 @@ pub(super) struct NewGroup {
     )]
     subject: String,
     /// Phone numbers in international form, or addresses of the gatekeeper; those whose ghosts are in the room are members too.
-    #[schema(max_items = 256, example = json!(["+4915155550001", "+4915155550002"]))]
+    #[schema(max_items = 256, example = json!(["+447700900001", "+447700900002"]))]
     members: Vec<Identifier>,
     /// The room that is to mirror it; a new one if none.
     #[serde(default)]
@@ -92,7 +92,7 @@ pub(super) struct NewLink {
         min_length = 1,
         max_length = 255,
         pattern = "^[^\\x00-\\x1f\\x7f]+$",
-        example = "+4915155550001"
+        example = "+447700900001"
     )]
     identifier: String,
 }
@@ -127,7 +127,7 @@ pub(super) struct Link {
     #[schema(example = "whatsapp")]
     gatekeeper: String,
     /// The chat's address.
-    #[schema(example = "4915155550001@s.whatsapp.net")]
+    #[schema(example = "447700900001@s.whatsapp.net")]
     chat: String,
     /// Whether the room is somebody's own, which was linked.
     linked: bool,
