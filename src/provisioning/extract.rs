@@ -2,7 +2,7 @@
 
 use axum::extract::{FromRequest, FromRequestParts};
 use ruma::{OwnedRoomId, RoomId};
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer, de::Error as _};
 use utoipa::IntoParams;
 
 use super::error::ApiError;
@@ -113,6 +113,17 @@ pub(super) struct RoomChatPath {
     pub(super) chat: String,
 }
 
+/// A whole number, which some programs write with a fraction of zero.
+pub(super) fn whole<'de, D: Deserializer<'de>>(deserializer: D) -> Result<i64, D::Error> {
+    let number = serde_json::Number::deserialize(deserializer)?;
+    let rounded = || {
+        let float = number.as_f64().filter(|float| float.fract() == 0.0)?;
+        format!("{float:.0}").parse().ok()
+    };
+    let whole = number.as_i64().or_else(rounded);
+    whole.ok_or_else(|| D::Error::custom("this is no whole number, or too large a one"))
+}
+
 /// A text that is neither empty nor too long and has nothing in it that is not to be seen.
 pub(super) fn bounded<'t>(name: &str, text: &'t str, most: usize) -> Result<&'t str, ApiError> {
     let is_odd = |c: char| c <= '\u{1f}' || c == '\u{7f}';
@@ -128,9 +139,9 @@ pub(super) fn bounded<'t>(name: &str, text: &'t str, most: usize) -> Result<&'t 
 /// A room's id.
 pub(super) fn room_id(text: &str) -> Result<OwnedRoomId, ApiError> {
     let text = bounded("room_id", text, LONGEST)?;
-    if !text.bytes().all(|byte| byte.is_ascii_graphic()) {
+    if text.len() < 2 || !text.bytes().all(|byte| byte.is_ascii_graphic()) {
         return Err(ApiError::bad(
-            "`room_id` is no room id: it has other letters",
+            "`room_id` is no room id: `!` and plain letters",
         ));
     }
     RoomId::parse(text).map_err(|error| ApiError::bad(format!("`room_id` is no room id: {error}")))

@@ -11,7 +11,9 @@ use super::{
     ProvisioningState,
     caller::Caller,
     error::{ApiError, Refusal},
-    extract::{ActsFor, Body, LONGEST, LoginPath, Path, RoomChatPath, RoomPath, bounded, room_id},
+    extract::{
+        ActsFor, Body, LONGEST, LoginPath, Path, RoomChatPath, RoomPath, bounded, room_id, whole,
+    },
 };
 use crate::{
     bridge::Bridge,
@@ -86,6 +88,7 @@ pub(super) struct NewLink {
         maximum = 9_007_199_254_740_991_i64,
         example = 4_862_117_003_i64
     )]
+    #[serde(deserialize_with = "whole")]
     login: i64,
     /// A phone number in international form, an address of the gatekeeper, or a group's address.
     #[schema(
@@ -107,6 +110,7 @@ pub(super) struct NewRelay {
         maximum = 9_007_199_254_740_991_i64,
         example = 4_862_117_003_i64
     )]
+    #[serde(deserialize_with = "whole")]
     login: i64,
 }
 
