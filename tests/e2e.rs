@@ -3,8 +3,14 @@
 //!
 //! Needs a Synapse (`DRAWBRIDGE_TEST_SYNAPSE`) and a Postgres (`DRAWBRIDGE_TEST_POSTGRES`); `scripts/test` provides both.
 
+#[path = "e2e/account.rs"]
+mod account;
+#[path = "e2e/administration.rs"]
+mod administration;
 #[path = "e2e/bridge.rs"]
 mod bridge;
+#[path = "e2e/broken.rs"]
+mod broken;
 #[path = "e2e/changes.rs"]
 mod changes;
 #[path = "e2e/chat.rs"]
@@ -15,32 +21,60 @@ mod chats;
 mod client;
 #[path = "e2e/commands.rs"]
 mod commands;
+#[path = "e2e/community.rs"]
+mod community;
 #[path = "e2e/contact.rs"]
 mod contact;
 #[path = "e2e/files_in.rs"]
 mod files_in;
 #[path = "e2e/files_out.rs"]
 mod files_out;
+#[path = "e2e/gate.rs"]
+mod gate;
+#[path = "e2e/group.rs"]
+mod group;
+#[path = "e2e/groups.rs"]
+mod groups;
+#[path = "e2e/groups_facts.rs"]
+mod groups_facts;
+#[path = "e2e/groups_keys.rs"]
+mod groups_keys;
+#[path = "e2e/groups_members.rs"]
+mod groups_members;
+#[path = "e2e/groups_rooms.rs"]
+mod groups_rooms;
+#[path = "e2e/groups_users.rs"]
+mod groups_users;
 #[path = "e2e/homeserver.rs"]
 mod homeserver;
+#[path = "e2e/identity.rs"]
+mod identity;
 #[path = "e2e/large.rs"]
 mod large;
 #[path = "e2e/lesser.rs"]
 mod lesser;
+#[path = "e2e/lookups.rs"]
+mod lookups;
 #[path = "e2e/management.rs"]
 mod management;
 #[path = "e2e/notices.rs"]
 mod notices;
 #[path = "e2e/outages.rs"]
 mod outages;
+#[path = "e2e/people.rs"]
+mod people;
 #[path = "e2e/phone.rs"]
 mod phone;
 #[path = "e2e/pictures.rs"]
 mod pictures;
 #[path = "support/postgres.rs"]
 mod postgres;
+#[path = "e2e/puppets.rs"]
+mod puppets;
 #[path = "e2e/reader.rs"]
 mod reader;
+#[path = "e2e/relay.rs"]
+mod relay;
 #[path = "e2e/replies.rs"]
 mod replies;
 #[path = "e2e/signals.rs"]

@@ -10,6 +10,7 @@ import sys
 import time
 
 import bridge
+import community
 import scenes
 import signs
 import synapse
@@ -41,10 +42,10 @@ class Transcript:
 class Conversation:
     """A room and one other member of it, followed by polling; what that member says is printed."""
 
-    def __init__(self, user, room, other, name, transcript):
+    def __init__(self, user, room, other, name, transcript, known=None):
         self.user, self.room, self.other, self.name = user, room, other, name
         self.transcript = transcript
-        self.known = {event["event_id"] for event in user.messages(room)}
+        self.known = {event["event_id"] for event in user.messages(room)} if known is None else set(known)
 
     def say(self, text):
         self.transcript.line(USER, text)
@@ -121,6 +122,8 @@ def start(arguments, folder, state, programs):
             "bridge.permissions": f'{{"{DOMAIN}": user}}',
             "bridge.message_status_events": "true",
             "bridge.presence": "true",
+            "relay.enabled": "true",
+            "relay.admins_only": "false",
         },
     )
     shared_secret = synapse.write_config(folder / "synapse", DOMAIN, ports["synapse"], registration)
@@ -129,7 +132,8 @@ def start(arguments, folder, state, programs):
     print("starting the bridge, with the sandbox gatekeeper in it", flush=True)
     programs.append(bridge.start(arguments.bridge, folder / "bridge", appservice))
     password = state.get("password", lambda: secrets.token_urlsafe(9))
-    synapse.register(home, shared_secret, USER, password)
+    for user in (USER, *community.MEMBERS):
+        synapse.register(home, shared_secret, user, password)
     return home, f"http://{page}"
 
 
@@ -146,9 +150,9 @@ def management_room(user, state, transcript):
     return desk
 
 
-def log_in(desk):
-    """Logs in at the gatekeeper."""
-    desk.say("login whatsapp")
+def log_in(desk, gatekeeper):
+    """Logs in at a gatekeeper."""
+    desk.say(f"login {gatekeeper}")
     answer = desk.answer("the answer to login")
     if "`accept`" in answer:
         desk.say("accept")
@@ -244,9 +248,38 @@ def report(rows):
     return not wrong
 
 
+def play_community(home, user, desk, page, state, programs, transcript):
+    """Plays the scene of the community's room; it knows what everybody saw."""
+
+    def alive():
+        for program in programs:
+            program.check()
+
+    log_in(desk, "messenger")
+    talk = lambda room: Conversation(user, room, BOT, "bot", transcript, known=())
+    scene = community.Play(community.gather(home, page, user, desk, state, talk), transcript, alive)
+    scene.play()
+    return scene
+
+
+def stay(home, state, page_url, folder, programs, others):
+    """Says where everything is, and stays up until somebody presses Ctrl-C."""
+    print(
+        f"\nEverything stays up until you press Ctrl-C.\n"
+        f"  Matrix client:   homeserver {home}, user {USER}, password {state.values['password']}\n"
+        f"  Sandbox's page:  {page_url}/ (be the person on the other side: {others})\n"
+        f"  Logs:            {folder}/bridge/bridge.log, {folder}/synapse/synapse.log\n"
+    )
+    while True:
+        time.sleep(1)
+        for program in programs:
+            program.check()
+
+
 def main():
     parser = argparse.ArgumentParser(prog="scripts/demo", description="A chat between a Matrix user on Synapse and a contact of the sandbox gatekeeper.")
     parser.add_argument("--check", action="store_true", help="verify what arrived on each side, then stop; exit 0 or 1")
+    parser.add_argument("--community", action="store_true", help="play another scene: a public room linked to a group and a contact")
     parser.add_argument("--port-base", type=int, metavar="PORT", help="listen on five ports from this one on (default: 29330; taken ones are passed over)")
     parser.add_argument("--folder", type=pathlib.Path, default=pathlib.Path(".demo"), help="where everything is kept (default: .demo)")
     parser.add_argument("--synapse", help=argparse.SUPPRESS)
@@ -266,22 +299,19 @@ def main():
         user = Matrix(home, USER, state.values["password"])
         page = Page(page_url)
         desk = management_room(user, state, transcript)
-        log_in(desk)
+        log_in(desk, "whatsapp")
+        if arguments.community:
+            scene = play_community(home, user, desk, page, state, programs, transcript)
+            all_right = scene.report()
+            if arguments.check:
+                return 0 if all_right else 1
+            stay(home, state, page_url, folder, programs, "the people of the group, or another")
         echo, live = page.contact("echo"), page.contact("live")
         rows = [talk_to_echo(user, open_chat(user, desk, echo, transcript), page, echo)]
         rows += play(user, desk, open_chat(user, desk, live, transcript), page, live, programs, transcript)
         if arguments.check:
             return 0 if report(rows) else 1
-        print(
-            f"\nEverything stays up until you press Ctrl-C.\n"
-            f"  Matrix client:   homeserver {home}, user {USER}, password {state.values['password']}\n"
-            f"  Sandbox's page:  {page_url}/ (be the person on the other side: {live['name']}, whose chat this was, or another)\n"
-            f"  Logs:            {folder}/bridge/bridge.log, {folder}/synapse/synapse.log\n"
-        )
-        while True:
-            time.sleep(1)
-            for program in programs:
-                program.check()
+        stay(home, state, page_url, folder, programs, f"{live['name']}, whose chat this was, or another")
     except KeyboardInterrupt:
         print("\nstopping")
         return 1 if arguments.check else 0

@@ -49,6 +49,15 @@ class Matrix:
         body = {"preset": "trusted_private_chat", "is_direct": True, "invite": [user]}
         return self.post("v3/createRoom", body)["room_id"]
 
+    def public_room(self, name, bot):
+        """A room anybody may join, with the bot invited into it."""
+        body = {"preset": "public_chat", "name": name, "invite": [bot]}
+        return self.post("v3/createRoom", body)["room_id"]
+
+    def call_oneself(self, name):
+        """Sets the user's display name."""
+        self.ask("PUT", f"v3/profile/{quote(self.mxid)}/displayname", {"displayname": name})
+
     def join(self, room):
         self.post(f"v3/join/{quote(room)}", {})
 

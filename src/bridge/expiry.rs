@@ -96,8 +96,11 @@ impl Bridge {
         if let (Some(sender), Some(portal)) = (sender, portal) {
             let mxid = self.naming.mxid(&portal.key.gatekeeper, &sender);
             let ghost = self.client.ghost(&mxid);
-            return self.redact_as(room_id, &ghost, &row.event_id, reason).await;
+            return self
+                .redact_as(room_id, (row.portal, &ghost), &row.event_id, reason)
+                .await;
         }
-        self.redact_as_bot(room_id, &row.event_id, reason).await
+        self.redact_as_bot(room_id, Some(row.portal), &row.event_id, reason)
+            .await
     }
 }

@@ -13,9 +13,13 @@ use crate::{
     store::{Lane, LoginState},
 };
 
-/// What the bot says in a room that is no direct chat.
-const WELCOME: &str = "I can connect this room to a chat: write `bridge` and a phone number or a group, or `create-group` and a name to make \
-     it a group. That needs the power to set `m.bridge` here, and I need the power to invite. In a direct chat with me, `help` explains everything.";
+/// What the bot says in a room that is no direct chat, to those who begin commands with this prefix.
+fn welcome(prefix: &str) -> String {
+    format!(
+        "I can connect this room to a chat: write `{prefix} bridge` and a phone number or a group, or `{prefix} create-group` and a name to make \
+         it a group. That needs the power to set `m.bridge` here, and I need the power to invite. In a direct chat with me, `help` explains everything."
+    )
+}
 
 /// Among how many waiting events of a room others are looked for who are invited with somebody.
 const CALLED_TOGETHER: i64 = 64;
@@ -78,7 +82,7 @@ impl Bridge {
                 .say(
                     room_id,
                     &self.effect_id(&["welcome", room_id.as_str()]),
-                    WELCOME,
+                    &welcome(&self.settings.command_prefix),
                 )
                 .await;
         }

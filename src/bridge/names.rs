@@ -6,10 +6,9 @@ use ruma::{
     OwnedRoomId, OwnedUserId, UserId,
     events::{AnyStateEvent, AnyTimelineEvent, StateEvent, room::member::MembershipState},
 };
-use serde_json::Value;
 
 use super::context::{Bridge, BridgeError, lock};
-use crate::translate::{RoomEvent, clean_name};
+use crate::translate::{RoomEvent, clean_name, said_as};
 
 /// Of so many rooms the names are kept in memory.
 const MOST_ROOMS: usize = 256;
@@ -28,7 +27,17 @@ impl Bridge {
         user: &UserId,
         said: &RoomEvent,
     ) -> Result<Option<String>, BridgeError> {
+        let shown = said_as(said);
         let names = self.names_in(room_id).await?;
+        if self.is_ours(user) {
+            let name = match shown {
+                Some(shown) => Some(shown),
+                // The room is told of a new name some time after the first message under it.
+                None => self.name_of_ghost(user).await?,
+            };
+            let name = name.unwrap_or_else(|| names.get(user).cloned().unwrap_or_default());
+            return Ok(Some(told_apart(&names, &name, user)));
+        }
         let name = match names.get(user) {
             Some(name) => name.clone(),
             // Somebody who has left since they wrote, or was thrown out.
@@ -45,13 +54,19 @@ impl Bridge {
                 Err(_) => String::new(),
             },
         };
-        if let Some(shown) = profile_name(&said.content()["com.beeper.per_message_profile"])
-            .or_else(|| profile_name(&said.content()["m.per_message_profile"]))
-        {
+        if let Some(shown) = shown {
             // Whoever speaks for others says so themselves.
             return Ok(Some(format!("{shown} ({})", plain(&name, user))));
         }
         Ok(Some(told_apart(&names, &name, user)))
+    }
+
+    /// What a ghost is called.
+    async fn name_of_ghost(&self, user: &UserId) -> Result<Option<String>, BridgeError> {
+        let Some((gatekeeper, remote)) = self.ghost_identity(user) else {
+            return Ok(None);
+        };
+        Ok(self.ghost_row(&gatekeeper, &remote).await?.name)
     }
 
     async fn names_in(&self, room_id: &OwnedRoomId) -> Result<Names, BridgeError> {
@@ -92,11 +107,6 @@ impl Bridge {
             names.remove(&member.state_key);
         }
     }
-}
-
-fn profile_name(profile: &Value) -> Option<String> {
-    let name = clean_name(profile["displayname"].as_str()?);
-    (!name.is_empty()).then_some(name)
 }
 
 fn plain<'a>(name: &'a str, user: &'a UserId) -> &'a str {

@@ -15,6 +15,7 @@ use super::{
     workers::Outcome,
 };
 use crate::{
+    domain::LoginId,
     imaging,
     store::{LoginRow, LoginState},
     translate::clean_name,
@@ -31,7 +32,25 @@ struct Shown {
     avatar: Option<String>,
 }
 
+/// Under which key the name is kept that a login's user chose for one gatekeeper.
+fn own_name_key(login: LoginId) -> String {
+    format!("own_name/{login}")
+}
+
 impl Bridge {
+    /// Has a login's user called so at its gatekeeper, whatever their profile says.
+    ///
+    /// # Errors
+    /// The store's, or that the login is gone.
+    pub async fn choose_name(&self, login: LoginId, name: &str) -> Result<(), BridgeError> {
+        let row = self.login_row(login).await?;
+        let network = self.network(&row.gatekeeper)?.clone();
+        self.keep(&own_name_key(login), Some(name)).await?;
+        network.set_name(login, name);
+        lock(&self.people.named).insert(login, name.to_owned());
+        Ok(())
+    }
+
     /// Looks at an event for a member whose name or picture changed with it.
     pub(super) fn note_own_profile(&self, event: &AnyTimelineEvent) {
         let change = member_change(event).filter(|change| {
@@ -99,10 +118,12 @@ impl Bridge {
 
     async fn tell_profile(&self, login: &LoginRow, shown: &Shown) -> Result<(), BridgeError> {
         let network = self.network(&login.gatekeeper)?.clone();
+        let chosen = self.kept(&own_name_key(login.id)).await?;
+        let name = chosen.unwrap_or_else(|| shown.name.clone());
         let told = lock(&self.people.named).get(&login.id).cloned();
-        if told.as_ref() != Some(&shown.name) {
-            network.set_name(login.id, &shown.name);
-            lock(&self.people.named).insert(login.id, shown.name.clone());
+        if told.as_ref() != Some(&name) {
+            network.set_name(login.id, &name);
+            lock(&self.people.named).insert(login.id, name);
         }
         let key = format!("own_picture/{}", login.id);
         let told = self.kept(&key).await?.unwrap_or_default();

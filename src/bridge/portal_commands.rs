@@ -119,10 +119,8 @@ impl Bridge {
             return Ok(false);
         };
         let txn_id = self.effect_id(&["redact", message]);
-        let hidden = self
-            .bot()
-            .redact(room_id, &about, &txn_id, Some("it holds a secret"))
-            .await;
+        let content = json!({ "reason": "it holds a secret" });
+        let hidden = self.bot().redact(room_id, &about, &txn_id, &content).await;
         match hidden {
             Ok(_) => Ok(true),
             Err(error) if error.is_transient() => Err(error.into()),

@@ -1,22 +1,23 @@
 //! Events taken out of rooms: as whoever sent them, as the bot where that may not.
 
 use ruma::OwnedRoomId;
+use serde_json::{Value, json};
 
 use super::{
     context::{Bridge, BridgeError, event_id},
     routes::PortalRoute,
 };
 use crate::{
-    domain::{GroupRole, RemoteUserId},
+    domain::{GroupRole, PortalId, RemoteUserId},
     matrix::Intent,
 };
 
 impl Bridge {
-    /// Takes an event of a ghost's out of a room.
+    /// Takes an event of a ghost's out of a room, because of something in the chat of a portal: the room's other chats lose it too.
     pub(super) async fn redact_as(
         &self,
         room_id: &OwnedRoomId,
-        ghost: &Intent,
+        (portal, ghost): (PortalId, &Intent),
         event: &str,
         reason: &str,
     ) -> Result<(), BridgeError> {
@@ -24,22 +25,35 @@ impl Bridge {
             return Ok(());
         };
         let txn_id = self.effect_id(&["redact", event]);
-        let redacted = ghost.redact(room_id, &about, &txn_id, Some(reason)).await;
+        let content = self.why_redacted(Some(portal), event, reason);
+        let redacted = ghost.redact(room_id, &about, &txn_id, &content).await;
         fail::fail_point!("redact.after_send");
         match redacted {
             Ok(_) => Ok(()),
             Err(error) if error.is_transient() => Err(error.into()),
             Err(error) => {
                 tracing::debug!(room = %room_id, event, %error, "a ghost could not take back an event");
-                self.redact_as_bot(room_id, event, reason).await
+                self.redact_as_bot(room_id, Some(portal), event, reason)
+                    .await
             }
         }
+    }
+
+    /// The content of a redaction, which says from which chat it comes if it comes from one.
+    fn why_redacted(&self, portal: Option<PortalId>, event: &str, reason: &str) -> Value {
+        let mut content = json!({ "reason": reason });
+        if let Some(portal) = portal {
+            content[format!("{}.source", self.settings.namespace)] =
+                json!({ "id": event, "portal": portal });
+        }
+        content
     }
 
     /// Takes an event out of a room as the bot; that it may not is no reason to stop.
     pub(super) async fn redact_as_bot(
         &self,
         room_id: &OwnedRoomId,
+        portal: Option<PortalId>,
         event: &str,
         reason: &str,
     ) -> Result<(), BridgeError> {
@@ -47,10 +61,9 @@ impl Bridge {
             return Ok(());
         };
         let txn_id = self.effect_id(&["redact", event]);
-        let redacted = self
-            .bot()
-            .redact(room_id, &event_id, &txn_id, Some(reason))
-            .await;
+        let content = self.why_redacted(portal, event, reason);
+        let bot = self.bot();
+        let redacted = bot.redact(room_id, &event_id, &txn_id, &content).await;
         fail::fail_point!("redact.after_send");
         match redacted {
             Ok(_) => Ok(()),

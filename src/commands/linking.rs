@@ -17,9 +17,19 @@ pub(super) async fn link(call: &Call<'_>) -> Reply {
         .bridge
         .link_room(&call.said.sender, login.id, &chat, &room)
         .await;
+    let settings = call.bridge.settings();
+    let prefix = &settings.command_prefix;
+    let relay = if settings.relay.rules.enabled {
+        format!(
+            " `{prefix} set-relay {}` in it lets your login speak for members without one.",
+            login.gatekeeper
+        )
+    } else {
+        String::new()
+    };
     match linked {
         Ok(_) => Ok(format!(
-            "{} is linked to {name} now: what you write here goes there, and what is written there appears here. Write `set-relay` here to let your login speak for members without one, or `unbridge` to end it.",
+            "{} is linked to {name} now: what you write in it goes there, and what is written there appears in it.{relay} `{prefix} unbridge` in it ends that.",
             room_link(&room)
         )),
         Err(error) => Err(format!("The room was not linked: {error}.")),

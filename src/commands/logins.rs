@@ -131,10 +131,15 @@ pub(super) async fn log_in_again(call: &Call<'_>) -> Reply {
     let network = call.network(&login.gatekeeper)?;
     let name = call.name(&login.gatekeeper);
     match network.log_in(call.said.sender.as_str()).await {
-        Ok(_) => Ok(format!(
-            "The login at {name} works: {}.",
-            connection(&network.connection(login.id))
-        )),
+        Ok(_) => match network.connection(login.id) {
+            ConnectionState::Waiting { reason, .. } => Err(format!(
+                "The login at {name} does not work for now: {reason}. It is tried again and again; nothing is lost meanwhile."
+            )),
+            state => Ok(format!(
+                "The login at {name} works: {}.",
+                connection(&state)
+            )),
+        },
         Err(error) => Err(format!(
             "The login at {name} does not work: {error}. Nothing is lost; write `relogin {}` to try again.",
             login.gatekeeper
@@ -239,9 +244,8 @@ pub(super) async fn set_name(call: &Call<'_>) -> Reply {
     if name.chars().count() > 100 {
         return Err("That name is too long: at most 100 characters.".to_owned());
     }
-    let key = format!("own_name/{}", login.id);
-    set_value(call.bridge, key, name.clone()).await?;
-    call.network(&login.gatekeeper)?.set_name(login.id, name);
+    let chosen = call.bridge.choose_name(login.id, name).await;
+    chosen.map_err(|error| failed(&error))?;
     Ok(format!(
         "Your contacts at {} see your new name from now on.",
         call.name(&login.gatekeeper)

@@ -112,12 +112,11 @@ pub(super) async fn count_rooms(bridge: &Bridge, login: &LoginRow) -> Result<usi
                     if portal.key.gatekeeper != gatekeeper || portal.room_id.is_none() {
                         continue;
                     }
-                    let is_alone = match portal.key.login {
-                        Some(login) => login == id,
-                        None => {
-                            let logins = txn.group_logins(&gatekeeper, &portal.key.chat).await?;
-                            logins.len() == 1 && logins[0].id == id
-                        }
+                    let is_alone = if let Some(login) = portal.key.login {
+                        login == id
+                    } else {
+                        let logins = txn.group_logins(&gatekeeper, &portal.key.chat).await?;
+                        logins.len() == 1 && logins[0].id == id
                     };
                     rooms += usize::from(is_alone);
                 }

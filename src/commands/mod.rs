@@ -115,6 +115,7 @@ fn carry_out<'a>(call: &'a Call<'a>) -> BoxFuture<'a, Reply> {
             Verb::DeleteAllPortals => deleting::delete_all(call).await,
             Verb::ResolveIdentifier => people::resolve(call).await,
             Verb::Contacts | Verb::Search => people::contacts(call).await,
+            Verb::NameContact => people::name(call).await,
             Verb::Block => people::block(call, true).await,
             Verb::Unblock => people::block(call, false).await,
             Verb::ListBlocked => people::list_blocked(call).await,

@@ -79,6 +79,22 @@ pub(super) async fn contacts(call: &Call<'_>) -> Reply {
     Ok(answer)
 }
 
+/// Calls somebody otherwise than they call themselves, or as they do again.
+pub(super) async fn name(call: &Call<'_>) -> Reply {
+    let login = whom::login(call).await?;
+    let Some((who, name)) = call.arguments.text.split_once(':') else {
+        return Err(format!(
+            "Write the name after a colon, such as `{}`; with none after it they are called as they call themselves.",
+            call.entry.example
+        ));
+    };
+    let person = whom::address(call, &login.gatekeeper, who.trim())?;
+    let name = Some(name.trim()).filter(|name| !name.is_empty());
+    let shown = call.bridge.name_contact(login.id, &person, name).await;
+    let shown = shown.map_err(|error| failed(&error))?;
+    Ok(format!("They are shown as {} now.", plain(&shown)))
+}
+
 fn named(contact: &Contact) -> String {
     let id = contact.phone.as_deref().unwrap_or(contact.user.as_str());
     format!(

@@ -5,10 +5,7 @@ use super::{
     call::{Call, failed},
     say_store, whom,
 };
-use crate::{
-    domain::{GatekeeperId, RemoteUserId},
-    store::Lane,
-};
+use crate::domain::{GatekeeperId, RemoteUserId};
 
 /// How to get an access token.
 const HOW: &str = "\
@@ -107,15 +104,11 @@ pub(super) async fn unclaim(call: &Call<'_>) -> Reply {
     match own.as_slice() {
         [] => Err("No such account is known as yours.".to_owned()),
         [(gatekeeper, person)] => {
-            let (of, who) = (gatekeeper.clone(), person.clone());
-            call.bridge
-                .database()
-                .step(Lane::room(call.said.sender.as_str()), move |txn| {
-                    let (of, who) = (of.clone(), who.clone());
-                    Box::pin(async move { txn.set_account_owner(&of, &who, None).await })
-                })
-                .await
-                .map_err(|error| say_store(&error))?;
+            let taken = call
+                .bridge
+                .unclaim(&call.said.sender, gatekeeper, person)
+                .await;
+            taken.map_err(|error| failed(&error))?;
             Ok(format!(
                 "`{person}` at {} is shown as somebody else from now on.",
                 call.name(gatekeeper)

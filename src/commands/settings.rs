@@ -64,22 +64,21 @@ async fn find(call: &Call<'_>, chat: &str) -> Result<(LoginId, PortalRow), Strin
     } else {
         call.said.here.clone().filter(|_| chat.is_empty())
     };
-    let found = match room {
-        Some(room) => bridge.chat_in(user, &room).await.map_err(|e| failed(&e))?,
-        None => {
-            let (word, rest) = chat.split_once(char::is_whitespace).unwrap_or((chat, ""));
-            let named = arguments::named(word, &call.gatekeepers);
-            let (login, who) = match named {
-                Some(gatekeeper) => (whom::login_at(call, &gatekeeper).await?, rest.trim()),
-                None => (whom::login(call).await?, chat),
-            };
-            let remote = whom::address(call, &login.gatekeeper, who)?;
-            let portal = bridge
-                .portal_of_chat(login.id, &ChatId::direct(&remote))
-                .await;
-            let portal = portal.map_err(|error| failed(&error))?;
-            portal.map(|portal| (login.id, portal))
-        }
+    let found = if let Some(room) = room {
+        bridge.chat_in(user, &room).await.map_err(|e| failed(&e))?
+    } else {
+        let (word, rest) = chat.split_once(char::is_whitespace).unwrap_or((chat, ""));
+        let named = arguments::named(word, &call.gatekeepers);
+        let (login, who) = match named {
+            Some(gatekeeper) => (whom::login_at(call, &gatekeeper).await?, rest.trim()),
+            None => (whom::login(call).await?, chat),
+        };
+        let remote = whom::address(call, &login.gatekeeper, who)?;
+        let portal = bridge
+            .portal_of_chat(login.id, &ChatId::direct(&remote))
+            .await;
+        let portal = portal.map_err(|error| failed(&error))?;
+        portal.map(|portal| (login.id, portal))
     };
     found.ok_or_else(|| {
         "You have no such chat. Write `start-chat` with the phone number to begin one.".to_owned()

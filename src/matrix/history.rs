@@ -1,15 +1,17 @@
 //! What one of the bridge's accounts does about events that are in a room already.
 
-use ruma::{
-    EventId, OwnedEventId, RoomId,
-    api::client::{redact::redact_event, room::get_room_event},
-};
+use reqwest::Method;
+use ruma::{EventId, OwnedEventId, RoomId, api::client::room::get_room_event};
 use serde_json::Value;
 
-use super::{Intent, MatrixError};
+use super::{
+    Intent, MatrixError,
+    request::{Identity, Tries},
+};
 
 impl Intent {
-    /// Deletes what an event says, once for each transaction id of this account; the id of the redaction.
+    /// Deletes what an event says, once for each transaction id of this account; the id of the redaction. Its content, beside a
+    /// `reason`, has what is the bridge's own: the body of the specification's request has no place for that, but homeservers keep it.
     ///
     /// # Errors
     /// What the homeserver said; after an error that may pass, whether it was done is unknown.
@@ -18,15 +20,28 @@ impl Intent {
         room: &RoomId,
         event: &EventId,
         txn_id: &str,
-        reason: Option<&str>,
+        content: &Value,
     ) -> Result<OwnedEventId, MatrixError> {
-        if self.is_puppet() {
-            return self.redact_marked(room, event, txn_id, reason).await;
-        }
-        let mut request =
-            redact_event::v3::Request::new(room.to_owned(), event.to_owned(), txn_id.into());
-        request.reason = reason.map(str::to_owned);
-        Ok(self.call(request).await?.event_id)
+        let path = [
+            "_matrix",
+            "client",
+            "v3",
+            "rooms",
+            room.as_str(),
+            "redact",
+            event.as_str(),
+            txn_id,
+        ];
+        let identity = Identity::Device(&self.user);
+        let request = self.client.request(Method::PUT, &path, identity)?;
+        let request = request.json(&*self.marked(content)).build()?;
+        let answer = self.client.answer(request, Tries::Few).await?;
+        let answer: Value = serde_json::from_slice(answer.body())
+            .map_err(|error| MatrixError::Unreadable(error.to_string()))?;
+        answer["event_id"]
+            .as_str()
+            .and_then(|id| OwnedEventId::try_from(id).ok())
+            .ok_or_else(|| MatrixError::Unreadable("it names no event".to_owned()))
     }
 
     /// An event of a room as the homeserver shows it; `None` if there is none or this account may not see it.

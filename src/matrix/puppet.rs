@@ -5,16 +5,12 @@
 
 use std::borrow::Cow;
 
-use ruma::{EventId, OwnedEventId, RoomId, UserId};
+use ruma::UserId;
 use secrecy::SecretString;
 use serde_json::{Value, json};
 use url::Url;
 
-use super::{
-    Client, Intent, MatrixError,
-    client::Access,
-    request::{Identity, Tries},
-};
+use super::{Client, Intent, MatrixError, client::Access, request::Identity};
 
 impl Client {
     /// A user of this homeserver, by the token of an application service whose namespace has everybody. `mark` is the key that
@@ -65,40 +61,6 @@ impl Intent {
             }
             _ => Cow::Borrowed(content),
         }
-    }
-
-    /// A redaction that carries the mark, which the body of the specification's request has no place for but homeservers keep.
-    pub(super) async fn redact_marked(
-        &self,
-        room: &RoomId,
-        event: &EventId,
-        txn_id: &str,
-        reason: Option<&str>,
-    ) -> Result<OwnedEventId, MatrixError> {
-        let path = [
-            "_matrix",
-            "client",
-            "v3",
-            "rooms",
-            room.as_str(),
-            "redact",
-            event.as_str(),
-            txn_id,
-        ];
-        let body = match reason {
-            Some(reason) => json!({ "reason": reason }),
-            None => json!({}),
-        };
-        let identity = Identity::Device(&self.user);
-        let request = self.client.request(reqwest::Method::PUT, &path, identity)?;
-        let request = request.json(&*self.marked(&body)).build()?;
-        let answer = self.client.answer(request, Tries::Few).await?;
-        let answer: Value = serde_json::from_slice(answer.body())
-            .map_err(|error| MatrixError::Unreadable(error.to_string()))?;
-        answer["event_id"]
-            .as_str()
-            .and_then(|id| OwnedEventId::try_from(id).ok())
-            .ok_or_else(|| MatrixError::Unreadable("it names no event".to_owned()))
     }
 
     /// What this account keeps at the homeserver under a type; `None` if nothing.

@@ -16,7 +16,7 @@ mod to_network;
 
 pub use event::{AsRoomEvent, RoomEvent};
 pub use names::{clean_name, display_name};
-pub use profile::spoken_for;
+pub use profile::{said_as, spoken_for, without_fallback};
 pub use status::{MessageStatus, STATUS_EVENT, status_event};
 pub use text::{clean_text, split_text};
 pub use to_matrix::{

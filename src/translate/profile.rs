@@ -1,12 +1,65 @@
 //! What somebody says through another account: with a profile of its own a message (MSC4144), and a name in the text for clients
 //! that do not know that.
 
+use std::borrow::Cow;
+
 use serde_json::{Value, json};
 
-use super::{MatrixEvent, markup};
+use super::{MatrixEvent, RoomEvent, clean_name, markup};
 
 /// The key of the profile in an event's content.
 const PROFILE: &str = "com.beeper.per_message_profile";
+/// The keys under which others may give it.
+const KEYS: [&str; 2] = [PROFILE, "m.per_message_profile"];
+/// What a name in an HTML text begins and ends with that stands there only for clients that know no profiles.
+const FALLBACK: (&str, &str) = ("<strong data-mx-profile-fallback", "</strong>");
+
+/// The name under which an event is said, if it has one of its own.
+#[must_use]
+pub fn said_as(event: &RoomEvent) -> Option<String> {
+    let mut profiles = KEYS.iter().map(|key| &event.content[*key]);
+    profiles.find_map(|profile| {
+        let name = clean_name(profile["displayname"].as_str()?);
+        (!name.is_empty()).then_some(name)
+    })
+}
+
+/// An event without the name that its text repeats from its profile.
+#[must_use]
+pub fn without_fallback(event: &RoomEvent) -> Cow<'_, RoomEvent> {
+    let mut profiles = KEYS.iter().map(|key| &event.content[*key]);
+    let Some(profile) = profiles.find(|profile| profile["has_fallback"] == true) else {
+        return Cow::Borrowed(event);
+    };
+    let lead = format!("{}: ", profile["displayname"].as_str().unwrap_or_default());
+    let mut without = event.clone();
+    strip(&mut without.content, &lead);
+    if without.content["m.new_content"].is_object() {
+        strip(&mut without.content["m.new_content"], &lead);
+    }
+    Cow::Owned(without)
+}
+
+fn strip(content: &mut Value, lead: &str) {
+    let body = content["body"].as_str().map(|body| {
+        // An edit's outer text begins with an asterisk.
+        let (mark, body) = body
+            .strip_prefix("* ")
+            .map_or(("", body), |rest| ("* ", rest));
+        format!("{mark}{}", body.strip_prefix(lead).unwrap_or(body))
+    });
+    if let Some(body) = body {
+        content["body"] = json!(body);
+    }
+    let html = content["formatted_body"].as_str().and_then(|html| {
+        let start = html.find(FALLBACK.0)?;
+        let end = start + html[start..].find(FALLBACK.1)? + FALLBACK.1.len();
+        Some(format!("{}{}", &html[..start], &html[end..]))
+    });
+    if let Some(html) = html {
+        content["formatted_body"] = json!(html);
+    }
+}
 
 /// An event that another account sends for somebody: `id` is theirs, `name` what they are called, `avatar` their picture's address.
 #[must_use]
@@ -85,5 +138,20 @@ mod tests {
         let event = spoken_for(event, "1@s", "Bob", Some("mxc://x/b"));
         assert_eq!(event.content["body"], "a.jpg");
         assert_eq!(event.content[PROFILE]["avatar_url"], "mxc://x/b");
+    }
+
+    #[test]
+    fn what_is_spoken_for_somebody_can_be_told_from_it_again() {
+        let event = MatrixEvent {
+            kind: "m.room.message",
+            content: json!({ "msgtype": "m.text", "body": "1 < 2" }),
+        };
+        let event = spoken_for(event, "4915155550001@s.whatsapp.net", "Bob", None);
+        let json = json!({ "type": event.kind, "content": event.content }).to_string();
+        let event = RoomEvent::from_json(&json).unwrap();
+        assert_eq!(said_as(&event).as_deref(), Some("Bob"));
+        let without = without_fallback(&event);
+        assert_eq!(without.content()["body"], "1 < 2");
+        assert_eq!(without.content()["formatted_body"], "1 &lt; 2");
     }
 }

@@ -292,7 +292,7 @@ async fn administration_is_for_admins() {
     assert!(users.contains("`@alice:example.org`: WhatsApp"), "{users}");
     let status = office.says(ADMIN, "status").await;
     assert!(
-        status.contains("- 1 logins, 0 of them not connected"),
+        status.contains("- 1 login, 0 of them not connected"),
         "{status}"
     );
     office.says(ADMIN, "logout-user @alice:example.org").await;

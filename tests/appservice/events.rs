@@ -43,10 +43,11 @@ async fn a_redaction_is_done_once_and_shows_in_the_room() {
         .await
         .unwrap();
     let first = bot
-        .redact(&room, &sent, "b", Some("asked to"))
+        .redact(&room, &sent, "b", &json!({ "reason": "asked to" }))
         .await
         .unwrap();
-    assert_eq!(bot.redact(&room, &sent, "b", None).await.unwrap(), first);
+    let again = bot.redact(&room, &sent, "b", &json!({})).await;
+    assert_eq!(again.unwrap(), first);
     assert_eq!(
         server.world().redactions_of(room.as_str(), BOT),
         [sent.as_str()]
@@ -69,7 +70,7 @@ async fn what_others_said_is_not_the_bridges_to_delete() {
     let sent = id(&server.send_text(room.as_str(), ALICE, "mine"));
     let error = client
         .bot()
-        .redact(&room, &sent, "a", None)
+        .redact(&room, &sent, "a", &json!({}))
         .await
         .unwrap_err();
     assert_eq!(error.errcode(), Some("M_FORBIDDEN"));

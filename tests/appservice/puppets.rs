@@ -95,7 +95,9 @@ async fn what_a_puppet_does_is_marked_and_what_a_ghost_does_is_not() {
     for intent in [by_everybodys_token(&server), by_own_token(&server), ghost] {
         say(&intent).await;
         let event = event_id!("$a");
-        let redaction = intent.redact(room, event, "t", Some("deleted")).await;
+        let redaction = intent
+            .redact(room, event, "t", &json!({ "reason": "deleted" }))
+            .await;
         assert_eq!(redaction.unwrap(), "$sent");
     }
     let bodies: Vec<Value> = server.asked().into_iter().map(|asked| asked.body).collect();

@@ -64,16 +64,17 @@ pub(crate) struct Town {
 }
 
 pub(crate) fn whatsapp() -> GatekeeperId {
-    GatekeeperId::parse("whatsapp").unwrap()
+    GatekeeperId::parse("whatsapp").expect("the test's own data is right")
 }
 
 pub(crate) fn group_id() -> ChatId {
-    ChatId::parse("123-456@g.us").unwrap()
+    ChatId::parse("123-456@g.us").expect("the test's own data is right")
 }
 
 /// The member of a number.
 pub(crate) fn person(number: usize) -> RemoteUserId {
-    RemoteUserId::parse(format!("49155{number:04}@s.whatsapp.net")).unwrap()
+    RemoteUserId::parse(format!("49155{number:04}@s.whatsapp.net"))
+        .expect("the test's own data is right")
 }
 
 /// That member's ghost.
@@ -87,9 +88,12 @@ pub(crate) fn member(user: RemoteUserId, role: GroupRole) -> GroupMember {
 
 /// A group of a user and people, of whom the first is an admin.
 pub(crate) fn group_of(own: &[&str], people: usize) -> Group {
-    let own = own
-        .iter()
-        .map(|own| member(RemoteUserId::parse(*own).unwrap(), GroupRole::Member));
+    let own = own.iter().map(|own| {
+        member(
+            RemoteUserId::parse(*own).expect("the test's own data is right"),
+            GroupRole::Member,
+        )
+    });
     let people = (0..people).map(|number| {
         let role = match number {
             0 => GroupRole::Admin,
@@ -119,11 +123,11 @@ pub(crate) fn rooms() -> RoomSettings {
 impl Town {
     pub(crate) async fn new(rooms: RoomSettings) -> Self {
         let homeserver = Homeserver::start(AS_TOKEN, HS_TOKEN).await;
-        let folder = tempfile::tempdir().unwrap();
+        let folder = tempfile::tempdir().expect("the test's own data is right");
         let uri = format!("sqlite:{}", folder.path().join("bridge.db").display());
         let (db, _) = store::open(&uri, &[7; 32], None, Timestamp(1))
             .await
-            .unwrap();
+            .expect("the test's own data is right");
         for (mxid, id, own) in [ALICE, BOB] {
             db.step(Lane::login(id), move |txn| {
                 Box::pin(async move {
@@ -133,7 +137,7 @@ impl Town {
                 })
             })
             .await
-            .unwrap();
+            .expect("the test's own data is right");
         }
         let gatekeeper = Arc::new(Gatekeeper::new(&whatsapp()));
         let cancel = CancellationToken::new();
@@ -167,7 +171,11 @@ impl Town {
 
     /// The gatekeeper knows a group.
     pub(crate) fn set_group(&self, group: Group) {
-        let mut groups = self.gatekeeper.groups.lock().unwrap();
+        let mut groups = self
+            .gatekeeper
+            .groups
+            .lock()
+            .expect("the test's own data is right");
         groups.insert(group_id(), group);
     }
 
@@ -246,10 +254,17 @@ impl Town {
         let event = {
             let mut world = self.homeserver.world();
             world.member(room, user, user, "leave", false);
-            world.rooms[room].events.last().cloned().unwrap()
+            world.rooms[room]
+                .events
+                .last()
+                .cloned()
+                .expect("the test's own data is right")
         };
         let row = MatrixEventRow {
-            event_id: event["event_id"].as_str().unwrap().to_owned(),
+            event_id: event["event_id"]
+                .as_str()
+                .expect("the test's own data is right")
+                .to_owned(),
             room_id: room.to_owned(),
             json: event.to_string(),
             quarantine: None,
@@ -275,7 +290,7 @@ impl Town {
                     Box::pin(async move { txn.waiting_events(&of, 10).await })
                 })
                 .await
-                .unwrap();
+                .expect("the test's own data is right");
             if waiting.is_empty() {
                 return;
             }
@@ -292,7 +307,10 @@ impl Town {
         + std::marker::Sync
         + 'static,
     ) {
-        self.db.step(Lane::login(login), step).await.unwrap();
+        self.db
+            .step(Lane::login(login), step)
+            .await
+            .expect("the test's own data is right");
     }
 
     /// Somebody writes in a chat of a login.
@@ -313,7 +331,7 @@ impl Town {
             login: to,
             chat: chat.clone(),
             sender: by,
-            stanza_id: StanzaId::parse(format!("M{number}")).unwrap(),
+            stanza_id: StanzaId::parse(format!("M{number}")).expect("the test's own data is right"),
             ciphertext_hash: vec![1; 32],
             plaintext: text.map(String::into_bytes),
             notice,
@@ -360,7 +378,7 @@ impl Town {
                     Box::pin(async move { txn.waiting_messages(login, &of, 10).await })
                 })
                 .await
-                .unwrap();
+                .expect("the test's own data is right");
             if waiting.is_empty() {
                 return;
             }
@@ -384,7 +402,7 @@ impl Town {
                 })
             })
             .await
-            .unwrap();
+            .expect("the test's own data is right");
         found.map(|portal| portal.id)
     }
 
@@ -448,7 +466,7 @@ async fn bridge(
     rooms: RoomSettings,
     cancel: &CancellationToken,
 ) -> Arc<Bridge> {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = tempfile::tempdir().expect("the test's own data is right");
     let path = folder.path().join("config.yaml");
     let config = json!({
         "homeserver": { "address": homeserver.url(), "domain": "test.example" },
@@ -456,12 +474,13 @@ async fn bridge(
         "database": { "sealing_key": "c2VhbGluZy1rZXktb2YtdGhlLXRlc3RzLTMyLWJ5dGU=" },
         "bridge": { "permissions": { "*": "user" } },
     });
-    std::fs::write(&path, config.to_string()).unwrap();
-    let config = Config::load(&path).unwrap();
+    std::fs::write(&path, config.to_string()).expect("the test's own data is right");
+    let config = Config::load(&path).expect("the test's own data is right");
     let http = reqwest::Client::new();
     let bridge = Bridge::new(BridgeParts {
         db: db.clone(),
-        client: Client::new(&config.homeserver, &config.appservice, http).unwrap(),
+        client: Client::new(&config.homeserver, &config.appservice, http)
+            .expect("the test's own data is right"),
         naming: GhostNaming::new("_drawbridge_", "test.example"),
         settings: Settings {
             room_version: Some("11".to_owned()),
@@ -474,7 +493,10 @@ async fn bridge(
     });
     let network: Arc<dyn Network> = gatekeeper.clone();
     bridge.attach([network], Arc::new(Silence));
-    bridge.start().await.unwrap();
-    bridge.introduce_bot().await.unwrap();
+    bridge.start().await.expect("the test's own data is right");
+    bridge
+        .introduce_bot()
+        .await
+        .expect("the test's own data is right");
     bridge
 }

@@ -28,12 +28,16 @@ pub(crate) struct Verdict {
     sent: usize,
     kills: usize,
     lost: usize,
-    duplicated: usize,
-    undecryptable: usize,
-    key_reuse: usize,
-    out_of_order: usize,
+    pub(crate) duplicated: usize,
+    pub(crate) undecryptable: usize,
+    pub(crate) key_reuse: usize,
+    pub(crate) out_of_order: usize,
     /// What is there, but not as it was left: texts, answers, reactions, votes, deletions, files, receipts.
     wrong: usize,
+    /// How often a member who had just come asked for a message and its key, and how often a change of the user's to the group was
+    /// refused: both happen when two do something at the same time.
+    pub(crate) asked_again: usize,
+    pub(crate) refused: usize,
     kinds: BTreeMap<&'static str, usize>,
     seed: u64,
     engine: String,
@@ -46,7 +50,8 @@ impl Verdict {
         json!({
             "engine": self.engine, "sent": self.sent, "kills": self.kills, "lost": self.lost,
             "duplicated": self.duplicated, "undecryptable": self.undecryptable, "key_reuse": self.key_reuse,
-            "out_of_order": self.out_of_order, "wrong": self.wrong, "kinds": self.kinds, "seed": self.seed,
+            "out_of_order": self.out_of_order, "wrong": self.wrong, "asked_again": self.asked_again,
+            "refused": self.refused, "kinds": self.kinds, "seed": self.seed,
         })
     }
 
@@ -71,9 +76,14 @@ impl Verdict {
         self
     }
 
-    fn complain(&mut self, what: String) {
+    pub(crate) fn complain(&mut self, what: String) {
         self.wrong += 1;
         self.complaints.push(what);
+    }
+
+    pub(crate) fn lose(&mut self, what: String) {
+        self.lost += 1;
+        self.complaints.push(format!("lost: {what}"));
     }
 
     /// Tells what is wrong, one line each.
@@ -95,6 +105,7 @@ pub(crate) async fn settle(stage: &Stage, traffic: &mut Traffic, deadline: Durat
     for chat in 0..stage.chats.len() {
         traffic.act(stage, chat, Way::Out, Action::Text).await;
     }
+    traffic.last_in_group(stage).await;
     arrive(stage, traffic, LAST, &mut hashes).await;
     // What should not come any more would come now.
     tokio::time::sleep(Duration::from_millis(300)).await;
@@ -114,7 +125,7 @@ async fn arrive(stage: &Stage, traffic: &Traffic, deadline: Duration, hashes: &m
 }
 
 /// What the files at the homeserver are, by their addresses.
-type Hashes = HashMap<String, [u8; 32]>;
+pub(crate) type Hashes = HashMap<String, [u8; 32]>;
 
 fn judge(stage: &Stage, traffic: &Traffic, hashes: &mut Hashes) -> Verdict {
     let mut verdict = Verdict {
@@ -146,6 +157,9 @@ fn judge(stage: &Stage, traffic: &Traffic, hashes: &mut Hashes) -> Verdict {
         let counters = chat.contact().counters();
         verdict.undecryptable += counters.undecryptable + case.room.placeholders;
         verdict.key_reuse += counters.key_reuse;
+    }
+    if let Some(group) = &traffic.group {
+        group.judge(stage, sums(stage, hashes), &mut verdict);
     }
     verdict
 }

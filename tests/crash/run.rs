@@ -7,6 +7,7 @@
 
 mod contact;
 mod files;
+mod group;
 mod ledger;
 mod oracle;
 mod points;
@@ -104,6 +105,7 @@ async fn kills(engine: Engine, kills: usize, seed: u64) -> Verdict {
     );
     stage.log_in_and_open_chats().await;
     let mut traffic = Traffic::new(stage.chats.len(), rng.random());
+    traffic.add_group(&stage).await;
     for round in 0..kills {
         // Some die while they start, most with traffic in flight.
         let alive = Duration::from_millis(rng.random_range(0..350));
@@ -151,6 +153,9 @@ async fn kills(engine: Engine, kills: usize, seed: u64) -> Verdict {
     let verdict = oracle::settle(&stage, &mut traffic, SETTLE).await;
     bridge.kill();
     let verdict = verdict.with(kills, seed);
+    if let Some(group) = traffic.group.filter(|_| !verdict.is_clean()) {
+        group.write_down(&stage);
+    }
     stage.finish(!verdict.is_clean()).await;
     verdict
 }

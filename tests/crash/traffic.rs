@@ -8,6 +8,7 @@ use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
 use super::{
     contact::Contact,
     files::{KINDS, Workshop},
+    group::{Act, Group, Who},
     ledger::{ChatLedger, Kind, Place, Reaction, Way, Written, has_caption, prefix},
     support::stage::Stage,
     user::{OPTIONS, User},
@@ -18,6 +19,8 @@ use super::{
 const IN_FLIGHT: usize = 300;
 /// How far back what is answered, changed and deleted lies at most, in messages.
 const RECENT: usize = 12;
+/// How much of what happens, happens in the group.
+const IN_GROUP: f64 = 0.4;
 const EMOJI: [&str; 4] = ["👍", "😂", "🎉", "🔥"];
 const TIMERS: [u32; 4] = [86_400, 604_800, 7_776_000, 0];
 
@@ -65,6 +68,8 @@ const MIXTURE: [(Action, u32); 15] = [
 pub(crate) struct Traffic {
     rng: StdRng,
     workshop: Workshop,
+    /// The group, once there is one.
+    pub(crate) group: Option<Group>,
     /// What was written, by chat.
     pub(crate) chats: Vec<ChatLedger>,
     /// How many of each kind were sent.
@@ -78,6 +83,7 @@ impl Traffic {
         let mut traffic = Self {
             rng: StdRng::seed_from_u64(seed),
             workshop: Workshop::new(),
+            group: None,
             chats: Vec::new(),
             kinds: BTreeMap::new(),
             arrived: 0,
@@ -114,11 +120,41 @@ impl Traffic {
     /// Does something, or waits a moment.
     pub(crate) async fn some(&mut self, stage: &Stage) {
         tokio::time::sleep(Duration::from_millis(self.rng.random_range(1..12))).await;
+        let in_group = self.rng.random_bool(IN_GROUP);
+        if let Some(group) = self.group.as_mut().filter(|_| in_group) {
+            if !group.is_full(stage) {
+                let done = group.anything(stage).await;
+                *self.kinds.entry(done).or_default() += 1;
+            }
+            return;
+        }
         if self.is_full(stage) {
             return;
         }
         let chat = self.rng.random_range(0..stage.chats.len());
         self.anything(stage, chat).await;
+    }
+
+    /// Makes the group.
+    pub(crate) async fn add_group(&mut self, stage: &Stage) {
+        let seed = self.rng.random();
+        self.group = Some(Group::prepare(stage, seed).await);
+    }
+
+    /// Does one thing in the group, if there is one.
+    pub(crate) async fn act_in_group(&mut self, stage: &Stage, by: Who, act: Act) {
+        if let Some(group) = &mut self.group {
+            let done = group.act(stage, by, act).await;
+            *self.kinds.entry(done).or_default() += 1;
+        }
+    }
+
+    /// Everybody who stays in the group writes once more.
+    pub(crate) async fn last_in_group(&mut self, stage: &Stage) {
+        if let Some(group) = &mut self.group {
+            let count = group.last_texts(stage).await;
+            *self.kinds.entry("group text").or_default() += count;
+        }
     }
 
     /// Does something in a chat.

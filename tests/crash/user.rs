@@ -34,6 +34,14 @@ impl<'a> User<'a> {
         })
     }
 
+    /// The user in a room.
+    pub(crate) fn in_room(stage: &'a Stage, room: &str) -> Self {
+        Self {
+            homeserver: &stage.homeserver,
+            room: room.to_owned(),
+        }
+    }
+
     fn send(&self, kind: &str, content: Value) -> String {
         self.homeserver.send_event(&self.room, USER, kind, content)
     }

@@ -24,7 +24,7 @@ const SHOWN: [&str; 3] = [
 ];
 
 /// The events of a room by their ids.
-type Events<'e> = HashMap<&'e str, &'e Value>;
+pub(crate) type Events<'e> = HashMap<&'e str, &'e Value>;
 
 /// A message as one side shows it.
 #[derive(Debug, Clone, Default)]
@@ -66,7 +66,8 @@ pub(crate) struct Side {
     pub(crate) votes: HashMap<(String, Way), Vec<String>>,
 }
 
-fn text<'v>(value: &'v Value, field: &str) -> &'v str {
+/// A field of a JSON object; empty if it is no text.
+pub(crate) fn text<'v>(value: &'v Value, field: &str) -> &'v str {
     value[field].as_str().unwrap_or_default()
 }
 
@@ -75,7 +76,8 @@ pub(crate) fn is_shown(event: &Value) -> bool {
     SHOWN.contains(&text(event, "type"))
 }
 
-fn is_redacted(event: &Value) -> bool {
+/// Whether what an event said was deleted.
+pub(crate) fn is_redacted(event: &Value) -> bool {
     event["content"]
         .as_object()
         .is_none_or(serde_json::Map::is_empty)
@@ -130,7 +132,7 @@ pub(crate) fn room(world: &World, room_id: &str) -> Side {
 }
 
 /// The newest content of each message that was changed.
-fn edits<'e>(events: &'e [Value], by_id: &Events<'e>) -> HashMap<&'e str, &'e Value> {
+pub(crate) fn edits<'e>(events: &'e [Value], by_id: &Events<'e>) -> HashMap<&'e str, &'e Value> {
     let mut newest = HashMap::new();
     for event in events {
         let relation = &event["content"]["m.relates_to"];
@@ -173,7 +175,7 @@ fn message(side: &mut Side, event: &Value, changed: Option<&Value>) {
 }
 
 /// What a message in a room says, as the ledger writes it.
-fn said(content: &Value) -> String {
+pub(crate) fn said(content: &Value) -> String {
     if let Some(poll) = poll_of(content) {
         let question = &poll["question"];
         let old = question["org.matrix.msc1767.text"].as_str();

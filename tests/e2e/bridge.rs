@@ -41,6 +41,14 @@ impl Bridge {
         }
     }
 
+    /// Changes a value of the configuration, by a path of keys, for the next start.
+    pub(crate) fn reconfigure(&self, path: &str, value: Value) {
+        let text = fs::read_to_string(&self.config).expect("the configuration");
+        let mut config: Value = serde_json::from_str(&text).expect("it was written as JSON");
+        *config.pointer_mut(path).expect("a key that is there") = value;
+        fs::write(&self.config, config.to_string()).expect("the configuration");
+    }
+
     fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_drawbridge"));
         command
@@ -90,6 +98,11 @@ impl Bridge {
             TcpStream::connect(&self.appservice).await.ok().map(drop)
         })
         .await;
+    }
+
+    /// The folder it lives in.
+    pub(crate) fn folder(&self) -> &Path {
+        self.config.parent().expect("a folder")
     }
 
     /// The process's id.

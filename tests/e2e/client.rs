@@ -38,8 +38,20 @@ impl Seen {
         self.timelines.get(room).map_or(&[], Vec::as_slice)
     }
 
-    /// Every invitation, as room and inviter.
+    /// The room in which a text was written.
+    pub(crate) fn room_with(&self, text: &str) -> Option<String> {
+        let is_it = |event: &Value| event["content"]["body"] == text;
+        let mut rooms = self.timelines.iter();
+        let found = rooms.find(|(_, timeline)| timeline.iter().any(is_it));
+        found.map(|(room, _)| room.clone())
+    }
+
+    /// Every invitation to a room that is no space, as room and inviter.
     pub(crate) fn invitations(&self) -> Vec<(String, String)> {
+        let is_space = |state: &Vec<Value>| {
+            let mut events = state.iter();
+            events.any(|e| e["type"] == "m.room.create" && e["content"]["type"] == "m.space")
+        };
         let inviter = |state: &Vec<Value>| {
             state
                 .iter()
@@ -48,8 +60,19 @@ impl Seen {
         };
         self.invites
             .iter()
+            .filter(|(_, state)| !is_space(state))
             .filter_map(|(room, state)| Some((room.clone(), inviter(state)?)))
             .collect()
+    }
+
+    /// The room of a name that somebody invited to.
+    pub(crate) fn invitation_to(&self, name: &str, inviter: &str) -> Option<String> {
+        let mut rooms = self.invitations().into_iter();
+        let invited = rooms.find(|(room, by)| {
+            let mut state = self.invites[room].iter();
+            by == inviter && state.any(|event| event["content"]["name"] == name)
+        });
+        invited.map(|(room, _)| room)
     }
 
     /// Whether a user has read up to an event.

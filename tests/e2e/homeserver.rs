@@ -39,11 +39,11 @@ pub(crate) struct Homeserver {
 }
 
 impl Homeserver {
-    /// Starts Synapse with the registration in `registration` and rooms of `room_version`.
+    /// Starts Synapse with the registrations in these files and rooms of `room_version`.
     pub(crate) async fn start(
         folder: &Path,
         port: u16,
-        registration: &Path,
+        registrations: &[PathBuf],
         room_version: &str,
         presence: bool,
     ) -> Self {
@@ -71,7 +71,7 @@ impl Homeserver {
             "enable_registration_without_verification": true,
             "presence": {"enabled": presence},
             "default_room_version": room_version,
-            "app_service_config_files": [registration],
+            "app_service_config_files": registrations,
             "rc_message": plenty, "rc_registration": plenty, "rc_login": {"address": plenty, "account": plenty},
             "rc_joins": {"local": plenty, "remote": plenty}, "rc_joins_per_room": plenty,
             "rc_invites": {"per_room": plenty, "per_user": plenty, "per_issuer": plenty},

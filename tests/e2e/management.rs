@@ -1,5 +1,7 @@
 //! Talking to the bridge's bot, and the rooms that come of it.
 
+use serde_json::Value;
+
 use super::{client::User, world::BOT};
 
 /// A user's management room.
@@ -24,15 +26,33 @@ impl Desk {
             .await
     }
 
+    /// Waits until the bot says something by itself, passing over what it said before that; what it said.
+    pub(crate) async fn is_told(&mut self, user: &mut User, part: &str) -> String {
+        let (room, from) = (self.room.clone(), self.answers);
+        let what = format!("the bot to say {part:?}");
+        let (nth, said) = user
+            .watch(&what, |seen| {
+                let said = said_by_bot(seen.timeline(&room)).enumerate().skip(from);
+                let mut bodies = said.filter_map(|(nth, event)| Some((nth, body_of(event)?)));
+                bodies.find(|(_, body)| body.contains(part))
+            })
+            .await;
+        self.answers = nth + 1;
+        said
+    }
+
+    /// How often the bot said something in the room, by what was seen so far.
+    pub(crate) fn times_told(&self, user: &User, part: &str) -> usize {
+        let said = said_by_bot(user.seen.timeline(&self.room));
+        let bodies = said.filter_map(body_of);
+        bodies.filter(|body| body.contains(part)).count()
+    }
+
     async fn next_answer(&mut self, user: &mut User, what: &str) -> String {
         let (room, nth) = (self.room.clone(), self.answers);
         self.answers += 1;
         user.watch(what, |seen| {
-            seen.timeline(&room)
-                .iter()
-                .filter(|event| event["type"] == "m.room.message" && event["sender"] == BOT)
-                .nth(nth)
-                .and_then(|event| event["content"]["body"].as_str().map(str::to_owned))
+            said_by_bot(seen.timeline(&room)).nth(nth).and_then(body_of)
         })
         .await
     }
@@ -49,12 +69,7 @@ impl Desk {
     /// Starts a chat and joins its room.
     pub(crate) async fn start_chat(&mut self, user: &mut User, whom: &str) -> String {
         let answer = self.command(user, &format!("start-chat {whom}")).await;
-        let room = answer
-            .split_once('[')
-            .and_then(|(_, rest)| rest.split_once(']'))
-            .unwrap_or_else(|| panic!("no room in {answer}"))
-            .0
-            .to_owned();
+        let room = room_in(&answer);
         user.watch("the invitation", |seen| {
             let mut invitations = seen.invitations().into_iter();
             invitations.find(|(invited, by)| *invited == room && by == BOT)
@@ -63,6 +78,24 @@ impl Desk {
         user.join(&room).await;
         room
     }
+}
+
+fn said_by_bot(timeline: &[Value]) -> impl Iterator<Item = &Value> {
+    let is_it = |event: &&Value| event["type"] == "m.room.message" && event["sender"] == BOT;
+    timeline.iter().filter(is_it)
+}
+
+fn body_of(event: &Value) -> Option<String> {
+    event["content"]["body"].as_str().map(str::to_owned)
+}
+
+/// The room that an answer links to.
+pub(crate) fn room_in(answer: &str) -> String {
+    let link = answer.split_once('[');
+    let room = link.and_then(|(_, rest)| rest.split_once(']'));
+    room.unwrap_or_else(|| panic!("no room in {answer}"))
+        .0
+        .to_owned()
 }
 
 /// Waits for an invitation to a room the user was not told of, and joins it.

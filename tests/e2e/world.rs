@@ -26,6 +26,9 @@ pub(crate) enum Engine {
     Postgres,
 }
 
+/// The file of the token by which the bridge acts as everybody.
+const PUPPET_TOKEN: &str = "double_puppet_token";
+
 /// In whatever somebody writes in these tests and no log may tell: captions, names of files, options, names of places.
 pub(crate) const MARKED: &str = "marmalade";
 
@@ -41,6 +44,12 @@ pub(crate) struct Plan {
     pub(crate) config: Value,
     /// What the gatekeepers' profiles say besides.
     pub(crate) profile: Value,
+    /// What the configuration says of each gatekeeper besides, by its id.
+    pub(crate) gatekeepers: Value,
+    /// What the profile of each gatekeeper says besides, by its id.
+    pub(crate) profiles: Value,
+    /// Whether a second registration lets the bridge act as everybody.
+    pub(crate) double_puppets: bool,
 }
 
 impl Default for Plan {
@@ -52,6 +61,9 @@ impl Default for Plan {
             presence: false,
             config: Value::Null,
             profile: Value::Null,
+            gatekeepers: Value::Null,
+            profiles: Value::Null,
+            double_puppets: false,
         }
     }
 }
@@ -99,21 +111,34 @@ impl World {
             let layer = folder.path().join(format!("{id}.yaml"));
             let mut profile = sandbox.profile_layer(flavour);
             merge(&mut profile, &plan.profile);
+            merge(&mut profile, &plan.profiles[id]);
             std::fs::write(&layer, profile.to_string()).expect("a profile");
-            json!({"id": id, "name": name, "profiles": [id, "sandbox", layer],
-                    "connection": plan.connection, "idle_seconds": 1})
+            let mut entry = json!({"id": id, "name": name, "profiles": [id, "sandbox", layer],
+                    "connection": plan.connection, "idle_seconds": 1});
+            merge(&mut entry, &plan.gatekeepers[id]);
+            entry
         })
         .collect();
+        if plan.double_puppets {
+            config["double_puppets"] = json!({"as_token_file": PUPPET_TOKEN});
+        }
         merge(&mut config, &plan.config);
         let mut bridge = Bridge::configure(&folder.path().join("bridge"), &config);
         let registration = folder.path().join("bridge/registration.yaml");
         bridge
             .run(&["registration", "--output", &registration.to_string_lossy()])
             .await;
+        let mut registrations = vec![registration];
+        if plan.double_puppets {
+            let second = folder.path().join("bridge/double_puppets.yaml");
+            let text = bridge.run(&["registration", "--double-puppet"]).await;
+            std::fs::write(&second, text).expect("a registration");
+            registrations.push(second);
+        }
         let homeserver = Homeserver::start(
             &folder.path().join("synapse"),
             port,
-            &registration,
+            &registrations,
             plan.room_version,
             plan.presence,
         )
@@ -125,6 +150,13 @@ impl World {
             sandbox,
             folder,
         }
+    }
+
+    /// What is in one of the bridge's files of secrets.
+    pub(crate) fn secret(&self, name: &str) -> String {
+        let path = self.folder.path().join("bridge").join(name);
+        let text = std::fs::read_to_string(path).expect("a secret's file");
+        text.trim().to_owned()
     }
 
     /// A new Matrix user.
@@ -157,11 +189,14 @@ impl Drop for World {
 impl World {
     /// What no log may contain: tokens, keys, phone numbers (those of the contacts have this beginning), and what was written.
     fn secrets(&self) -> Vec<String> {
-        let files = ["as_token", "hs_token", "sealing_key"].iter().map(|name| {
-            let path = self.folder.path().join("bridge").join(name);
-            let text = std::fs::read_to_string(path).expect("a secret's file");
-            text.trim().to_owned()
-        });
+        let bridge = self.folder.path().join("bridge");
+        let read = |name: &&str| std::fs::read_to_string(bridge.join(name)).ok();
+        let files: Vec<String> = ["as_token", "hs_token", "sealing_key", PUPPET_TOKEN]
+            .iter()
+            .filter_map(read)
+            .map(|text| text.trim().to_owned())
+            .collect();
+        assert!(files.len() >= 3, "a secret's file is missing");
         let texts = [
             "4477009",
             "two\\nlines",
@@ -171,7 +206,8 @@ impl World {
             "wake up",
             MARKED,
         ];
-        files.chain(texts.map(str::to_owned)).collect()
+        let texts = texts.map(str::to_owned);
+        files.into_iter().chain(texts).collect()
     }
 }
 

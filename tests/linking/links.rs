@@ -40,16 +40,17 @@ async fn a_room_is_linked_and_let_go() {
     let ended = scene.bridge.unlink_room(alice(), &id, None).await.unwrap();
     assert_eq!(ended, 1);
     assert!(scene.portals(&of_alice).await.is_empty());
-    let world = scene.homeserver.world();
-    let gone = membership(&world, &of_alice, &ghost(1));
-    assert_eq!(gone.as_deref(), Some("leave"));
-    // The bot stays where it was invited.
-    let bot = membership(&world, &of_alice, BOT);
-    assert_eq!(bot.as_deref(), Some("join"));
-    let mut state = world.rooms[&of_alice].state.iter();
-    let info = state.find(|((kind, _), _)| kind == "m.bridge").unwrap();
-    assert_eq!(*info.1, json!({}));
-    drop(world);
+    {
+        let world = scene.homeserver.world();
+        let gone = membership(&world, &of_alice, &ghost(1));
+        assert_eq!(gone.as_deref(), Some("leave"));
+        // The bot stays where it was invited.
+        let bot = membership(&world, &of_alice, BOT);
+        assert_eq!(bot.as_deref(), Some("join"));
+        let mut state = world.rooms[&of_alice].state.iter();
+        let info = state.find(|((kind, _), _)| kind == "m.bridge").unwrap();
+        assert_eq!(*info.1, json!({}));
+    }
     let nothing = scene.bridge.unlink_room(alice(), &id, None).await;
     assert!(nothing.unwrap_err().to_string().contains("not linked"));
 }

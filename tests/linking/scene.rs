@@ -113,7 +113,8 @@ impl Scene {
             "homeserver": { "address": homeserver.url(), "domain": "test.example" },
             "appservice": { "as_token": AS_TOKEN, "hs_token": HS_TOKEN },
             "database": { "sealing_key": "c2VhbGluZy1rZXktb2YtdGhlLXRlc3RzLTMyLWJ5dGU=" },
-            "bridge": { "permissions": { "test.example": "user", "*": "relay" } },
+            "bridge": { "permissions": { "test.example": "user", "*": "relay" }, "personal_spaces": false },
+            "relay": { "enabled": true, "admins_only": false },
         });
         std::fs::write(&path, config.to_string()).expect("a file");
         let config = Config::load(&path).expect("a configuration");
@@ -183,9 +184,8 @@ impl Scene {
             ],
         };
         let chat = group_chat();
-        let mut known = self.gatekeeper.known();
-        known.groups.insert(chat.clone(), group.clone());
-        drop(known);
+        let given = (chat.clone(), group.clone());
+        self.gatekeeper.known().groups.extend([given]);
         let row = GroupRow {
             gatekeeper: whatsapp(),
             chat: chat.clone(),

@@ -11,7 +11,7 @@ async fn chat(scene: &Scene) -> String {
         .bridge
         .open_chat(LOGIN, &ChatId::direct(&user(1)))
         .await
-        .unwrap();
+        .expect("a room");
     scene.homeserver.join(room.as_str(), ALICE);
     let levels = json!({ "users": { BOT: 100, ALICE: 100 } });
     scene

@@ -39,11 +39,11 @@ fn in_it(number: u32, role: GroupRole) -> GroupMember {
 async fn everybody(db: &Database) -> Vec<(String, Option<GroupRole>, Option<GroupRole>)> {
     step!(db, txn => txn.group_members(&gatekeeper(), &group(1)).await)
         .into_iter()
-        .map(plain)
+        .map(|row| plain(&row))
         .collect()
 }
 
-fn plain(row: GroupMemberRow) -> (String, Option<GroupRole>, Option<GroupRole>) {
+fn plain(row: &GroupMemberRow) -> (String, Option<GroupRole>, Option<GroupRole>) {
     let (number, _) = row.user.as_str().split_once('@').unwrap();
     (number.to_owned(), row.role, row.shown)
 }
@@ -123,7 +123,7 @@ pub(crate) async fn tells_whom_the_room_shows_wrongly(place: Place) {
     });
     let wrong: Vec<_> = step!(db, txn => txn.unshown_members(&gatekeeper(), &group(1), 9).await)
         .into_iter()
-        .map(plain)
+        .map(|row| plain(&row))
         .collect();
     assert_eq!(
         wrong,

@@ -287,6 +287,24 @@ impl Stage {
         *chat.room.lock().unwrap() = Some(room);
     }
 
+    /// Waits for the room of a group and lets the user join it.
+    pub(crate) async fn room_of_group(&self, group: &str) -> String {
+        let what = format!("the room of {group} (log: {})", self.log());
+        let found = self.homeserver.wait(&what, STEP, |world| {
+            let room = room_with_channel(world, group)?;
+            let members = &world.rooms[&room].members;
+            members.contains_key(USER).then_some(room)
+        });
+        let room = found.await;
+        self.homeserver.join(&room, USER);
+        room
+    }
+
+    /// Writes something beside the run's files.
+    pub(crate) fn keep_file(&self, name: &str, text: &str) {
+        std::fs::write(self.dir.0.path().join(name), text).unwrap();
+    }
+
     async fn answer(&self, room: &str, _to: Option<&str>, text: &str) {
         let what = format!("{text:?} from the bot (log: {})", self.log());
         self.homeserver

@@ -90,7 +90,8 @@ impl Bridge {
         };
         let wanted = wanted.filter(|wanted| wanted.source >= before.name_source);
         let row = self.give_name(intent, before, wanted).await?;
-        if row.picture.is_none() {
+        // What the profile tells besides may be another thing than before the start, too.
+        if row.picture.is_none() || !self.is_identity_told(&row).await? {
             self.people
                 .profiles
                 .wake((gatekeeper.clone(), remote.clone()));

@@ -175,7 +175,7 @@ impl Bridge {
 
     /// Tells, in fields of the profile that some clients read, whom a ghost stands for; once, and again when that changes.
     async fn tell_identity(&self, row: &GhostRow) -> Result<(), BridgeError> {
-        let key = format!("identity/{}", row.mxid);
+        let key = identity_key(row);
         let fields = self.identity(row);
         let text = Value::Object(fields.clone()).to_string();
         let told = self.kept(&key).await?;
@@ -195,6 +195,13 @@ impl Bridge {
             }
         }
         self.keep(&key, Some(&text)).await
+    }
+
+    /// Whether the profile tells whom a ghost stands for, as it is to be told.
+    pub(super) async fn is_identity_told(&self, row: &GhostRow) -> Result<bool, BridgeError> {
+        let told = self.kept(&identity_key(row)).await?;
+        let wanted = Value::Object(self.identity(row)).to_string();
+        Ok(told.as_deref() == Some(&wanted))
     }
 
     fn identity(&self, row: &GhostRow) -> Map<String, Value> {
@@ -231,6 +238,11 @@ impl Bridge {
         let meant = network.address(&phone).ok()?;
         (is_number && !has_names && meant == *remote).then_some(phone)
     }
+}
+
+/// Under which key is kept what a ghost's profile tells of whom it stands for.
+fn identity_key(row: &GhostRow) -> String {
+    format!("identity/{}", row.mxid)
 }
 
 fn hex(bytes: &[u8]) -> String {

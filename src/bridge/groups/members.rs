@@ -13,9 +13,10 @@ use super::{
 use crate::{
     bridge::{
         context::{Bridge, BridgeError, lock},
+        routes::PortalRoute,
         workers::Outcome,
     },
-    domain::{ChatId, GatekeeperId, LoginId, PortalId, RemoteUserId},
+    domain::{ChatId, GatekeeperId, GroupRole, LoginId, PortalId, RemoteUserId},
     matrix::Intent,
     store::{GroupMemberRow, Lane, PortalRow},
 };
@@ -194,6 +195,35 @@ impl Bridge {
             }
             Ok(()) => Ok(()),
         }
+    }
+
+    /// Notes that a ghost comes into a group's room for what its user wrote. Who is not in the group any more by then has to go again.
+    pub(in crate::bridge) async fn note_guest(
+        &self,
+        route: &PortalRoute,
+        ghost: &UserId,
+    ) -> Result<(), BridgeError> {
+        let Some((_, user)) = self.ghost_identity(ghost).filter(|_| route.is_group()) else {
+            return Ok(());
+        };
+        let key = route.portal.key.clone();
+        self.db
+            .step(Lane::room(&route.portal.id.to_string()), move |txn| {
+                let (key, user) = (key.clone(), user.clone());
+                Box::pin(async move {
+                    let (gatekeeper, chat) = (&key.gatekeeper, &key.chat);
+                    let members = txn.group_members(gatekeeper, chat).await?;
+                    let mut known = members.iter().filter(|one| one.shown.is_some());
+                    if known.any(|one| one.user == user) {
+                        return Ok(());
+                    }
+                    let shown = Some(GroupRole::Member);
+                    txn.set_member_shown(gatekeeper, chat, &user, shown).await
+                })
+            })
+            .await?;
+        self.groups.members.wake(route.portal.id);
+        Ok(())
     }
 
     /// Takes somebody out of a room: who left by themselves leaves, who was removed is removed by whoever did it.

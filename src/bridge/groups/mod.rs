@@ -29,7 +29,7 @@ use super::{
 use crate::domain::{ChatId, LoginId, PortalId};
 
 use pace::Pace;
-pub(super) use power::{ADMIN, new_levels};
+pub(super) use power::{ADMIN, OWN_ADMIN, new_levels};
 pub(super) use view::GroupView;
 
 /// How many members come into a room, or leave it, without waiting for their turn.
@@ -71,7 +71,8 @@ impl Groups {
         }
     }
 
-    fn alone(&self, portal: PortalId) -> RoomLock {
+    /// Held by whoever changes what a room shows of its group, or reads it to do something about it.
+    pub(super) fn alone(&self, portal: PortalId) -> RoomLock {
         lock(&self.alone).entry(portal).or_default().clone()
     }
 

@@ -19,15 +19,22 @@ use crate::{
 
 /// The power of a group's admins and of the user of a direct chat.
 pub(in crate::bridge) const ADMIN: i64 = 50;
+/// The power of an admin who is a Matrix user. It is more than that of ghosts, because Matrix lets nobody remove or demote an equal;
+/// a group does, and decides itself what it lets them do.
+pub(in crate::bridge) const OWN_ADMIN: i64 = 75;
 /// What only the bridge's own account can do.
 const BRIDGE: i64 = 100;
 /// The state events that show what a group is.
 const FACTS: [&str; 3] = ["m.room.name", "m.room.topic", "m.room.avatar"];
 pub(super) const LEVELS: &str = "m.room.power_levels";
 
-/// The power of somebody in a group; of nobody it is that of a member.
-fn level(role: Option<GroupRole>) -> i64 {
-    if is_admin(role) { ADMIN } else { 0 }
+/// The power of somebody in a group, who is one of our logins or not; of nobody it is that of a member.
+fn level(role: Option<GroupRole>, is_own: bool) -> i64 {
+    match (is_admin(role), is_own) {
+        (false, _) => 0,
+        (true, false) => ADMIN,
+        (true, true) => OWN_ADMIN,
+    }
 }
 
 /// The power levels of a new room of a group, but for its users.
@@ -61,8 +68,9 @@ fn set_facts(content: &mut Value, facts: &GroupFacts) {
     }
 }
 
-/// Gives a user a level, and no entry where the level is what everybody has. More power that somebody gave them stays.
-fn set_user(content: &mut Value, user: &UserId, level: i64) {
+/// Gives a user a level, and no entry where the level is what everybody has. More power than an admin's (`most`) that somebody gave
+/// them stays.
+fn set_user(content: &mut Value, user: &UserId, level: i64, most: i64) {
     if !content["users"].is_object() {
         content["users"] = json!({});
     }
@@ -71,7 +79,7 @@ fn set_user(content: &mut Value, user: &UserId, level: i64) {
         return;
     };
     let now = users.get(user.as_str()).and_then(Value::as_i64);
-    if now.is_some_and(|now| now > ADMIN) {
+    if now.is_some_and(|now| now > most) {
         return;
     }
     if level == default {
@@ -113,7 +121,8 @@ impl Bridge {
         admins
             .map(|one| {
                 let own = group.own.get(&one.user);
-                (self.in_room(gatekeeper, one, own), ADMIN)
+                let power = level(one.role, own.is_some());
+                (self.in_room(gatekeeper, one, own), power)
             })
             .collect()
     }
@@ -137,7 +146,7 @@ impl Bridge {
         let mut shown = sync.group.shown_facts();
         let facts_differ = (shown.announce, shown.locked) != (facts.announce, facts.locked);
         let mut members = sync.group.members.iter();
-        let roles_differ = members.any(|one| level(one.role) != level(one.shown));
+        let roles_differ = members.any(|one| is_admin(one.role) != is_admin(one.shown));
         if !sync.group.portal.linked && (facts_differ || roles_differ) {
             let old = match self.bot().state(&sync.room_id, LEVELS, "").await {
                 Err(error) if error.is_transient() => return Err(error.into()),
@@ -153,7 +162,9 @@ impl Bridge {
                 for member in &sync.group.members {
                     let own = sync.group.own.get(&member.user);
                     let user = self.in_room(&sync.group.portal.key.gatekeeper, member, own);
-                    set_user(&mut new, &user, level(member.role));
+                    let (role, is_own) = (member.role, own.is_some());
+                    let most = if is_own { OWN_ADMIN } else { ADMIN };
+                    set_user(&mut new, &user, level(role, is_own), most);
                 }
                 let by = |user: &UserId| may_change(&old, &new, user);
                 if new != old {
@@ -202,7 +213,7 @@ impl Bridge {
             return Ok(());
         }
         let mut new = old;
-        set_user(&mut new, ghost, needed);
+        set_user(&mut new, ghost, needed, ADMIN);
         Ok(self.bot().send_state(room_id, LEVELS, "", &new).await?)
     }
 
@@ -256,11 +267,18 @@ mod tests {
     }
 
     #[test]
+    fn admins_of_ours_are_above_ghosts() {
+        let (admin, member) = (Some(GroupRole::Admin), Some(GroupRole::Member));
+        assert!(level(admin, true) > level(admin, false));
+        assert_eq!(level(member, true), level(member, false));
+    }
+
+    #[test]
     fn power_somebody_gave_by_hand_stays_and_nobody_is_listed_without_need() {
         let mut content = json!({ "users": { "@bot:x": 100, "@admin:x": 100, "@ghost:x": 50 } });
-        set_user(&mut content, user_id!("@admin:x"), 0);
-        set_user(&mut content, user_id!("@ghost:x"), 0);
-        set_user(&mut content, user_id!("@new:x"), 50);
+        set_user(&mut content, user_id!("@admin:x"), 0, OWN_ADMIN);
+        set_user(&mut content, user_id!("@ghost:x"), 0, ADMIN);
+        set_user(&mut content, user_id!("@new:x"), 50, ADMIN);
         let users = json!({ "@bot:x": 100, "@admin:x": 100, "@new:x": 50 });
         assert_eq!(content["users"], users);
     }

@@ -214,7 +214,7 @@ impl Bridge {
         let sent = match sent {
             Err(error) if is_kept_out(&error) => {
                 // Somebody removed the ghost, or the homeserver forgot it: it is brought back.
-                match self.bring_back(ghost, room_id).await {
+                match self.bring_back(ghost, room_id, send.route).await {
                     // Whoever is kept out of a room of many does not close it for the others.
                     Err(BridgeError::RoomLost(_))
                         if send.route.portal.linked || send.route.is_group() =>
@@ -279,8 +279,14 @@ impl Bridge {
         }
     }
 
-    async fn bring_back(&self, ghost: &Intent, room_id: &OwnedRoomId) -> Result<(), BridgeError> {
+    async fn bring_back(
+        &self,
+        ghost: &Intent,
+        room_id: &OwnedRoomId,
+        route: &PortalRoute,
+    ) -> Result<(), BridgeError> {
         ghost.ensure_registered().await?;
+        self.note_guest(route, ghost.user_id()).await?;
         if let Err(error) = self.bot().invite(room_id, ghost.user_id()).await
             && error.is_transient()
         {

@@ -221,8 +221,9 @@ impl Bridge {
             // What a long text had before in events behind the first comes anew.
             let links = self.shown_events(place.route, target, &[]).await?;
             let rest = links.iter().filter(|link| (1..EDITS).contains(&link.part));
+            let portal = place.route.portal.id;
             for link in rest {
-                self.redact_as(place.room_id, ghost, &link.event_id, "edited")
+                self.redact_as(place.room_id, (portal, ghost), &link.event_id, "edited")
                     .await?;
             }
         }
@@ -392,7 +393,7 @@ impl Bridge {
         if let Some(placeholder) = self.shown_event(place.route, &own, batch).await? {
             self.redact_as(
                 place.room_id,
-                ghost,
+                (place.route.portal.id, ghost),
                 placeholder.as_str(),
                 "it was no message",
             )
@@ -441,8 +442,13 @@ impl Bridge {
             if earlier.emoji == emoji {
                 return Ok(false);
             }
-            self.redact_as(place.room_id, ghost, &earlier.event_id, "replaced")
-                .await?;
+            self.redact_as(
+                place.room_id,
+                (portal, ghost),
+                &earlier.event_id,
+                "replaced",
+            )
+            .await?;
             shown
                 .changes
                 .push(Change::Unreact(portal, target.clone(), by.cloned()));
@@ -476,7 +482,8 @@ impl Bridge {
         let mut events: Vec<&str> = links.iter().map(|link| link.event_id.as_str()).collect();
         events.dedup();
         for event in events {
-            self.redact_as(place.room_id, ghost, event, "deleted on the other side")
+            let by = (place.route.portal.id, ghost);
+            self.redact_as(place.room_id, by, event, "deleted on the other side")
                 .await?;
         }
         Ok(())

@@ -93,6 +93,12 @@ pub enum LinkError {
         "this room is not linked to that; write `bridge` and a phone number or group to link it"
     )]
     NotLinked,
+    /// There are no relays here.
+    #[error("relays are off at this bridge; ask whoever runs it to set `relay.enabled`")]
+    RelaysOff,
+    /// Only admins set relays here.
+    #[error("only admins of this bridge set a relay; ask one of them (`relay.admins_only`)")]
+    AdminsOnly,
     /// The login is in none of the room's chats.
     #[error("that login is in none of the chats this room is linked to")]
     NotInChat,
@@ -188,6 +194,13 @@ impl Bridge {
         login: Option<LoginId>,
     ) -> Result<(), LinkError> {
         self.check_level(by)?;
+        let rules = &self.settings.relay.rules;
+        if login.is_some() && !rules.enabled {
+            return Err(LinkError::RelaysOff);
+        }
+        if login.is_some() && rules.admins_only && self.level(by) < Level::Admin {
+            return Err(LinkError::AdminsOnly);
+        }
         let portals = self.portals_in(room_id).await?;
         if portals.is_empty() {
             return Err(LinkError::NotLinked);

@@ -44,8 +44,13 @@ impl Bridge {
                     .await?;
                 if let Some(earlier) = earlier.filter(|row| row.event_id != event.event_id) {
                     // The other side has one a person, so the room shows one.
-                    self.redact_as_bot(room_id, &earlier.event_id, "replaced by a newer reaction")
-                        .await?;
+                    self.redact_as_bot(
+                        room_id,
+                        None,
+                        &earlier.event_id,
+                        "replaced by a newer reaction",
+                    )
+                    .await?;
                 }
                 vec![Change::React(ReactionRow {
                     portal: number,

@@ -7,7 +7,7 @@ mod hosting;
 mod lookup;
 mod voices;
 
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
 use ruma::{OwnedEventId, OwnedRoomId, events::AnyTimelineEvent};
 
@@ -26,7 +26,7 @@ use crate::{
     store::{ExpiryRow, InboxEvent, Lane},
     translate::{
         NetworkContext, Part, PartContent, Relayed, Reply, RoomEvent, Target, relay, targets,
-        to_network,
+        to_network, without_fallback,
     },
 };
 
@@ -319,7 +319,12 @@ impl Bridge {
         context.reply = known.reply;
         context.target = known.target;
         context.poll = known.poll;
-        let parts = to_network(taken.said, &context).and_then(|parts| match &name {
+        // Whoever speaks for others says their names anyway.
+        let said = match &name {
+            Some(_) => without_fallback(taken.said),
+            None => Cow::Borrowed(taken.said),
+        };
+        let parts = to_network(&*said, &context).and_then(|parts| match &name {
             None => Ok(parts),
             Some(name) => {
                 let by = Relayed {

@@ -40,6 +40,9 @@ impl From<DownloadError> for Trouble {
 impl Bridge {
     /// Takes a new name of the room.
     pub(super) async fn take_name(&self, wish: &Wish<'_>, name: &str) -> Result<(), BridgeError> {
+        if self.is_over(wish, "m.room.name", "name", name).await? {
+            return Ok(());
+        }
         let truth = self.truth(wish.route).await?;
         let known = truth.group.map(|group| group.facts.subject);
         let name = clean_name(name);
@@ -80,6 +83,9 @@ impl Bridge {
 
     /// Takes a new topic of the room.
     pub(super) async fn take_topic(&self, wish: &Wish<'_>, topic: &str) -> Result<(), BridgeError> {
+        if self.is_over(wish, "m.room.topic", "topic", topic).await? {
+            return Ok(());
+        }
         let truth = self.truth(wish.route).await?;
         let known = truth.group.map(|group| group.facts.description);
         let topic = Some(clean_text(topic)).filter(|topic| !topic.is_empty());
@@ -114,6 +120,10 @@ impl Bridge {
         wish: &Wish<'_>,
         uri: Option<&str>,
     ) -> Result<(), BridgeError> {
+        let said = uri.unwrap_or_default();
+        if self.is_over(wish, "m.room.avatar", "url", said).await? {
+            return Ok(());
+        }
         let truth = self.truth(wish.route).await?;
         let shown = truth.group.and_then(|group| group.shown.avatar);
         if shown.as_deref() == uri {

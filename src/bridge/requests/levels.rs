@@ -5,13 +5,14 @@ use serde_json::{Value, json};
 
 use super::{Truth, Wish, taken_back};
 use crate::{
-    bridge::context::{Bridge, BridgeError},
+    bridge::{
+        context::{Bridge, BridgeError},
+        groups::{ADMIN, OWN_ADMIN},
+    },
     domain::{GroupChange, GroupRole, LoginId, RemoteUserId},
     store::Lane,
 };
 
-/// From which power on somebody is an admin.
-const ADMIN: i64 = 50;
 /// The state that shows what a group is. The level of the first says who may change it.
 const FACTS: [&str; 3] = ["m.room.name", "m.room.topic", "m.room.avatar"];
 
@@ -46,23 +47,23 @@ fn locks(levels: &Value) -> Option<bool> {
     Some(level >= ADMIN)
 }
 
-/// What new levels ask of a group: only where they differ from what the room showed and from what is true.
+/// What new levels ask of a group: only where they differ from what the room showed and from what is true, and are not over `now`.
 fn asked(
     levels: &Value,
+    now: &Value,
     truth: &Truth,
-    ghost_of: impl Fn(&RemoteUserId) -> Option<OwnedUserId>,
+    in_room: impl Fn(&RemoteUserId) -> (OwnedUserId, i64),
 ) -> Asked {
     let is_admin = |role: Option<GroupRole>| role.is_some_and(|role| role > GroupRole::Member);
     let mut asked = Asked::default();
     for member in &truth.members {
-        let Some(ghost) = ghost_of(&member.user) else {
-            continue;
-        };
         if member.role.is_none() || member.shown.is_none() {
             continue;
         }
-        let wanted = level_of(levels, &ghost) >= ADMIN;
-        if wanted == is_admin(member.shown) || wanted == is_admin(member.role) {
+        let user = in_room(&member.user).0;
+        let wanted = level_of(levels, &user) >= ADMIN;
+        let is_over = (level_of(now, &user) >= ADMIN) != wanted;
+        if is_over || wanted == is_admin(member.shown) || wanted == is_admin(member.role) {
             continue;
         }
         if wanted {
@@ -76,9 +77,10 @@ fn asked(
     {
         let wanted = announces(levels);
         let is_new = wanted != shown.announce && wanted != group.facts.announce;
-        asked.announce = is_new.then_some(wanted);
-        asked.locked =
-            locks(levels).filter(|wanted| *wanted != shown.locked && *wanted != group.facts.locked);
+        asked.announce = (is_new && announces(now) == wanted).then_some(wanted);
+        asked.locked = locks(levels)
+            .filter(|wanted| *wanted != shown.locked && *wanted != group.facts.locked)
+            .filter(|wanted| locks(now) == Some(*wanted));
     }
     asked
 }
@@ -91,11 +93,11 @@ impl Bridge {
         levels: &Value,
     ) -> Result<(), BridgeError> {
         let truth = self.truth(wish.route).await?;
-        let gatekeeper = &wish.route.portal.key.gatekeeper;
-        let mut asked = asked(levels, &truth, |user| {
-            let is_ghost = wish.route.login_called(user).is_none();
-            is_ghost.then(|| self.naming.mxid(gatekeeper, user))
-        });
+        let now = self
+            .state_now(wish.room_id, "m.room.power_levels", "")
+            .await?;
+        let now = now.as_ref().unwrap_or(levels);
+        let mut asked = asked(levels, now, &truth, |user| self.admin_in_room(wish, user));
         if asked == Asked::default() {
             return Ok(());
         }
@@ -136,6 +138,17 @@ impl Bridge {
         let truth = self.fresh_truth(wish.route, login).await?;
         let done = self.level_again(wish, &truth).await?;
         self.explain(wish, why, taken_back(done)).await
+    }
+
+    /// Who a member is in the room, and the power they have there as an admin.
+    fn admin_in_room(&self, wish: &Wish<'_>, user: &RemoteUserId) -> (OwnedUserId, i64) {
+        match wish.route.login_called(user) {
+            Some(login) => (login.owner.clone(), OWN_ADMIN),
+            None => {
+                let gatekeeper = &wish.route.portal.key.gatekeeper;
+                (self.naming.mxid(gatekeeper, user), ADMIN)
+            }
+        }
     }
 
     /// Asks for a role for some members; why not, for those who did not get it.
@@ -195,7 +208,7 @@ impl Bridge {
         .await
     }
 
-    /// Gives the room the levels of what is true: ghosts theirs, and who may write. Everybody else's stay.
+    /// Gives the room the levels of what is true: members theirs, and who may write. Everybody else's stay.
     async fn level_again(&self, wish: &Wish<'_>, truth: &Truth) -> Result<bool, BridgeError> {
         let levels = match self
             .bot()
@@ -206,12 +219,8 @@ impl Bridge {
             Err(error) if error.is_transient() => return Err(error.into()),
             Err(_) => return Ok(false),
         };
-        let gatekeeper = &wish.route.portal.key.gatekeeper;
         let before = levels.unwrap_or_else(|| json!({}));
-        let after = levelled(&before, truth, |user| {
-            let is_ghost = wish.route.login_called(user).is_none();
-            is_ghost.then(|| self.naming.mxid(gatekeeper, user))
-        });
+        let after = levelled(&before, truth, |user| self.admin_in_room(wish, user));
         if after == before {
             return Ok(true);
         }
@@ -231,20 +240,21 @@ impl Bridge {
     }
 }
 
-/// The levels with those of ghosts, and of messages, as they are true.
+/// The levels with those of members, and of messages, as they are true.
 fn levelled(
     levels: &Value,
     truth: &Truth,
-    ghost_of: impl Fn(&RemoteUserId) -> Option<OwnedUserId>,
+    in_room: impl Fn(&RemoteUserId) -> (OwnedUserId, i64),
 ) -> Value {
     let mut levels = levels.clone();
     for member in &truth.members {
-        let (Some(role), Some(ghost)) = (member.role, ghost_of(&member.user)) else {
+        let Some(role) = member.role else {
             continue;
         };
         let is_admin = role > GroupRole::Member;
-        if (level_of(&levels, &ghost) >= ADMIN) != is_admin {
-            levels["users"][ghost.as_str()] = json!(if is_admin { ADMIN } else { 0 });
+        let (user, power) = in_room(&member.user);
+        if (level_of(&levels, &user) >= ADMIN) != is_admin {
+            levels["users"][user.as_str()] = json!(if is_admin { power } else { 0 });
         }
     }
     if let Some(group) = &truth.group
@@ -252,7 +262,7 @@ fn levelled(
     {
         let level = if group.facts.announce { ADMIN } else { 0 };
         levels["events_default"] = json!(level);
-        if let Some(events) = levels["events"].as_object_mut() {
+        if let Some(events) = levels.get_mut("events").and_then(Value::as_object_mut) {
             events.remove("m.room.message");
         }
     }
@@ -309,7 +319,7 @@ mod tests {
     }
 
     fn asked_by(levels: &Value, truth: &Truth) -> Asked {
-        asked(levels, truth, |user| Some(ghost_named(user)))
+        asked(levels, levels, truth, |user| (ghost_named(user), ADMIN))
     }
 
     #[test]
@@ -337,6 +347,27 @@ mod tests {
             locked: None,
         };
         assert_eq!(asked_by(&levels, &truth), expected);
+    }
+
+    #[test]
+    fn what_is_over_by_now_is_not_asked() {
+        let plain = Some(GroupRole::Member);
+        let truth = truth(vec![member("1", plain, plain), member("2", plain, plain)]);
+        let levels = |users: &[&str]| {
+            let users = users.iter().map(|name| ghost_named(&user(name)));
+            let users: serde_json::Map<_, _> = users.map(|one| (one.into(), json!(50))).collect();
+            json!({ "users": users, "events_default": 50 })
+        };
+        let mut now = levels(&["2"]);
+        now["events_default"] = json!(0);
+        let asked = asked(&levels(&["1", "2"]), &now, &truth, |user| {
+            (ghost_named(user), ADMIN)
+        });
+        let expected = Asked {
+            promote: vec![user("2")],
+            ..Asked::default()
+        };
+        assert_eq!(asked, expected);
     }
 
     #[test]
@@ -369,9 +400,9 @@ mod tests {
             "users": { ghost_named(&user("1")): 0, ghost_named(&user("2")): 50, "@alice:x": 100 },
             "events_default": 0, "state_default": 60,
         });
-        let after = levelled(&levels, &truth, |user| Some(ghost_named(user)));
+        let after = levelled(&levels, &truth, |user| (ghost_named(user), ADMIN));
         assert_eq!(after, expected);
-        let again = levelled(&after, &truth, |user| Some(ghost_named(user)));
+        let again = levelled(&after, &truth, |user| (ghost_named(user), ADMIN));
         assert_eq!(again, after);
     }
 }

@@ -31,6 +31,16 @@ impl Bridge {
         change: &MemberChange,
     ) -> Result<(), BridgeError> {
         let ghost = self.ghost_identity(&change.of);
+        // What the room shows stays as it is until it is noted what it shows.
+        let groups = portals.iter().filter(|route| route.is_group());
+        let locks: Vec<_> = groups
+            .filter(|_| ghost.is_some())
+            .map(|route| self.groups.alone(route.portal.id))
+            .collect();
+        let mut held = Vec::new();
+        for alone in &locks {
+            held.push(alone.lock().await);
+        }
         let is_gone = matches!(
             change.membership,
             MembershipState::Leave | MembershipState::Ban
@@ -125,9 +135,10 @@ impl Bridge {
         self.accept(wish.room_id, ghost).await
     }
 
+    /// Lets a ghost follow an invitation, or the bot's if that one is over by now.
     async fn accept(&self, room_id: &OwnedRoomId, ghost: &Ghost) -> Result<(), BridgeError> {
         let intent = self.ghost(&ghost.gatekeeper, &ghost.remote, None).await?;
-        match intent.join(room_id).await {
+        match self.bring_in(room_id, &intent).await {
             Err(error) if error.is_transient() => Err(error.into()),
             Err(error) => {
                 tracing::info!(room = %room_id, %error, "a ghost could not follow an invitation");
@@ -251,20 +262,32 @@ impl Bridge {
         self.let_go(wish, ghost).await
     }
 
-    /// Remembers that somebody is neither in the group nor in the room.
+    /// Remembers that somebody is neither in the group nor in the room. Who came back into the room meanwhile is taken out again.
     async fn let_go(&self, wish: &Wish<'_>, ghost: &Ghost) -> Result<(), BridgeError> {
         let (chat, user) = (wish.route.portal.key.chat.clone(), ghost.remote.clone());
+        let mxid = self.naming.mxid(&ghost.gatekeeper, &ghost.remote);
+        let now = self
+            .state_now(wish.room_id, "m.room.member", mxid.as_str())
+            .await?;
+        let is_back = now.is_some_and(|now| {
+            let membership = now["membership"].as_str();
+            matches!(membership, Some("join" | "invite"))
+        });
         let gatekeeper = ghost.gatekeeper.clone();
         self.db
             .step(Lane::room(wish.room_id.as_str()), move |txn| {
                 let (gatekeeper, chat, user) = (gatekeeper.clone(), chat.clone(), user.clone());
                 Box::pin(async move {
-                    txn.set_member_shown(&gatekeeper, &chat, &user, None)
+                    let shown = is_back.then_some(GroupRole::Member);
+                    txn.set_member_shown(&gatekeeper, &chat, &user, shown)
                         .await?;
                     txn.set_group_role(&gatekeeper, &chat, &user, None).await
                 })
             })
             .await?;
+        if is_back {
+            self.groups.members.wake(wish.route.portal.id);
+        }
         Ok(())
     }
 

@@ -152,6 +152,9 @@ impl Bridge {
                 event_id: &event.event_id,
                 by: parsed.sender(),
             };
+            // What the room shows stays as it is until it is noted what it shows.
+            let alone = self.groups.alone(route.portal.id);
+            let _alone = alone.lock().await;
             match change {
                 RoomChange::Levels(levels) => self.take_levels(&wish, levels).await?,
                 RoomChange::Name(name) => self.take_name(&wish, name).await?,
@@ -172,7 +175,10 @@ impl Bridge {
             let mut logins = wish.route.logins.iter();
             logins.any(|login| login.id == *relay)
         });
-        let is_allowed = self.level(wish.by) >= Level::Relay;
+        let rules = &self.settings.relay.rules;
+        let is_allowed = rules.enabled
+            && self.level(wish.by) >= Level::Relay
+            && !rules.ignores(wish.by.as_str());
         if let Some(relay) = relay.filter(|_| inviting && is_allowed) {
             return Ok(relay);
         }
@@ -269,6 +275,35 @@ impl Bridge {
             })
             .await?;
         Ok(())
+    }
+
+    /// A state as the room has it now: what an event said may be over, since the bridge showed what others did meanwhile.
+    async fn state_now(
+        &self,
+        room_id: &OwnedRoomId,
+        kind: &str,
+        key: &str,
+    ) -> Result<Option<Value>, BridgeError> {
+        match self.bot().state(room_id, kind, key).await {
+            Ok(content) => Ok(content),
+            Err(error) if error.is_transient() => Err(error.into()),
+            Err(error) => {
+                tracing::debug!(room = %room_id, kind, %error, "a state of a room cannot be read");
+                Ok(None)
+            }
+        }
+    }
+
+    /// Whether a room shows something else by now than an event said.
+    async fn is_over(
+        &self,
+        wish: &Wish<'_>,
+        kind: &str,
+        field: &str,
+        said: &str,
+    ) -> Result<bool, BridgeError> {
+        let now = self.state_now(wish.room_id, kind, "").await?;
+        Ok(now.is_some_and(|now| now[field].as_str().unwrap_or_default().trim() != said))
     }
 
     /// Says in the room why something was not done, and what became of it.

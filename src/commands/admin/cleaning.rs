@@ -79,12 +79,10 @@ async fn look(call: &Call<'_>) -> Result<Waste, String> {
 }
 
 async fn has_login(txn: &mut dyn StoreTxn, portal: &PortalRow) -> Result<bool, StoreError> {
-    match portal.key.login {
-        Some(login) => Ok(txn.login(login).await?.is_some()),
-        None => {
-            let key = &portal.key;
-            let logins = txn.group_logins(&key.gatekeeper, &key.chat).await?;
-            Ok(!logins.is_empty())
-        }
+    if let Some(login) = portal.key.login {
+        return Ok(txn.login(login).await?.is_some());
     }
+    let key = &portal.key;
+    let logins = txn.group_logins(&key.gatekeeper, &key.chat).await?;
+    Ok(!logins.is_empty())
 }

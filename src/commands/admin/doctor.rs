@@ -2,7 +2,10 @@
 
 use std::fmt::Write as _;
 
-use super::super::{Reply, call::Call};
+use super::{
+    super::{Reply, call::Call},
+    overview::counted,
+};
 use crate::{domain::Finding, network::ConnectionState, store::LoginState};
 
 /// Checks the way from the database over the homeserver to the gatekeepers.
@@ -64,7 +67,7 @@ async fn gatekeepers(call: &Call<'_>) -> Result<Vec<Finding>, String> {
         });
         found.push(match reason {
             None if states.is_empty() => Finding::Note(format!("{name}: nobody is logged in")),
-            None => Finding::Good(format!("{name}: {} logins", states.len())),
+            None => Finding::Good(format!("{name}: {}", counted(states.len(), "login"))),
             Some(reason) => Finding::bad(
                 format!("{name}: not every login is connected: {reason}"),
                 "`list-all-logins` tells which; `relogin` brings one back",

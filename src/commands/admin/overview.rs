@@ -11,6 +11,12 @@ use crate::{
 /// How many events in quarantine are counted.
 const COUNTED: i64 = 1000;
 
+/// So many of something.
+pub(super) fn counted(count: usize, noun: &str) -> String {
+    let s = if count == 1 { "" } else { "s" };
+    format!("{count} {noun}{s}")
+}
+
 async fn logins(call: &Call<'_>) -> Result<Vec<LoginRow>, String> {
     let mut logins = call
         .bridge
@@ -35,7 +41,10 @@ pub(in crate::commands) async fn list_users(call: &Call<'_>) -> Reply {
     if users.is_empty() {
         return Ok("Nobody is logged in.".to_owned());
     }
-    let mut text = format!("{} users are logged in:\n", users.len());
+    let mut text = match users.len() {
+        1 => "One user is logged in:\n".to_owned(),
+        several => format!("{several} users are logged in:\n"),
+    };
     for (user, places) in users {
         // Writing to a string cannot fail.
         let _ = write!(text, "\n- `{user}`: {}", places.join(", "));
@@ -49,7 +58,7 @@ pub(in crate::commands) async fn list_logins(call: &Call<'_>) -> Reply {
     if logins.is_empty() {
         return Ok("Nobody is logged in there.".to_owned());
     }
-    let mut text = format!("{} logins:\n", logins.len());
+    let mut text = format!("{}:\n", counted(logins.len(), "login"));
     for login in &logins {
         let _ = write!(
             text,
@@ -107,16 +116,19 @@ pub(in crate::commands) async fn status(call: &Call<'_>) -> Reply {
         "The bridge works, but not every login does; `list-all-logins` tells which."
     };
     Ok(format!(
-        "{word}\n\n- version {}\n- {} logins, {broken} of them not connected\n- {} chats with {} rooms\n- waiting: {} rooms and {} chats with messages, {} messages for the gatekeepers\n- {} events set aside{}",
+        "{word}\n\n- version {}\n- {}, {broken} of them not connected\n- {} with {}\n- waiting: {} and {} with messages, {} for the gatekeepers\n- {} set aside{}",
         env!("CARGO_PKG_VERSION"),
-        logins.len(),
-        counts.portals,
-        counts.rooms,
+        counted(logins.len(), "login"),
+        counted(counts.portals, "chat"),
+        counted(counts.rooms, "room"),
         // The room this is written in waits for the answer.
-        counts.rooms_waiting.saturating_sub(1),
-        counts.chats_waiting,
-        counts.stanzas,
-        counts.set_aside,
+        counted(counts.rooms_waiting.saturating_sub(1), "room"),
+        counted(counts.chats_waiting, "chat"),
+        counted(
+            usize::try_from(counts.stanzas).unwrap_or_default(),
+            "message"
+        ),
+        counted(counts.set_aside, "event"),
         if counts.set_aside == 0 {
             ""
         } else {

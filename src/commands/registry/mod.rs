@@ -39,6 +39,7 @@ pub(super) enum Verb {
     ResolveIdentifier,
     Contacts,
     Search,
+    NameContact,
     Block,
     Unblock,
     ListBlocked,

@@ -23,6 +23,12 @@ pub(super) const ENTRIES: &[Entry] = &[
         .does("search the people you have chats or groups with")
         .example("search ann")
         .private(),
+    Entry::new(Verb::NameContact, Group::People, "name-contact")
+        .aliases(&["rename"])
+        .takes(&[GATEKEEPER, needed(Kind::Text, "phone or id: name")])
+        .does("call somebody otherwise than they call themselves; with no name, as they do again")
+        .example("name-contact +49 155 5550001: Aunt Ann")
+        .private(),
     Entry::new(Verb::Block, Group::People, "block")
         .takes(&[GATEKEEPER, PERSON])
         .does("let somebody write to you no more; in the room of a chat, its contact")

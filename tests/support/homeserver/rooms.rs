@@ -144,38 +144,8 @@ pub(super) fn in_room(
                 None => refuse(404, "M_NOT_FOUND", "no such state"),
             }
         }
-        ("POST", ["invite"]) => {
-            count(world, "invite");
-            let invited = body["user_id"].as_str().unwrap_or_default();
-            if world.rooms[room_id]
-                .members
-                .get(invited)
-                .is_some_and(|is| is == "join")
-            {
-                return refuse(403, "M_FORBIDDEN", "already in the room");
-            }
-            world.member(room_id, user, invited, "invite", false);
-            Ok(json!({}))
-        }
-        ("POST", ["kick"]) => {
-            count(world, "kick");
-            let removed = body["user_id"].as_str().unwrap_or_default();
-            let inside = world.rooms[room_id].members.get(removed);
-            if !inside.is_some_and(|is| is == "join" || is == "invite") {
-                return refuse(403, "M_FORBIDDEN", "not in the room");
-            }
-            world.member(room_id, user, removed, "leave", false);
-            Ok(json!({}))
-        }
-        ("POST", ["unban"]) => {
-            let unbanned = body["user_id"].as_str().unwrap_or_default();
-            world.member(room_id, user, unbanned, "leave", false);
-            Ok(json!({}))
-        }
-        ("POST", ["leave"]) => {
-            count(world, "leave");
-            world.member(room_id, user, user, "leave", false);
-            Ok(json!({}))
+        ("POST", ["invite" | "kick" | "unban" | "leave"]) => {
+            membership(world, user, room_id, rest[0], body)
         }
         ("PUT", ["redact", event_id, txn_id]) => {
             count(world, "redact");
@@ -308,4 +278,32 @@ fn messages(world: &World, room_id: &str, query: &HashMap<String, String>) -> Va
         answer["end"] = json!(format!("t{start}"));
     }
     answer
+}
+
+/// A change of somebody's membership.
+fn membership(world: &mut World, user: &str, room_id: &str, how: &str, body: &Value) -> Answer {
+    let of = body["user_id"].as_str().unwrap_or_default();
+    let is = world.rooms[room_id].members.get(of).cloned();
+    match how {
+        "invite" => {
+            count(world, "invite");
+            if is.as_deref() == Some("join") {
+                return refuse(403, "M_FORBIDDEN", "already in the room");
+            }
+            world.member(room_id, user, of, "invite", false);
+        }
+        "kick" => {
+            count(world, "kick");
+            if !matches!(is.as_deref(), Some("join" | "invite")) {
+                return refuse(403, "M_FORBIDDEN", "not in the room");
+            }
+            world.member(room_id, user, of, "leave", false);
+        }
+        "unban" => world.member(room_id, user, of, "leave", false),
+        _ => {
+            count(world, "leave");
+            world.member(room_id, user, user, "leave", false);
+        }
+    }
+    Ok(json!({}))
 }

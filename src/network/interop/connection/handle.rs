@@ -79,6 +79,8 @@ pub(super) struct Bells {
     pub(super) outbox: Notify,
     /// The gatekeeper holds something for the login.
     pub(super) push: Notify,
+    /// The next try is to be made now.
+    pub(super) retry: Notify,
 }
 
 /// A running task.
@@ -128,6 +130,22 @@ impl Connection {
     /// The gatekeeper says that it holds something for the login.
     pub(in crate::network::interop) fn pushed(&self) {
         self.bells.push.notify_one();
+    }
+
+    /// Makes the next try now, if one is waited for: somebody says that it will work.
+    pub(in crate::network::interop) async fn hurry(&self) {
+        let mut state = self.state.clone();
+        let before = state.borrow_and_update().clone();
+        if !matches!(
+            before,
+            ConnectionState::Waiting { .. } | ConnectionState::Failed { .. }
+        ) {
+            return;
+        }
+        self.bells.retry.notify_one();
+        // That it is tried shows in the state; how it went is for `settled`.
+        let tried = state.wait_for(|now| *now != before);
+        let _ = tokio::time::timeout(PATIENCE, tried).await;
     }
 
     /// Tells a chat that the login's user writes, or stopped; not if there is no connection.

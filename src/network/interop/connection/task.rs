@@ -218,6 +218,7 @@ impl Task {
             tokio::select! {
                 () = self.stop.cancelled() => return,
                 () = &mut over => return,
+                () = self.bells.retry.notified() => return,
                 () = self.bells.push.notified(), if severity == Severity::Passing => return,
                 // What waits for a connection that comes soon is held; where there is no hope it is told so.
                 Some(ask) = self.asks.recv(), if severity == Severity::Hopeless => {

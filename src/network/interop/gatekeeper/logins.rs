@@ -39,7 +39,9 @@ impl Gatekeeper {
             self.disconnect(id).await;
             enlisting::enlist(&self.context, row).await?;
         }
-        match self.connect(id).settled().await {
+        let connection = self.connect(id);
+        connection.hurry().await;
+        match connection.settled().await {
             ConnectionState::Failed { reason } => Err(NetworkError::Refused(reason)),
             _ => Ok(id),
         }
