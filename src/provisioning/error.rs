@@ -150,7 +150,9 @@ impl From<LinkError> for ApiError {
         match error {
             LinkError::Network(error) => error.into(),
             LinkError::Bridge(error) => error.into(),
-            LinkError::NotAllowed | LinkError::Power { .. } => Self::forbidden(error.to_string()),
+            LinkError::NotAllowed | LinkError::AdminsOnly | LinkError::Power { .. } => {
+                Self::forbidden(error.to_string())
+            }
             LinkError::NoSuchChat(why) => Self::not_found(format!("there is no such chat: {why}")),
             LinkError::NoLogin => Self::not_found("that is no login of yours"),
             LinkError::NotLinked => Self::not_found("this room is not linked to that"),

@@ -124,6 +124,7 @@ impl Scene {
                 "signing_key_file": folder.path().join("partner.pem"),
                 "media_dir": folder.path().join("media"),
             },
+            "relay": { "enabled": true, "admins_only": false },
             "provisioning": provisioning,
             "sandbox": { "enabled": false },
         });
