@@ -27,6 +27,7 @@ use crate::{
             profile::{Profile, ProfileError},
         },
     },
+    provisioning::{self, ProvisioningState},
     sandbox::{Flavour, Integrator, Sandbox, SandboxError, SandboxOptions},
     signal,
     store::{self, Database, Lane, StoreError},
@@ -76,6 +77,16 @@ pub enum AppError {
     Homeserver(MatrixError),
 }
 
+/// The description of the provisioning API, as `openapi.json` has it.
+///
+/// # Errors
+/// That it cannot be written as JSON.
+pub fn api_description() -> Result<String, serde_json::Error> {
+    let mut text = serde_json::to_string_pretty(&provisioning::description())?;
+    text.push('\n');
+    Ok(text)
+}
+
 /// How long to wait between two tries to reach a homeserver that is not there at the start.
 const HOMESERVER_RETRY: Duration = Duration::from_secs(2);
 
@@ -87,6 +98,7 @@ pub struct App {
     syncer: Syncer,
     appservice: (TcpListener, axum::Router),
     partner: (TcpListener, axum::Router),
+    provisioning: Option<(TcpListener, axum::Router)>,
     sandbox: Option<Sandbox>,
     hosted: Arc<HostedMedia>,
     clock: Arc<dyn Clock>,
@@ -171,6 +183,23 @@ impl App {
             clock.clone(),
         );
         let appservice_router = appservice::router(state.with_directory(naming.clone(), names));
+        let provisioning = config
+            .provisioning
+            .enabled
+            .then(|| ProvisioningState::new(&bridge, client.clone(), &config.provisioning));
+        let (appservice_router, provisioning) =
+            match (provisioning, config.provisioning.listen.as_deref()) {
+                (None, _) => (appservice_router, None),
+                (Some(state), None) => (
+                    provisioning::router(state).fallback_service(appservice_router),
+                    None,
+                ),
+                (Some(state), Some(address)) => {
+                    let listener = listen("provisioning.listen", address).await?;
+                    let alone = (listener, provisioning::router_alone(state));
+                    (appservice_router, Some(alone))
+                }
+            };
         let partner_state = PartnerState::new(
             signing_key,
             gatekeepers.into_values().collect(),
@@ -194,6 +223,7 @@ impl App {
             syncer,
             appservice: (appservice_listener, appservice_router),
             partner: (partner_listener, partner_router),
+            provisioning,
             sandbox,
             hosted,
             clock,
@@ -213,7 +243,8 @@ impl App {
     /// Why it could not go on.
     pub async fn run_until(self, shutdown: CancellationToken) -> Result<(), AppError> {
         let tasks = TaskTracker::new();
-        for (listener, router) in [self.appservice, self.partner] {
+        let served = [self.appservice, self.partner].into_iter();
+        for (listener, router) in served.chain(self.provisioning) {
             let cancel = self.cancel.clone();
             tasks.spawn(async move {
                 let stop = cancel.clone();

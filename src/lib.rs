@@ -17,7 +17,7 @@
 //! # Map, in reading order
 //! [`domain`] the values · [`clock`] time as an argument · [`translate`] pure translation · [`store`] all SQL, sealing, group
 //! commit · [`signal`] the ratchet over a snapshot · [`matrix`] the homeserver's side · [`network`] the gatekeeper's side ·
-//! [`imaging`] small pictures · [`bridge`] both pipelines, portals, ghosts · [`commands`] the management room · [`config`] ·
+//! [`imaging`] small pictures · [`bridge`] both pipelines, portals, ghosts · [`commands`] the management room · [`provisioning`] the HTTP API · [`config`] ·
 //! [`sandbox`] a gatekeeper on loopback · [`app`] the composition · [`cli`] the program · [`telemetry`] logs. Who may use whom is
 //! a table in `tests/architecture.rs`.
 //!
@@ -76,6 +76,7 @@ pub mod domain;
 pub mod imaging;
 pub mod matrix;
 pub mod network;
+pub mod provisioning;
 pub mod sandbox;
 pub mod signal;
 pub mod store;

@@ -75,6 +75,8 @@ mod phone;
 mod pictures;
 #[path = "support/postgres.rs"]
 mod postgres;
+#[path = "e2e/provisioning.rs"]
+mod provisioning;
 #[path = "e2e/puppets.rs"]
 mod puppets;
 #[path = "e2e/reader.rs"]

@@ -324,7 +324,8 @@ impl Bridge {
     }
 
     /// Whether a user is the bot or a ghost.
-    pub(super) fn is_ours(&self, user: &UserId) -> bool {
+    #[must_use]
+    pub fn is_ours(&self, user: &UserId) -> bool {
         user == self.client.bot_id() || self.naming.parse(user).is_some()
     }
 

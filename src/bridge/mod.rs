@@ -38,6 +38,7 @@ mod settings;
 mod signals;
 mod spaces;
 mod status;
+mod terms;
 mod upgrades;
 mod workers;
 
@@ -48,4 +49,5 @@ pub use owners::LoginRooms;
 pub use people::Contact;
 pub use puppets::PuppetError;
 pub use settings::{Conversation, PeopleSettings, Relay, RoomSettings, Settings};
+pub use terms::Terms;
 pub use workers::{Job, Outcome, Workers};

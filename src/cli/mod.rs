@@ -3,6 +3,7 @@
 mod config;
 mod database;
 mod doctor;
+mod openapi;
 mod partner;
 mod registration;
 mod run;
@@ -56,6 +57,8 @@ enum Command {
     Doctor,
     /// Run the sandbox gatekeeper alone.
     Sandbox,
+    /// Print the description of the provisioning API (OpenAPI).
+    Openapi,
 }
 
 /// Why the program ends, and with which code: 1 for a failure, 2 for a wrong call or configuration.
@@ -115,6 +118,7 @@ impl Cli {
             }
             Command::Partner { action } => partner::execute(&load(&self.config)?, action),
             Command::Doctor => block_on(doctor::execute(self.config)),
+            Command::Openapi => openapi::execute(),
             Command::Sandbox => block_on(sandbox::execute(load(&self.config)?)),
         }
     }

@@ -9,7 +9,7 @@ use super::{
     arguments::ids,
     call::{Call, failed},
     conversation::{Question, set_value},
-    terms, whom,
+    whom,
 };
 use crate::{
     bridge::Bridge,
@@ -56,11 +56,12 @@ pub(super) async fn log_in(call: &Call<'_>) -> Reply {
             "You are logged in at {name} already. Write `start-chat {gatekeeper} <phone>` to write to somebody, or `relogin {gatekeeper}` if it does not work."
         ));
     }
-    let Some(text) = terms::text(call.bridge) else {
+    let Some(terms) = call.bridge.terms() else {
         return enlist(call.bridge, user, &gatekeeper).await;
     };
-    let version = terms::version(text);
-    if terms::is_accepted(call.bridge, user, &version).await? {
+    let (version, text) = (terms.version, terms.text);
+    let accepted = call.bridge.has_accepted(user, &version).await;
+    if accepted.map_err(|error| failed(&error))? {
         return enlist(call.bridge, user, &gatekeeper).await;
     }
     let identifier = call
@@ -94,7 +95,8 @@ pub(super) async fn accepted(
     gatekeeper: &GatekeeperId,
     version: &str,
 ) -> Reply {
-    terms::accept(bridge, user, version).await?;
+    let done = bridge.accept_terms(user, version).await;
+    done.map_err(|error| failed(&error))?;
     enlist(bridge, user, gatekeeper).await
 }
 

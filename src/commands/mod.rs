@@ -18,7 +18,6 @@ mod people;
 mod puppets;
 mod registry;
 mod settings;
-mod terms;
 mod whom;
 
 use std::sync::{Arc, Weak};

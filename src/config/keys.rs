@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use super::{
     ConfigError, appservice, bridge, database, double_puppets, gatekeepers, homeserver, logging,
-    media, partner, relay, sandbox,
+    media, partner, provisioning, relay, sandbox,
 };
 
 /// What stands for a key nobody has set. The texts are YAML.
@@ -106,6 +106,7 @@ pub(super) const SECTIONS: &[Section] = &[
     relay::SECTION,
     gatekeepers::SECTION,
     partner::SECTION,
+    provisioning::SECTION,
     media::SECTION,
     sandbox::SECTION,
     logging::SECTION,

@@ -18,6 +18,7 @@ mod logging;
 mod media;
 mod partner;
 mod permissions;
+mod provisioning;
 mod relay;
 mod sandbox;
 mod secrets;
@@ -38,6 +39,7 @@ pub use logging::{LogFormat, LoggingConfig};
 pub use media::MediaConfig;
 pub use partner::PartnerConfig;
 pub use permissions::{Level, Permissions};
+pub use provisioning::ProvisioningConfig;
 pub use relay::RelayConfig;
 pub use sandbox::SandboxConfig;
 pub use secrets::{SealingKey, SecretFile};
@@ -61,6 +63,8 @@ pub struct Config {
     pub gatekeepers: Vec<GatekeeperConfig>,
     /// What the gatekeepers see of the bridge.
     pub partner: PartnerConfig,
+    /// The HTTP API.
+    pub provisioning: ProvisioningConfig,
     /// Files on their way through the bridge.
     pub media: MediaConfig,
     /// The sandbox gatekeeper.
@@ -157,6 +161,7 @@ impl Config {
         self.relay.validate()?;
         gatekeepers::validate(&self.gatekeepers)?;
         self.partner.validate()?;
+        self.provisioning.validate()?;
         self.media.validate()?;
         self.sandbox.validate()?;
         self.logging.validate()

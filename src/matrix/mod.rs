@@ -17,6 +17,7 @@ mod inbox;
 mod intent;
 mod media;
 mod members;
+mod openid;
 mod power;
 mod puppet;
 pub mod registration;

@@ -33,6 +33,10 @@ pub(crate) const TABLE: &[(&str, &[&str])] = &[
         "commands",
         &["domain", "store", "matrix", "network", "bridge", "config"],
     ),
+    (
+        "provisioning",
+        &["domain", "store", "matrix", "network", "bridge", "config"],
+    ),
     ("telemetry", &["config"]),
     (
         "app",
@@ -47,6 +51,7 @@ pub(crate) const TABLE: &[(&str, &[&str])] = &[
             "network",
             "bridge",
             "commands",
+            "provisioning",
             "sandbox",
             "telemetry",
         ],

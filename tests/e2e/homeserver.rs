@@ -61,7 +61,7 @@ impl Homeserver {
             "public_baseurl": format!("http://127.0.0.1:{port}/"),
             "pid_file": folder.join("pid"),
             "listeners": [{"port": port, "bind_addresses": ["127.0.0.1"], "type": "http", "tls": false,
-                "resources": [{"names": ["client"]}]}],
+                "resources": [{"names": ["client", "openid"]}]}],
             "database": {"name": "sqlite3", "args": {"database": folder.join("homeserver.db")}},
             "log_config": folder.join("log.yaml"),
             "media_store_path": folder.join("media"),

@@ -119,6 +119,13 @@ fn handle(
         ["_matrix", "federation", "v1", "version"] => {
             return Ok(json!({ "server": { "name": "Synapse", "version": "1.163.0" } }));
         }
+        ["_matrix", "federation", "v1", "openid", "userinfo"] => {
+            let token = query.get("access_token").map_or("", String::as_str);
+            return match world.openid.get(token) {
+                Some(holder) => Ok(json!({ "sub": holder })),
+                None => refuse(401, "M_UNKNOWN_TOKEN", "nobody's OpenID token"),
+            };
+        }
         ["_matrix", "client", _, rest @ ..] => rest,
         _ => return refuse(404, "M_UNRECOGNIZED", "no such path"),
     };
