@@ -15,6 +15,9 @@ const MOST_ROOMS: usize = 256;
 /// In rooms with more members everybody is told apart by their id, without a look at all the others.
 const MOST_MEMBERS: usize = 2000;
 
+/// So many characters of a name are said.
+const MOST_CHARS: usize = 60;
+
 /// The members of a room, by id: cleaned names.
 pub(super) type Names = Arc<HashMap<OwnedUserId, String>>;
 
@@ -56,7 +59,8 @@ impl Bridge {
         };
         if let Some(shown) = shown {
             // Whoever speaks for others says so themselves.
-            return Ok(Some(format!("{shown} ({})", plain(&name, user))));
+            let by = told_apart(&names, &name, user);
+            return Ok(Some(format!("{} ({by})", short(&shown))));
         }
         Ok(Some(told_apart(&names, &name, user)))
     }
@@ -109,8 +113,9 @@ impl Bridge {
     }
 }
 
-fn plain<'a>(name: &'a str, user: &'a UserId) -> &'a str {
-    if name.is_empty() { user.as_str() } else { name }
+/// So much of a name as leaves room for what tells it apart.
+fn short(name: &str) -> String {
+    name.chars().take(MOST_CHARS).collect()
 }
 
 /// A name that no other member of the room has, nor could pass for an id.
@@ -124,10 +129,11 @@ fn told_apart(names: &HashMap<OwnedUserId, String>, name: &str, user: &UserId) -
         || names
             .iter()
             .any(|(other, theirs)| other != user && theirs.to_lowercase() == folded);
+    let name = short(name);
     if is_shared {
         format!("{name} ({user})")
     } else {
-        name.to_owned()
+        name
     }
 }
 

@@ -88,7 +88,7 @@ impl Bridge {
 
     /// Whether an event of a Matrix user, of this content, is one the bridge sent as them.
     pub(super) fn is_puppet_echo(&self, sender: &UserId, content: &Value) -> bool {
-        content[self.mark()] == json!(true) && self.has_puppet(sender)
+        content[self.mark()] == json!(true) && !self.is_ours(sender)
     }
 
     fn has_puppet(&self, user: &UserId) -> bool {

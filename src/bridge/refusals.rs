@@ -77,13 +77,13 @@ impl Bridge {
             last.count += 1;
             let count = last.count;
             let content = edited_notice(&format!("{sentence} ({count} messages)"), &last.notice);
-            let txn_id = self.effect_id(&["explain", event]);
+            let txn_id = self.effect_id(&["explain", event, sentence]);
             self.notify(room_id, &txn_id, &content).await?;
             lock(&self.refusals).insert(room_id.clone(), last);
             return Ok(());
         }
         let content = bridge_notice(sentence, event_id(event).as_deref());
-        let txn_id = self.effect_id(&["explain", event]);
+        let txn_id = self.effect_id(&["explain", event, sentence]);
         if let Some(notice) = self.notify(room_id, &txn_id, &content).await? {
             let refusal = LastRefusal {
                 sentence: sentence.to_owned(),

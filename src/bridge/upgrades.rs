@@ -121,8 +121,29 @@ impl Bridge {
         else {
             return Ok(false);
         };
+        if !self.still_ends(&upgrade).await? {
+            self.db
+                .step(Lane::room(new.as_str()), {
+                    let key = waiting_key(new);
+                    move |txn| {
+                        let key = key.clone();
+                        Box::pin(async move { txn.delete_value(&key).await })
+                    }
+                })
+                .await?;
+            return Ok(false);
+        }
         self.follow(&upgrade).await?;
         Ok(true)
+    }
+
+    /// Whether the old room still says that it goes on in the new one: it may have been taken back since.
+    async fn still_ends(&self, upgrade: &Upgrade) -> Result<bool, BridgeError> {
+        let Some(witness) = self.witness(upgrade).await? else {
+            return Ok(false);
+        };
+        let tombstone = witness.state(&upgrade.old, "m.room.tombstone", "").await?;
+        Ok(tombstone.is_some_and(|content| content["replacement_room"] == upgrade.new.as_str()))
     }
 
     /// Whether whoever wrote the tombstone is in the room and may write one; why not.

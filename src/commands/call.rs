@@ -67,11 +67,24 @@ impl Call<'_> {
     /// The portals of the room it is about.
     pub(super) async fn portals(&self) -> Result<(OwnedRoomId, Vec<PortalRow>), String> {
         let room = self.room()?;
-        let portals = self
+        let mut portals = self
             .bridge
             .portals_in(&room)
             .await
             .map_err(|e| failed(&e))?;
+        // Who is not in the room is told of their own chats alone.
+        let is_here = self.said.here.as_ref() == Some(&room);
+        if !is_here && self.bridge.level(&self.said.sender) < Level::Admin {
+            let mut own = Vec::new();
+            for portal in portals {
+                let logins = super::chats::logins_in(self, &portal).await?;
+                let whose = self.said.sender.as_str();
+                if logins.iter().any(|login| login.mxid == whose) {
+                    own.push(portal);
+                }
+            }
+            portals = own;
+        }
         if portals.is_empty() {
             return Err(format!(
                 "{} mirrors no chat. Write `bridge` there to link it to one.",

@@ -125,7 +125,7 @@ impl Bridge {
         }
         match self.fetch_group(login, key).await {
             Err(BridgeError::Network(error)) if !error.is_transient() => {
-                tracing::warn!(%login, chat = %key.chat, %error, "the gatekeeper tells nothing about a group");
+                tracing::warn!(%login, %error, "the gatekeeper tells nothing about a group");
                 Ok(())
             }
             other => other,

@@ -29,7 +29,7 @@ use crate::{
 };
 
 /// How many messages one run takes; also how many sends can have an unknown outcome after a crash.
-const BATCH: i64 = 64;
+pub(super) const BATCH: i64 = 64;
 /// How far back a room is searched for sends of unknown outcome.
 const SEARCH: u32 = 300;
 

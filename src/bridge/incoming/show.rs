@@ -3,7 +3,7 @@
 use ruma::OwnedEventId;
 
 use super::{
-    Copy, Place, Send, Shown,
+    BATCH, Copy, Place, Send, Shown,
     about::{About, Form},
     is_about_people,
 };
@@ -473,12 +473,12 @@ impl Bridge {
         }
         let links = self.shown_events(place.route, target, batch).await?;
         let message = &row.message;
-        shown.changes.push(Change::Forget(
-            message.login,
-            message.chat.clone(),
-            message.sender.clone(),
-            target.id.clone(),
-        ));
+        if let Some(writer) = &target.sender {
+            shown.changes.extend(place.route.logins.iter().map(|login| {
+                let (chat, writer) = (message.chat.clone(), writer.clone());
+                Change::Forget(login.id, chat, writer, target.id.clone())
+            }));
+        }
         let mut events: Vec<&str> = links.iter().map(|link| link.event_id.as_str()).collect();
         events.dedup();
         for event in events {
@@ -545,6 +545,6 @@ impl Bridge {
                 })
                 .await?;
         }
-        Ok(false)
+        Ok(i64::try_from(rows.len()).is_ok_and(|count| count == BATCH))
     }
 }

@@ -37,7 +37,7 @@ impl Bridge {
         let mut theirs = true;
         for portal in &portals {
             let logins = self.logins_of_portal(portal).await?;
-            theirs &= logins.iter().any(|login| login.mxid == by.as_str());
+            theirs &= logins.iter().all(|login| login.mxid == by.as_str());
         }
         if !theirs && self.level(by) < Level::Admin {
             check_user(&self.power_in(room_id).await?, by)?;

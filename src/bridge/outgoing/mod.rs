@@ -180,7 +180,7 @@ impl Bridge {
     ) -> Result<(), BridgeError> {
         self.note_member(room_id, taken.parsed);
         self.note_own_profile(taken.parsed);
-        let source = self.source_of(taken);
+        let source = self.source_of(portals, taken);
         if source == Source::Room && self.take_prefixed(room_id, taken.parsed).await? {
             batch.push(Item::nothing(taken.event));
             return Ok(());

@@ -48,15 +48,21 @@ pub(super) enum Voice {
 
 impl Bridge {
     /// Where an event comes from. What shows a chat names the chat's portal.
-    pub(super) fn source_of(&self, taken: &Taken<'_>) -> Source {
+    pub(super) fn source_of(&self, portals: &[Arc<PortalRoute>], taken: &Taken<'_>) -> Source {
         let source = &taken.said.content()[format!("{}.source", self.settings.namespace)];
         let portal = source["portal"].as_i64().map(PortalId);
+        // What somebody forwards keeps the mark of the room it comes from.
+        let is_of = |portal: Option<PortalId>| {
+            let mut portals = portals.iter();
+            portals.any(|one| Some(one.portal.id) == portal)
+        };
         match portal {
             _ if taken.parsed.sender() == self.client.bot_id() && portal.is_none() => {
                 Source::Bridge
             }
             _ if !self.is_ours(taken.parsed.sender())
-                && !self.is_puppet_echo(taken.parsed.sender(), taken.said.content()) =>
+                && !(is_of(portal)
+                    && self.is_puppet_echo(taken.parsed.sender(), taken.said.content())) =>
             {
                 Source::Room
             }

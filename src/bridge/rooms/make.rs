@@ -65,14 +65,28 @@ impl Bridge {
         };
         fail::fail_point!("portal.after_create");
         if is_new {
-            portal.room_id = Some(room_id.to_string());
             let (id, room) = (portal.id, room_id.to_string());
-            self.db
+            let taken = self
+                .db
                 .step(Lane::login(login.id), move |txn| {
                     let room = room.clone();
-                    Box::pin(async move { txn.set_portal_room(id, Some(&room)).await })
+                    Box::pin(async move {
+                        let other = txn.portal_by_id(id).await?;
+                        if let Some(linked) = other.filter(|row| row.room_id.is_some()) {
+                            return Ok(Some(linked));
+                        }
+                        txn.set_portal_room(id, Some(&room)).await?;
+                        Ok(None)
+                    })
                 })
                 .await?;
+            if let Some(linked) = taken {
+                // Somebody linked a room of theirs meanwhile: the chat is there.
+                self.take_leave(&room_id, "The chat goes on in another room.")
+                    .await?;
+                return Ok(linked);
+            }
+            portal.room_id = Some(room_id.to_string());
         }
         fail::fail_point!("portal.after_room_saved");
         match group {

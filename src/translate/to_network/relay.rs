@@ -10,8 +10,8 @@ use crate::{
     translate::{clean_name, text::shortened},
 };
 
-/// The longest name that is said, in characters.
-const MAX_NAME: usize = 80;
+/// The longest name that is said, in characters, with what tells it apart from others.
+const MAX_NAME: usize = 400;
 
 /// How a login says whose words it passes on. In each template `{name}` is who said it.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -385,14 +385,20 @@ pub(super) async fn members_differ(
         return Ok(false);
     };
     let by = (sent.row.chat.clone(), own);
-    let Some(notice) = notices::other_members(login, by, [&*ours, &*theirs], now) else {
+    let Some(notice) = notices::other_members(login, by.clone(), [&*ours, &*theirs], now) else {
         return Ok(false);
     };
     if !txn.put_remote_message(&notice).await? {
         return Ok(false);
     }
     tracing::info!(%login, id = %sent.row.stanza_id, "the gatekeeper counts other members in a group");
+    // Who is not counted any more may have the key: it is not used again.
     txn.delete_sender_key_shares(login, &sent.row.chat, None)
         .await?;
+    if let Ok(address) = by.1.as_str().parse::<crate::network::interop::wire::Jid>() {
+        let own = outbound::address(&address);
+        txn.delete_sender_key(login, &sent.row.chat, own.as_str())
+            .await?;
+    }
     Ok(true)
 }
