@@ -87,7 +87,7 @@ impl Verdict {
     }
 
     /// Tells what is wrong, one line each.
-    fn tell(&self) {
+    pub(crate) fn tell(&self) {
         for complaint in self.complaints.iter().take(TOLD) {
             eprintln!("wrong: {complaint}");
         }
@@ -113,7 +113,6 @@ pub(crate) async fn settle(stage: &Stage, traffic: &mut Traffic, deadline: Durat
     compare_timers(stage, traffic, &mut verdict);
     fetch_files(stage, traffic, &mut verdict).await;
     read_all(stage, traffic, &mut verdict).await;
-    verdict.tell();
     verdict
 }
 

@@ -4,7 +4,9 @@ use std::time::{Duration, Instant};
 
 use super::{
     SETTLE, START,
+    group::{Act, Who},
     ledger::Way,
+    moves,
     oracle::{self, Verdict},
     support::stage::{Chat, Engine, Stage},
     traffic::{Action, Traffic},
@@ -31,6 +33,8 @@ enum Leading {
     Changes,
     /// What was read, calls, and answers about files that were asked for again.
     Told,
+    /// Changes of the group by the user.
+    Group,
 }
 
 /// Each commit boundary of the two data flows, in their order, and what leads there.
@@ -59,6 +63,7 @@ const POINTS: &[(&str, Leading)] = &[
     ("ask.after_commit", Leading::Vanished),
     ("told.before_commit", Leading::Told),
     ("told.after_commit", Leading::Told),
+    ("group.after_ask", Leading::Group),
 ];
 
 /// Aborts at every point in turn.
@@ -72,6 +77,7 @@ pub(crate) async fn every_point(engine: Engine, seed: u64) -> Verdict {
     );
     stage.log_in_and_open_chats().await;
     let mut traffic = Traffic::new(stage.chats.len(), seed);
+    traffic.add_group(&stage).await;
     let mut kills = 0;
     for (index, (point, leading)) in POINTS.iter().enumerate() {
         bridge.kill();
@@ -107,7 +113,9 @@ pub(crate) async fn every_point(engine: Engine, seed: u64) -> Verdict {
         );
         stage.enter_all_rooms().await;
     }
-    let verdict = oracle::settle(&stage, &mut traffic, SETTLE).await;
+    let mut verdict = oracle::settle(&stage, &mut traffic, SETTLE).await;
+    kills += moves::every_move(&stage, &mut bridge, &mut verdict).await;
+    verdict.tell();
     let asked = |chat: &Chat| chat.contact().counters().files_asked_again > 0;
     assert!(
         stage.chats.iter().any(asked),
@@ -116,6 +124,9 @@ pub(crate) async fn every_point(engine: Engine, seed: u64) -> Verdict {
     );
     bridge.kill();
     let verdict = verdict.with(kills, seed);
+    if let Some(group) = traffic.group.filter(|_| !verdict.is_clean()) {
+        group.write_down(&stage);
+    }
     stage.finish(!verdict.is_clean()).await;
     verdict
 }
@@ -141,8 +152,18 @@ async fn lead(stage: &Stage, traffic: &mut Traffic, leading: Leading) {
                 traffic.change_a_reaction(stage, 0, way).await;
                 traffic.act(stage, 0, way, Action::Delete).await;
             }
-            Leading::Texts | Leading::Stranger => {}
+            Leading::Group | Leading::Texts | Leading::Stranger => {}
         }
         traffic.anything(stage, 0).await;
     }
+    let acts = match leading {
+        Leading::Group => [Act::Subject, Act::Member, Act::Role],
+        _ => [Act::Text, Act::React, Act::Edit],
+    };
+    for act in acts {
+        traffic.act_in_group(stage, Who::User, act).await;
+    }
+    traffic
+        .act_in_group(stage, Who::Contact(0), Act::Text)
+        .await;
 }

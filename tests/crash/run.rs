@@ -9,6 +9,7 @@ mod contact;
 mod files;
 mod group;
 mod ledger;
+mod moves;
 mod oracle;
 mod points;
 #[path = "../support/mod.rs"]
@@ -151,6 +152,7 @@ async fn kills(engine: Engine, kills: usize, seed: u64) -> Verdict {
         stage.log()
     );
     let verdict = oracle::settle(&stage, &mut traffic, SETTLE).await;
+    verdict.tell();
     bridge.kill();
     let verdict = verdict.with(kills, seed);
     if let Some(group) = traffic.group.filter(|_| !verdict.is_clean()) {

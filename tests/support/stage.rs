@@ -137,6 +137,7 @@ pub(crate) struct Stage {
     /// The gatekeeper's files.
     _far_end: tempfile::TempDir,
     login: Arc<Mutex<String>>,
+    management: Mutex<String>,
 }
 
 impl Stage {
@@ -208,6 +209,7 @@ impl Stage {
             dir,
             _far_end: far_end,
             login: Arc::default(),
+            management: Mutex::default(),
         };
         for _ in 0..contacts {
             scene.add_contact().await;
@@ -248,6 +250,7 @@ impl Stage {
     /// The user logs in by the management room, opens half of the chats, and is written to by the other half's contacts.
     pub(crate) async fn log_in_and_open_chats(&mut self) {
         let management = self.homeserver.create_room(USER, &[BOT], true);
+        self.management.lock().unwrap().clone_from(&management);
         self.answer(&management, None, "management room").await;
         self.homeserver
             .send_text(&management, USER, "login whatsapp");
@@ -313,6 +316,11 @@ impl Stage {
     /// The user's address at the gatekeeper, once there is a login.
     pub(crate) fn login(&self) -> Option<Jid> {
         self.login.lock().unwrap().parse().ok()
+    }
+
+    /// The room in which the user speaks with the bot, once there is a login.
+    pub(crate) fn management(&self) -> String {
+        self.management.lock().unwrap().clone()
     }
 
     /// Writes something beside the run's files.

@@ -211,7 +211,7 @@ impl Group {
 }
 
 /// The ghost of a contact.
-fn ghost(jid: &Jid) -> String {
+pub(crate) fn ghost(jid: &Jid) -> String {
     let gatekeeper = GatekeeperId::parse("whatsapp").expect("a gatekeeper's id");
     let remote = RemoteUserId::parse(jid.to_string()).expect("an address of a user");
     GhostNaming::new(GHOSTS, SERVER)
