@@ -48,10 +48,6 @@ impl Seen {
 
     /// Every invitation to a room that is no space, as room and inviter.
     pub(crate) fn invitations(&self) -> Vec<(String, String)> {
-        let is_space = |state: &Vec<Value>| {
-            let mut events = state.iter();
-            events.any(|e| e["type"] == "m.room.create" && e["content"]["type"] == "m.space")
-        };
         let inviter = |state: &Vec<Value>| {
             state
                 .iter()
@@ -60,9 +56,17 @@ impl Seen {
         };
         self.invites
             .iter()
-            .filter(|(_, state)| !is_space(state))
+            .filter(|(_, state)| !is_space(state.as_slice()))
             .filter_map(|(room, state)| Some((room.clone(), inviter(state)?)))
             .collect()
+    }
+
+    /// The space somebody invited to.
+    pub(crate) fn invitation_to_space(&self) -> Option<String> {
+        let mut rooms = self.invites.iter();
+        rooms
+            .find(|(_, state)| is_space(state.as_slice()))
+            .map(|(room, _)| room.clone())
     }
 
     /// The room of a name that somebody invited to.
@@ -154,6 +158,12 @@ impl Seen {
             self.invites.insert(room.clone(), state);
         }
     }
+}
+
+/// Whether the state that comes with an invitation is a space's.
+fn is_space(state: &[Value]) -> bool {
+    let mut events = state.iter();
+    events.any(|e| e["type"] == "m.room.create" && e["content"]["type"] == "m.space")
 }
 
 fn list(value: &Value) -> impl Iterator<Item = &Value> {

@@ -85,11 +85,9 @@ async fn a_group_a_contact_made_is_there_in_full() {
     // The room is in the user's space.
     let space = alice
         .watch("an invitation to the space", |seen| {
-            let mut invitations = seen.invitations().into_iter();
-            invitations.find(|(other, by)| *other != room && by == BOT)
+            seen.invitation_to_space()
         })
-        .await
-        .0;
+        .await;
     alice.join(&space).await;
     let created = alice.state(&space, "m.room.create", "").await;
     assert_eq!(created.expect("a creation event")["type"], "m.space");
@@ -390,7 +388,7 @@ async fn everybody_chose(group: &Group, poll: &str, option: &str, voters: &[&Str
 
 /// A user of another bridge than this one is a member as any other.
 async fn somebody_of_another_app(world: &World, group: &Group, alice: &mut User) {
-    let mut people = world.sandbox.contacts().into_iter();
+    let mut people = world.sandbox.partner_users().into_iter();
     let ivy = people.find(|one| {
         one.flavour() == WHATSAPP.flavour && one.visible_id() == Some("@ivy:other.example")
     });

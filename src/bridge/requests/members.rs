@@ -9,7 +9,7 @@ use crate::{
     bridge::{
         context::{Bridge, BridgeError},
         invites::MemberChange,
-        routes::PortalRoute,
+        routes::{PortalLogin, PortalRoute},
     },
     domain::{GatekeeperId, GroupChange, GroupRole, LoginId, RemoteUserId},
     store::Lane,
@@ -31,20 +31,20 @@ impl Bridge {
         change: &MemberChange,
     ) -> Result<(), BridgeError> {
         let ghost = self.ghost_identity(&change.of);
+        let is_gone = matches!(
+            change.membership,
+            MembershipState::Leave | MembershipState::Ban
+        );
         // What the room shows stays as it is until it is noted what it shows.
         let groups = portals.iter().filter(|route| route.is_group());
         let locks: Vec<_> = groups
-            .filter(|_| ghost.is_some())
+            .filter(|_| ghost.is_some() || is_gone)
             .map(|route| self.groups.alone(route.portal.id))
             .collect();
         let mut held = Vec::new();
         for alone in &locks {
             held.push(alone.lock().await);
         }
-        let is_gone = matches!(
-            change.membership,
-            MembershipState::Leave | MembershipState::Ban
-        );
         match ghost.map(|(gatekeeper, remote)| Ghost { gatekeeper, remote }) {
             Some(ghost) if change.membership == MembershipState::Invite => {
                 self.ghost_called(room_id, portals, event_id, change, &ghost)
@@ -331,8 +331,8 @@ impl Bridge {
     ) -> Result<(), BridgeError> {
         for route in portals {
             // Who leaves a room of somebody else's leaves that room and nothing more.
-            let login = route.login_of(&change.of).map(|login| login.id);
-            let Some(login) = login.filter(|_| route.is_group() && !route.portal.linked) else {
+            let is_ours = route.is_group() && !route.portal.linked;
+            let Some(left) = route.login_of(&change.of).filter(|_| is_ours) else {
                 continue;
             };
             let gatekeeper = self.gatekeeper_name(&route.portal.key.gatekeeper);
@@ -348,12 +348,9 @@ impl Bridge {
                     event_id,
                     by: &change.by,
                 };
-                match self.ask(&wish, login, &GroupChange::Leave).await? {
+                match self.ask(&wish, left.id, &GroupChange::Leave).await? {
                     Ok(_) => {
-                        self.forget_route(
-                            Some(room_id),
-                            Some(&(login, route.portal.key.chat.clone())),
-                        );
+                        self.note_user_gone(&wish, left).await?;
                         continue;
                     }
                     Err(why) => format!(
@@ -388,7 +385,7 @@ impl Bridge {
         for route in portals {
             let is_ours = route.is_group() && !route.portal.linked;
             let sent = route.login_of(&change.of).filter(|_| is_ours);
-            let own = sent.and_then(|login| Some((login.id, login.own.clone()?)));
+            let own = sent.and_then(|login| Some((login, login.own.clone()?)));
             let wish = Wish {
                 room_id,
                 route,
@@ -406,12 +403,41 @@ impl Bridge {
                 Ok(refused) => refused.into_iter().next().map(|(_, why)| why),
                 Err(why) => Some(why),
             };
-            let Some(why) = refused else { continue };
-            // An earlier try may have removed them.
-            if self.fresh_truth(route, by).await?.has(&own) {
-                self.call_user_back(&wish, change, login, &why).await?;
+            if let Some(why) = refused {
+                // An earlier try may have removed them.
+                if self.fresh_truth(route, by).await?.has(&own) {
+                    self.call_user_back(&wish, change, login.id, &why).await?;
+                    continue;
+                }
             }
+            self.note_user_gone(&wish, login).await?;
         }
+        Ok(())
+    }
+
+    /// Notes that a user is not in the room any more and left the group with it, so that they are invited when they are added again,
+    /// however soon that is.
+    async fn note_user_gone(
+        &self,
+        wish: &Wish<'_>,
+        login: &PortalLogin,
+    ) -> Result<(), BridgeError> {
+        let key = wish.route.portal.key.clone();
+        self.set_left(&wish.route.portal, login.id, None).await?;
+        self.forget_route(Some(wish.room_id), Some(&(login.id, key.chat.clone())));
+        let Some(own) = login.own.clone() else {
+            return Ok(());
+        };
+        self.db
+            .step(Lane::room(wish.room_id.as_str()), move |txn| {
+                let (key, own) = (key.clone(), own.clone());
+                Box::pin(async move {
+                    // That they are in it no more is told by the gatekeeper, and so is that they are again.
+                    let (gatekeeper, chat) = (&key.gatekeeper, &key.chat);
+                    txn.set_member_shown(gatekeeper, chat, &own, None).await
+                })
+            })
+            .await?;
         Ok(())
     }
 
