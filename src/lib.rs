@@ -8,6 +8,8 @@
 //! - **login**: one Matrix user's enlistment at one gatekeeper, with one Signal identity and one chat connection.
 //! - **ghost**: a Matrix user that stands for a user of the gatekeeper. **portal**: a room that mirrors a chat.
 //! - **management room**: the direct chat with the bot in which its commands are written.
+//! - **relay**: a login that speaks for members of a room who have none. **double puppet**: a Matrix user as whom the bridge may act.
+//! - **linked room**: somebody's own room that mirrors a chat.
 //! - **appservice**, **transaction**: the Matrix application service interface and its unit of delivery.
 //! - **stanza**: an element on the chat channel. **prekey bundle**, **session**: as in the Signal protocol.
 //! - **step**: one durable change of the store ([`store::Database::step`]).
@@ -47,6 +49,19 @@
 //!
 //! Files pass through as they come, in either direction; none is ever whole in memory. Who writes and who is there is passed on at
 //! once or forgotten. How far a message is is told from the outbox's rows, once a state, by a worker of its own.
+//!
+//! # Groups, shared rooms, relays
+//! A group has one portal, shared by the logins that are in it; each receives every message, and the room shows it once. What the
+//! gatekeeper says of a group and its members is in the store before it is acknowledged, beside what the room shows of it: rooms are
+//! brought from the one to the other, members at a pace, so that it converges however often it is interrupted. What users change in
+//! the room is asked of the gatekeeper and taken back if that refuses.
+//!
+//! A room can mirror several chats. Each of its events goes to every chat but the one it shows: as the login of its sender, else as the
+//! login that speaks for others there (the relay), which says for whom. What the bridge sends names the portal it shows, so nothing
+//! goes back where it came from.
+//!
+//! A remote user who is a login of the bridge is that login's Matrix user, never a ghost; one whose account a Matrix user has claimed
+//! appears as that user, where the bridge may act as them (a double puppet).
 //!
 //! A worker lives as long as there is work for its key, so a stuck room is one waiting task. Every stage takes what waits, up to
 //! a bound, and the store's writers join steps that wait at the same time into one commit: that makes durability cheap.

@@ -25,6 +25,8 @@ mod commands;
 mod community;
 #[path = "e2e/contact.rs"]
 mod contact;
+#[path = "e2e/federation.rs"]
+mod federation;
 #[path = "e2e/files_in.rs"]
 mod files_in;
 #[path = "e2e/files_out.rs"]
@@ -53,6 +55,8 @@ mod identity;
 mod large;
 #[path = "e2e/lesser.rs"]
 mod lesser;
+#[path = "e2e/linking.rs"]
+mod linking;
 #[path = "e2e/lookups.rs"]
 mod lookups;
 #[path = "e2e/management.rs"]
@@ -61,6 +65,8 @@ mod management;
 mod notices;
 #[path = "e2e/outages.rs"]
 mod outages;
+#[path = "e2e/own_phone.rs"]
+mod own_phone;
 #[path = "e2e/people.rs"]
 mod people;
 #[path = "e2e/phone.rs"]

@@ -8,6 +8,8 @@ mod connection;
 mod files;
 #[path = "session/forgotten.rs"]
 mod forgotten;
+#[path = "session/groups.rs"]
+mod groups;
 #[path = "session/machine.rs"]
 mod machine;
 #[path = "session/messages.rs"]

@@ -1,17 +1,28 @@
 //! Whom a user blocks at a gatekeeper they ignore in Matrix, and the other way round.
 //!
-//! An application service is not told of users' ignore lists. So they are compared after each connection, with what both sides had
-//! the last time: what changed on one side is done on the other. The bridge has to act as the user for that.
+//! An application service is not told of users' ignore lists. So they are compared after each connection, now and then, and when
+//! somebody asks whom they block, with what both sides had the last time: what changed on one side is done on the other. The bridge
+//! has to act as the user for that. The logins of a user share one ignore list, so it is one's turn at a time.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, future::Future, time::Duration};
 
+use ruma::OwnedUserId;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::context::{Bridge, BridgeError};
-use crate::{domain::RemoteUserId, matrix::Intent, store::LoginRow};
+use super::{
+    connections::LoginCondition,
+    context::{Bridge, BridgeError},
+};
+use crate::{
+    domain::{LoginId, RemoteUserId},
+    matrix::Intent,
+    store::{LoginRow, LoginState},
+};
 
 const IGNORED: &str = "m.ignored_user_list";
+/// How often the lists of those who are connected are compared.
+const EVERY: Duration = Duration::from_mins(10);
 
 /// What is to be done so that two lists are the same again, after either changed since both were `last`.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -42,8 +53,83 @@ fn ignored_key(login: &LoginRow) -> String {
 }
 
 impl Bridge {
+    /// Compares the lists of those who are connected and as whom the bridge may act, now and then, until the bridge is stopped.
+    pub async fn watch_ignored(&self) {
+        loop {
+            tokio::select! {
+                () = tokio::time::sleep(EVERY) => {}
+                () = self.cancel.cancelled() => return,
+            }
+            if !self.is_introduced() {
+                continue;
+            }
+            if let Err(error) = self.compare_all_ignored().await {
+                tracing::warn!(%error, "ignored users could not be compared with blocked ones");
+            }
+        }
+    }
+
+    async fn compare_all_ignored(&self) -> Result<(), BridgeError> {
+        let logins = self
+            .db
+            .read(|txn| Box::pin(async move { txn.logins().await }))
+            .await?;
+        for login in logins {
+            if login.state != LoginState::Active || !self.is_connected(login.id) {
+                continue;
+            }
+            if self.puppet_of_login(&login).await?.is_some()
+                && let Err(error) = self.compare_blocked(&login).await
+            {
+                tracing::debug!(login = %login.id, %error, "the next time does");
+            }
+        }
+        Ok(())
+    }
+
+    fn is_connected(&self, login: LoginId) -> bool {
+        self.login_status(login).state == LoginCondition::Connected
+    }
+
+    /// Whom a login has blocked, after the lists of both sides were brought together if that can be done now.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn blocked_now(&self, login: LoginId) -> Result<Vec<RemoteUserId>, BridgeError> {
+        let row = self.login_row(login).await?;
+        if self.is_connected(login)
+            && let Err(error) = self.compare_blocked(&row).await
+        {
+            tracing::warn!(%login, %error, "ignored users could not be compared with blocked ones");
+        }
+        self.blocked(login).await
+    }
+
     /// Takes the gatekeeper's list of blocked users for the true one, then brings the lists of both sides together.
     pub(super) async fn compare_blocked(&self, login: &LoginRow) -> Result<(), BridgeError> {
+        self.in_turn(login, self.compare_lists(login)).await
+    }
+
+    /// Does something to the ignore list of a login's user while nothing else does.
+    async fn in_turn<T>(
+        &self,
+        login: &LoginRow,
+        work: impl Future<Output = Result<T, BridgeError>>,
+    ) -> Result<T, BridgeError> {
+        let Ok(owner) = OwnedUserId::try_from(login.mxid.as_str()) else {
+            return work.await;
+        };
+        let turn = self.people.alone_with(&owner);
+        let done = {
+            let _alone = turn.lock().await;
+            work.await
+        };
+        drop(turn);
+        self.people.done_with(&owner);
+        done
+    }
+
+    async fn compare_lists(&self, login: &LoginRow) -> Result<(), BridgeError> {
         let network = self.network(&login.gatekeeper)?.clone();
         let there: BTreeSet<RemoteUserId> = network.blocked(login.id).await?.into_iter().collect();
         let here: BTreeSet<RemoteUserId> = self.blocked(login.id).await?.into_iter().collect();
@@ -79,7 +165,7 @@ impl Bridge {
                 None => Ok(()),
             }
         };
-        if let Err(error) = mirrored.await {
+        if let Err(error) = self.in_turn(login, mirrored).await {
             tracing::warn!(login = %login.id, %error, "blocked users could not be ignored in Matrix");
         }
     }

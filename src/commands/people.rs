@@ -135,7 +135,7 @@ pub(super) async fn block(call: &Call<'_>, block: bool) -> Reply {
 pub(super) async fn list_blocked(call: &Call<'_>) -> Reply {
     let mut answer = String::new();
     for login in whom::all_logins(call).await? {
-        let blocked = call.bridge.blocked(login.id).await;
+        let blocked = call.bridge.blocked_now(login.id).await;
         for person in blocked.map_err(|error| failed(&error))? {
             let name = call.name(&login.gatekeeper);
             let _ = write!(answer, "\n- {name}: `{person}`");

@@ -114,4 +114,15 @@ impl Sandbox {
         });
         self.office.block_elsewhere(&by?, &user?, block).await
     }
+
+    /// Whether a user has blocked another, by what the gatekeeper knows.
+    #[must_use]
+    pub fn is_blocked(&self, by: &str, user: &str) -> bool {
+        let (Ok(by), Ok(user)) = (by.parse::<Jid>(), user.parse::<Jid>()) else {
+            return false;
+        };
+        let directory = self.office.directory();
+        let account = directory.accounts.get(&by);
+        account.is_some_and(|account| account.blocked.contains(&user))
+    }
 }

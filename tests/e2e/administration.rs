@@ -4,10 +4,69 @@ use drawbridge::sandbox::Flavour;
 use serde_json::json;
 
 use super::{
+    client::{PATIENCE, User},
     contact::Contact,
     management::{Desk, ghost_of},
-    world::{Plan, World},
+    wait::until,
+    world::{BOT, Plan, World},
 };
+
+/// The help is grouped, explains each command, and shows to each what they may do.
+async fn help_is_given(user: &mut (&mut User, &mut Desk), admin: &mut (&mut User, &mut Desk)) {
+    let help = user.1.command(user.0, "help").await;
+    let all = admin.1.command(admin.0, "help").await;
+    for part in ["Logins", "People", "Linking rooms", "Double puppeting"] {
+        assert!(help.contains(part) && all.contains(part), "{part}: {help}");
+    }
+    assert!(!help.contains("Administration") && all.contains("Administration"));
+    let one = user.1.command(user.0, "help block").await;
+    assert!(one.contains("Example: `block +49"), "{one}");
+    let near = user.1.command(user.0, "list-bloked").await;
+    assert!(near.contains("`list-blocked`"), "{near}");
+    let near = admin.1.command(admin.0, "quarantin").await;
+    assert!(near.contains("`quarantine`"), "{near}");
+    for command in [
+        "status",
+        "list-users",
+        "quarantine list",
+        "doctor",
+        "clean-up",
+        "sudo @root:drawbridge.test help",
+    ] {
+        let refused = user.1.command(user.0, command).await;
+        assert!(refused.contains("no such command"), "{command}: {refused}");
+    }
+}
+
+/// What cannot be read is set aside, shown without its content, tried again and dropped.
+async fn set_aside(root: &mut User, office: &mut Desk, event: &str) {
+    let listed = office.command(root, "quarantine list").await;
+    let number = listed
+        .split('`')
+        .find(|part| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit()))
+        .unwrap_or_else(|| panic!("no number in {listed}"))
+        .to_owned();
+    let shown = office
+        .command(root, &format!("quarantine show {number}"))
+        .await;
+    assert!(
+        shown.contains(event) && !shown.contains("marmalade"),
+        "{shown}"
+    );
+    let retry = office
+        .command(root, &format!("quarantine retry {number}"))
+        .await;
+    assert!(retry.contains("tried again"), "{retry}");
+    until("it to be set aside again", PATIENCE, async || {
+        let listed = office.command(root, "quarantine list").await;
+        listed.contains(&format!("`{number}`")).then_some(())
+    })
+    .await;
+    let drop = office
+        .command(root, &format!("quarantine drop {number}"))
+        .await;
+    assert!(drop.contains("dropped"), "{drop}");
+}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn admins_look_after_the_bridge_and_others_may_not() {
@@ -26,31 +85,7 @@ async fn admins_look_after_the_bridge_and_others_may_not() {
     let mut root = world.user("root").await;
     let mut office = Desk::open(&mut root).await;
 
-    // The help is grouped, explains each command, and shows to each what they may do.
-    let help = desk.command(&mut alice, "help").await;
-    let all = office.command(&mut root, "help").await;
-    for part in ["Logins", "People", "Linking rooms", "Double puppeting"] {
-        assert!(help.contains(part) && all.contains(part), "{part}: {help}");
-    }
-    assert!(!help.contains("Administration") && all.contains("Administration"));
-    let one = desk.command(&mut alice, "help block").await;
-    assert!(one.contains("Example: `block +49"), "{one}");
-    let near = desk.command(&mut alice, "list-bloked").await;
-    assert!(near.contains("`list-blocked`"), "{near}");
-    let near = office.command(&mut root, "quarantin").await;
-    assert!(near.contains("`quarantine`"), "{near}");
-    for command in [
-        "status",
-        "list-users",
-        "quarantine list",
-        "doctor",
-        "clean-up",
-        "sudo @root:drawbridge.test help",
-    ] {
-        let refused = desk.command(&mut alice, command).await;
-        assert!(refused.contains("no such command"), "{command}: {refused}");
-    }
-
+    help_is_given(&mut (&mut alice, &mut desk), &mut (&mut root, &mut office)).await;
     let users = office.command(&mut root, "list-users").await;
     assert!(
         users.contains(&alice.mxid) && users.contains("WhatsApp"),
@@ -74,34 +109,22 @@ async fn admins_look_after_the_bridge_and_others_may_not() {
     let id = office.command(&mut root, &format!("doin {room} id")).await;
     assert!(id.contains(&contact.jid()), "{id}");
 
-    // What cannot be read is set aside, shown without its content, and tried again.
-    let none = office.command(&mut root, "quarantine list").await;
-    assert!(none.contains("No event is set aside"), "{none}");
+    // In a chat's room commands have a prefix, and are carried to nobody.
+    alice.say(&room, "!drawbridge id").await;
+    let told = alice
+        .hear(&room, BOT, |body| body.contains(&contact.jid()))
+        .await;
+    assert_eq!(told["content"]["msgtype"], "m.notice");
+    alice.say(&room, "!drawbridge list-logins").await;
+    alice
+        .hear(&room, BOT, |body| body.contains("is private"))
+        .await;
+
     let odd = json!({"m.relates_to": "no relation of marmalade"});
     let odd = alice.send(&room, "m.reaction", &odd).await;
     alice.say(&room, "after it").await;
-    contact.receives("after it").await;
-    let listed = office.command(&mut root, "quarantine list").await;
-    let number = listed
-        .split('`')
-        .find(|part| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit()))
-        .unwrap_or_else(|| panic!("no number in {listed}"))
-        .to_owned();
-    let shown = office
-        .command(&mut root, &format!("quarantine show {number}"))
-        .await;
-    assert!(
-        shown.contains(&odd) && !shown.contains("marmalade"),
-        "{shown}"
-    );
-    let retry = office
-        .command(&mut root, &format!("quarantine retry {number}"))
-        .await;
-    assert!(retry.contains("tried again"), "{retry}");
-    let drop = office
-        .command(&mut root, &format!("quarantine drop {number}"))
-        .await;
-    assert!(drop.contains("dropped"), "{drop}");
+    contact.receives_exactly(&["after it"]).await;
+    set_aside(&mut root, &mut office, &odd).await;
 
     // A portal is given up; the chat's next message makes a new room.
     let ask = format!("delete-portal {room}");

@@ -32,7 +32,7 @@ impl World {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_gatekeeper_that_is_away_is_told_once_and_holds_up_nobody_else() {
     let gate = Gate::build().await;
-    let world = World::start(Plan {
+    let mut world = World::start(Plan {
         config: json!({"bridge": {"connection_grace_seconds": 4}}),
         profiles: json!({"messenger": gate.profile()}),
         ..Plan::default()
@@ -80,7 +80,9 @@ async fn a_gatekeeper_that_is_away_is_told_once_and_holds_up_nobody_else() {
     chat.hears("and back").await;
     assert_eq!(other.received_count(), 1);
 
-    // It is back: the same message says so, and what waited comes.
+    // It is back, after a restart of the bridge: the same message says so, and what waited comes.
+    world.bridge.kill().await;
+    world.bridge.start().await;
     gate.open(world.sandbox.chat_address());
     let room = chat.desk.room.clone();
     chat.alice

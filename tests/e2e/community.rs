@@ -1,5 +1,7 @@
 //! A community: Matrix users in a public room of their own, a group of phones at WhatsApp, a contact at Messenger.
 
+use std::time::{Duration, Instant};
+
 use drawbridge::{
     domain::{MessageRef, RemoteUserId, StanzaId},
     matrix::GhostNaming,
@@ -14,7 +16,6 @@ use super::{
     contact::Contact,
     homeserver::DOMAIN,
     management::Desk,
-    wait::until,
     world::{BOT, World},
 };
 
@@ -188,11 +189,19 @@ impl Phone {
         what: &str,
         mut look: impl FnMut(&Message) -> Option<T>,
     ) -> T {
-        let what = format!("{what} on {}'s phone", self.handle.name());
-        until(&what, PATIENCE, async || {
-            self.shows().iter().find_map(&mut look)
-        })
-        .await
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            if let Some(answer) = self.shows().iter().find_map(&mut look) {
+                return answer;
+            }
+            assert!(
+                Instant::now() < deadline,
+                "waited for {what} on {}'s phone in vain; it shows {:?}",
+                self.handle.name(),
+                self.texts()
+            );
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
     }
 
     /// Waits for a text; its message.

@@ -3,7 +3,7 @@
 use drawbridge::{
     domain::RemoteUserId,
     matrix::GhostNaming,
-    sandbox::{ContactHandle, Flavour, GroupInfo},
+    sandbox::{ContactHandle, Flavour, GroupInfo, Role},
 };
 use serde_json::{Value, json};
 
@@ -90,6 +90,15 @@ impl Member {
         .await;
     }
 
+    /// Waits until somebody is in the group with a role, or not in it.
+    pub(crate) async fn finds_role(&self, of: &str, role: Option<Role>) {
+        let jid = of.parse().expect("an address");
+        self.finds(&format!("{of} to be {role:?}"), |group| {
+            group.members.get(&jid).copied() == role
+        })
+        .await;
+    }
+
     /// Waits for a text of somebody's; its id.
     pub(crate) async fn gets(&self, from: &str, text: &str) -> String {
         let received = self.contact.receives(text).await;
@@ -161,6 +170,19 @@ impl Group {
         }
         (event, id)
     }
+}
+
+/// Changes members of a group as one of them: `add`, `remove`, `promote` or `demote`.
+pub(crate) async fn change(by: &Member, what: &str, whom: &str) {
+    let (phone, group) = (&by.contact.phone, by.contact.user.as_str());
+    let whom = [whom.parse().expect("an address")];
+    let done = match what {
+        "add" => phone.add_members(group, &whom).await,
+        "remove" => phone.remove_members(group, &whom).await,
+        "promote" => phone.promote(group, &whom).await,
+        _ => phone.demote(group, &whom).await,
+    };
+    assert!(done.expect(CAN).values().all(Result::is_ok), "{what}");
 }
 
 /// A new user with a login.

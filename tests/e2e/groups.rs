@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use super::{
     chat::id_of,
     client::User,
-    group::{CAN, Group, Member, WHATSAPP, logged_in},
+    group::{CAN, Group, Member, WHATSAPP, change, logged_in},
     pictures,
     world::{BOT, MARKED, Plan, World},
 };
@@ -120,6 +120,8 @@ async fn what_is_said_in_a_group_reaches_everybody_in_it() {
     reactions_edits_and_deletions(&world, &group, &mut alice).await;
     files_and_mentions(&world, &group, &mut alice).await;
     typing_and_receipts(&world, &group, &mut alice).await;
+    polls(&world, &group, &mut alice).await;
+    somebody_of_another_app(&world, &group, &mut alice).await;
     for member in group.contacts() {
         let counters = member.contact.phone.counters();
         assert_eq!(counters.undecryptable, 0);
@@ -335,7 +337,98 @@ async fn typing_and_receipts(world: &World, group: &Group, alice: &mut User) {
     assert!(!group.ben.contact.shown().iter().any(revoked));
 }
 
+/// A poll of each side, in which everybody votes.
+async fn polls(world: &World, group: &Group, alice: &mut User) {
+    let (room, own) = (&group.room, WHATSAPP.login_of(world, alice));
+    let start = "org.matrix.msc3381.poll.start";
+    let poll = group.ann.contact.asks("When?", &["nine", "ten"], 1).await;
+    let is_poll = |event: &Value| event["type"] == start;
+    let asked = alice.finds(room, &group.ann.ghost, "a poll", is_poll).await;
+    let answers = asked["content"][start]["answers"].as_array();
+    let answers = answers.expect("answers");
+    let ten = answers[1]["id"].as_str().expect("an id").to_owned();
+    let is_there = |m: &Message| (m.id == poll).then_some(());
+    group.ben.contact.sees("the poll", is_there).await;
+    group.ben.contact.votes(&poll, false, &["ten"]).await;
+    alice.votes(room, &id_of(&asked), &ten).await;
+    everybody_chose(group, &poll, "ten", &[&group.ben.contact.jid(), &own]).await;
+    alice
+        .sees_vote(room, &group.ben.ghost, &id_of(&asked), &ten)
+        .await;
+
+    let answer = |id: &str| json!({"id": id, "org.matrix.msc1767.text": id});
+    let question = json!({"org.matrix.msc1767.text": "Where?"});
+    let content = json!({start: {"question": question, "max_selections": 1,
+            "kind": "org.matrix.msc3381.poll.disclosed", "answers": [answer("hut"), answer("lake")]},
+        "org.matrix.msc1767.text": "Where?"});
+    let asked = alice.send(room, start, &content).await;
+    let is_it = |m: &Message| (m.text == "Where?").then(|| m.id.clone());
+    let mut poll = String::new();
+    for member in group.contacts() {
+        poll = member.contact.sees("the user's poll", is_it).await;
+        member.contact.votes(&poll, false, &["lake"]).await;
+        alice.sees_vote(room, &member.ghost, &asked, "lake").await;
+    }
+    alice.votes(room, &asked, "lake").await;
+    let voters = [&group.ann.contact.jid(), &group.ben.contact.jid(), &own];
+    everybody_chose(group, &poll, "lake", &voters).await;
+}
+
+/// Waits until every contact counts these votes for an option.
+async fn everybody_chose(group: &Group, poll: &str, option: &str, voters: &[&String]) {
+    for member in group.contacts() {
+        let chose = |m: &Message| {
+            let voted = |one: &&String| {
+                let votes = one.parse().ok().and_then(|one| m.votes.get(&one));
+                votes.is_some_and(|chosen| chosen == &[option])
+            };
+            (m.id == poll && voters.iter().all(|one| voted(one))).then_some(())
+        };
+        member.contact.sees("the votes", chose).await;
+    }
+}
+
+/// A user of another bridge than this one is a member as any other.
+async fn somebody_of_another_app(world: &World, group: &Group, alice: &mut User) {
+    let mut people = world.sandbox.contacts().into_iter();
+    let ivy = people.find(|one| {
+        one.flavour() == WHATSAPP.flavour && one.visible_id() == Some("@ivy:other.example")
+    });
+    let ivy = Member::of(WHATSAPP, ivy.expect("somebody else"), &group.address);
+    change(&group.ann, "add", &ivy.contact.jid()).await;
+    alice.sees_membership(&group.room, &ivy.ghost, "join").await;
+    ivy.contact.says("from another app").await;
+    alice
+        .hears(&group.room, &ivy.ghost, "from another app")
+        .await;
+    let name = alice.display_name(&ivy.ghost).await;
+    assert!(
+        name.as_ref().is_some_and(|name| name.contains("Ivy")),
+        "{name:?}"
+    );
+    group.says(world, alice, "to all apps").await;
+    ivy.gets(&WHATSAPP.login_of(world, alice), "to all apps")
+        .await;
+}
+
 impl User {
+    async fn votes(&mut self, room: &str, poll: &str, answer: &str) {
+        let response = "org.matrix.msc3381.poll.response";
+        let content = json!({"m.relates_to": {"rel_type": "m.reference", "event_id": poll},
+            response: {"answers": [answer]}});
+        self.send(room, response, &content).await;
+    }
+
+    async fn sees_vote(&mut self, room: &str, of: &str, poll: &str, answer: &str) {
+        let response = "org.matrix.msc3381.poll.response";
+        let is_it = |event: &Value| {
+            event["type"] == response
+                && event["content"]["m.relates_to"]["event_id"] == poll
+                && event["content"][response]["answers"] == json!([answer])
+        };
+        self.finds(room, of, "a vote", is_it).await;
+    }
+
     async fn finds_reaction(&mut self, room: &str, of: &str, to: &str, key: &str) -> String {
         let is_it = |event: &Value| {
             let relation = &event["content"]["m.relates_to"];

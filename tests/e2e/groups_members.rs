@@ -7,39 +7,17 @@ use serde_json::json;
 use super::{
     client::{PATIENCE, User, encode},
     contact::Contact,
-    group::{CAN, Group, Member, WHATSAPP, logged_in},
+    group::{CAN, Group, Member, WHATSAPP, change, logged_in},
     world::{BOT, Plan, World},
 };
 
 impl Member {
-    /// Waits until somebody is in the group with a role, or not in it.
-    async fn finds_role(&self, of: &str, role: Option<Role>) {
-        let jid = of.parse().expect("an address");
-        self.finds(&format!("{of} to be {role:?}"), |group| {
-            group.members.get(&jid).copied() == role
-        })
-        .await;
-    }
-
     /// What the member got in the group so far.
     fn heard(&self) -> Vec<String> {
         let received = self.contact.phone.received().into_iter();
         let here = received.filter(|message| message.chat.to_string() == self.contact.user);
         here.map(|message| message.text).collect()
     }
-}
-
-/// Changes members of a group as one of them.
-async fn change(by: &Member, what: &str, whom: &str) {
-    let (phone, group) = (&by.contact.phone, by.contact.user.as_str());
-    let whom = [whom.parse().expect("an address")];
-    let done = match what {
-        "add" => phone.add_members(group, &whom).await,
-        "remove" => phone.remove_members(group, &whom).await,
-        "promote" => phone.promote(group, &whom).await,
-        _ => phone.demote(group, &whom).await,
-    };
-    assert!(done.expect(CAN).values().all(Result::is_ok), "{what}");
 }
 
 /// Who caused the membership somebody has.
@@ -239,4 +217,36 @@ async fn has_delivered(by: &Contact, text: &str, to: &str) {
         (message.text == text && message.receipts.contains_key(&to)).then_some(())
     })
     .await;
+}
+
+/// The first members come at once, the others at a pace, and who writes before their turn comes with what they write.
+#[tokio::test(flavor = "multi_thread")]
+async fn everybody_of_a_large_group_comes() {
+    let world = World::start(Plan::default()).await;
+    let (mut alice, _desk) = logged_in(&world, "alice", WHATSAPP).await;
+    let mut phones = Vec::new();
+    for n in 0..34 {
+        phones.push(WHATSAPP.person(&world, &format!("Phone {n}")).await);
+    }
+    let own = WHATSAPP.login_of(&world, &alice);
+    let mut members: Vec<_> = phones.iter().skip(1).map(|one| one.jid().clone()).collect();
+    members.push(own.parse().expect("an address"));
+    let made = phones[0].create_group("Crowd", &members).await.expect(CAN);
+    let group = made.to_string();
+    let mut crowd = phones.into_iter();
+    let founder = Member::of(WHATSAPP, crowd.next().expect("a phone"), &group);
+    let last = Member::of(WHATSAPP, crowd.next_back().expect("a phone"), &group);
+    founder.contact.says("hello all").await;
+    last.contact.says("hello from the last row").await;
+    let room = alice.joins_room_called("Crowd").await;
+    alice
+        .hears(&room, &last.ghost, "hello from the last row")
+        .await;
+    alice.say(&room, "so many!").await;
+    let crowd = crowd.map(|phone| Member::of(WHATSAPP, phone, &group));
+    for member in crowd.chain([founder, last]) {
+        member.gets(&own, "so many!").await;
+        alice.sees_membership(&room, &member.ghost, "join").await;
+    }
+    assert_eq!(alice.members(&room).await.len(), 36);
 }

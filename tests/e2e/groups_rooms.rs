@@ -113,7 +113,8 @@ async fn groups_are_made_from_matrix_at_both_gatekeepers() {
     for (_, (room, members)) in &made {
         for member in members {
             assert_eq!(alice.bodies(room, &member.ghost).await.len(), 1);
-            assert_eq!(member.contact.received_count(), 1);
+            let both = "the user and the other contact";
+            assert_eq!(member.contact.received_count(), 2, "{both}");
         }
     }
 }

@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use drawbridge::sandbox::{GroupInfo, content::Composed};
+use drawbridge::sandbox::{GroupInfo, Role, content::Composed};
 use serde_json::json;
 
 use super::{
     client::{User, encode},
-    group::{CAN, Group, WHATSAPP, logged_in},
+    group::{CAN, Group, WHATSAPP, change, logged_in},
     world::{BOT, Engine, Plan, World},
 };
 
@@ -88,6 +88,9 @@ async fn two_users_share_a_group_and_its_room() {
     }
     everything_is_there_once(&group, &alice).await;
 
+    one_sends_the_other_away(&world, &group, &mut alice, &mut bob).await;
+    one_is_removed_and_comes_back(&world, &group, &mut alice, &mut bob).await;
+
     // One leaves, with the room the group too; the other stays.
     bob.post(&format!("v3/rooms/{}/leave", encode(&room)), &json!({}))
         .await;
@@ -98,6 +101,44 @@ async fn two_users_share_a_group_and_its_room() {
     alice.hears(&room, &group.ann.ghost, "bye").await;
     let members = alice.members(&room).await;
     assert_eq!(members[&bob.mxid], "leave");
+}
+
+async fn one_sends_the_other_away(world: &World, group: &Group, alice: &mut User, bob: &mut User) {
+    let (room, ann) = (&group.room, &group.ann);
+    let (hers, his) = (
+        WHATSAPP.login_of(world, alice),
+        WHATSAPP.login_of(world, bob),
+    );
+    change(ann, "promote", &hers).await;
+    let (user, other) = (alice.mxid.clone(), bob.mxid.clone());
+    alice.sees_power(room, &user, 75).await;
+    alice.does(room, "kick", &other).await;
+    ann.finds_role(&his, None).await;
+    change(ann, "add", &his).await;
+    bob.joins_room_called("Hiking").await;
+    group.says(world, bob, "bob again").await;
+    alice.gives_power(room, &other, 75).await;
+    ann.finds_role(&his, Some(Role::Admin)).await;
+    change(ann, "demote", &his).await;
+    alice.sees_power(room, &other, 0).await;
+}
+
+async fn one_is_removed_and_comes_back(
+    world: &World,
+    group: &Group,
+    alice: &mut User,
+    bob: &mut User,
+) {
+    let (room, ann) = (&group.room, &group.ann);
+    let hers = WHATSAPP.login_of(world, alice);
+    change(ann, "remove", &hers).await;
+    let user = alice.mxid.clone();
+    bob.sees_membership(room, &user, "leave").await;
+    group.says(world, bob, "without alice").await;
+    change(ann, "add", &hers).await;
+    alice.joins_room_called("Hiking").await;
+    group.says(world, alice, "alice again").await;
+    bob.hears(room, &user, "alice again").await;
 }
 
 /// Every text in the room, and with each contact, is there once.
@@ -114,7 +155,8 @@ async fn everything_is_there_once(group: &Group, user: &User) {
     assert!(texts.values().all(|count| *count == 1), "{texts:?}");
     for member in group.contacts() {
         let contact = &member.contact;
-        let mut heard: Vec<String> = contact.shown().into_iter().map(|m| m.text).collect();
+        let shown = contact.shown().into_iter().filter(|m| !m.notice);
+        let mut heard: Vec<String> = shown.map(|m| m.text).collect();
         heard.sort();
         let all: Vec<&String> = texts.keys().collect();
         assert_eq!(heard.iter().collect::<Vec<_>>(), all);

@@ -14,7 +14,7 @@ use rand::RngExt;
 use serde_json::json;
 use tokio::process::{Child, Command};
 
-use super::wait::until;
+use super::{federation::Federation, wait::until};
 
 /// The homeserver's name in every test.
 pub(crate) const DOMAIN: &str = "drawbridge.test";
@@ -35,24 +35,28 @@ pub(crate) fn free_port() -> u16 {
 pub(crate) struct Homeserver {
     folder: PathBuf,
     port: u16,
+    /// Through which it reaches others, if it does.
+    proxy: Option<String>,
     process: Option<Child>,
 }
 
 impl Homeserver {
-    /// Starts Synapse with the registrations in these files and rooms of `room_version`.
+    /// Starts Synapse with the registrations in these files and rooms of `room_version`; others reach it if it has a federation, in
+    /// which it has a name.
     pub(crate) async fn start(
         folder: &Path,
         port: u16,
         registrations: &[PathBuf],
         room_version: &str,
         presence: bool,
+        federation: Option<(&Federation, &str)>,
     ) -> Self {
         fs::create_dir_all(folder).expect("a folder for Synapse");
         let seed: [u8; 32] = rand::rng().random();
         let key = format!("ed25519 a_test {}\n", STANDARD_NO_PAD.encode(seed));
         fs::write(folder.join("signing.key"), key).expect("a signing key");
         let plenty = json!({"per_second": 100_000, "burst_count": 100_000});
-        let config = json!({
+        let mut config = json!({
             "server_name": DOMAIN,
             "public_baseurl": format!("http://127.0.0.1:{port}/"),
             "pid_file": folder.join("pid"),
@@ -78,6 +82,9 @@ impl Homeserver {
             "rc_room_creation": plenty, "rc_media_create": plenty,
             "rc_presence": {"per_user": plenty},
         });
+        if let Some((federation, name)) = federation {
+            federation.configure(name, &mut config);
+        }
         let log = json!({
             "version": 1,
             "formatters": {"plain": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
@@ -91,6 +98,7 @@ impl Homeserver {
         let mut homeserver = Self {
             folder: folder.to_owned(),
             port,
+            proxy: federation.map(|(federation, _)| federation.proxy()),
             process: None,
         };
         homeserver.restart().await;
@@ -105,7 +113,11 @@ impl Homeserver {
     /// Starts it again in the same folder; resolves when it answers.
     pub(crate) async fn restart(&mut self) {
         let output = fs::File::create(self.folder.join("output.log")).expect("a log file");
-        let child = Command::new(python())
+        let mut command = Command::new(python());
+        if let Some(proxy) = &self.proxy {
+            command.env("https_proxy", proxy);
+        }
+        let child = command
             .args(["-m", "synapse.app.homeserver", "--config-path"])
             .arg(self.folder.join("homeserver.yaml"))
             .current_dir(&self.folder)

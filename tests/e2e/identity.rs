@@ -83,6 +83,15 @@ async fn logging_in_is_a_conversation_and_each_gatekeeper_has_its_own() {
     let everywhere = desk.command(&mut alice, "login").await;
     assert!(everywhere.contains("everywhere"), "{everywhere}");
 
+    // Where a command means one of them, it says so or is told which.
+    let resolve = "resolve-identifier +447700900005";
+    let which = desk.command(&mut alice, resolve).await;
+    assert!(which.contains("Say where"), "{which}");
+    desk.command(&mut alice, "set-preferred-login whatsapp")
+        .await;
+    let found = desk.command(&mut alice, resolve).await;
+    assert!(found.contains("can be written to at WhatsApp"), "{found}");
+
     // Both work; then one ends, and the other goes on.
     let there = Contact {
         phone: world.of_the_cast("Lotte Live"),

@@ -4,9 +4,10 @@ use drawbridge::sandbox::content::Content;
 use serde_json::{Value, json};
 
 use super::{
-    client::User,
+    client::{PATIENCE, User, encode},
     community::{Community, PREFIX, command_in, ghost},
     pictures,
+    wait::until,
     world::{BOT, Plan, World},
 };
 
@@ -52,8 +53,7 @@ async fn a_relay_says_whose_words_it_carries() {
 }
 
 async fn names_are_told_apart_and_format_nothing(scene: &mut Scene, world: &World) {
-    let room = scene.community.room.clone();
-    let community = &mut scene.community;
+    let (room, community) = (scene.community.room.clone(), &mut scene.community);
     let (bobs, carols) = (
         "*Sam (@bob:drawbridge.test)*: here is Sam",
         "*Sam (@carol:drawbridge.test)*: no, here",
@@ -94,12 +94,11 @@ async fn names_are_told_apart_and_format_nothing(scene: &mut Scene, world: &Worl
         .await;
     let emote = json!({"msgtype": "m.emote", "body": "waves"});
     scene.bob.send(&room, "m.room.message", &emote).await;
-    community.livia.gets("_Sam_ waves").await;
+    community.livia.gets("_Sam_ _waves_").await;
 }
 
 async fn answers_and_reactions_say_whose_they_are(scene: &mut Scene) {
-    let room = scene.community.room.clone();
-    let community = &mut scene.community;
+    let (room, community) = (scene.community.room.clone(), &mut scene.community);
     let asked = community.livia.says("who comes along?").await;
     let livia = community.livia.ghost();
     let event = community.hears(&livia, "who comes along?").await;
@@ -147,8 +146,7 @@ async fn answers_and_reactions_say_whose_they_are(scene: &mut Scene) {
 }
 
 async fn only_its_author_changes_a_message(scene: &mut Scene) {
-    let room = scene.community.room.clone();
-    let community = &mut scene.community;
+    let (room, community) = (scene.community.room.clone(), &mut scene.community);
     let event = scene.bob.say(&room, "at nien").await;
     let message = community.livia.gets("*Sam*: at nien").await;
     scene.bob.edit(&room, &event, "at nine").await;
@@ -188,8 +186,7 @@ async fn only_its_author_changes_a_message(scene: &mut Scene) {
 }
 
 async fn files_say_whose_they_are(scene: &mut Scene) {
-    let room = scene.community.room.clone();
-    let community = &mut scene.community;
+    let (room, community) = (scene.community.room.clone(), &mut scene.community);
     let bytes = pictures::jpeg(64, 48);
     let uri = scene.bob.upload("image/jpeg", bytes.clone()).await;
     let mut content = json!({"msgtype": "m.image", "url": uri, "body": "the shore", "filename": "a.jpg",
@@ -226,8 +223,7 @@ async fn files_say_whose_they_are(scene: &mut Scene) {
 }
 
 async fn a_profile_of_a_message_counts(scene: &mut Scene) {
-    let room = scene.community.room.clone();
-    let community = &mut scene.community;
+    let (room, community) = (scene.community.room.clone(), &mut scene.community);
     let profile = json!({"id": "zed", "displayname": "Zed", "has_fallback": true});
     let content = json!({"msgtype": "m.text", "body": "Zed: I am many",
         "format": "org.matrix.custom.html",
@@ -238,8 +234,7 @@ async fn a_profile_of_a_message_counts(scene: &mut Scene) {
 }
 
 async fn what_is_nobodys_words_stays(scene: &mut Scene, world: &World) {
-    let room = scene.community.room.clone();
-    let community = &mut scene.community;
+    let (room, community) = (scene.community.room.clone(), &mut scene.community);
     let mut mallory = community.member(world, "mallory", "Mallory").await;
     let mut irc = community.member(world, "irc_dan", "Dan").await;
     let before = community.livia.texts().len();
@@ -351,7 +346,7 @@ async fn two_chats_of_a_room_hear_each_other_and_who_is_banned_does_not_pass() {
     assert_eq!(community.livia.texts(), expected);
     let received: Vec<String> = lotte.phone.received().into_iter().map(|m| m.text).collect();
     let count = |text: &str| received.iter().filter(|one| one.contains(text)).count();
-    for text in ["from Matrix", "from WhatsApp", "let me in", "and no more"] {
+    for text in ["from Matrix", "from the lake", "let me in", "and no more"] {
         assert_eq!(count(text), 1, "{text}: {received:?}");
     }
     assert_eq!(count("from Messenger") + count("the last of Bob"), 0);
@@ -401,7 +396,7 @@ async fn only_admins_set_a_relay_unless_others_may() {
         .add_members(&community.group, &[roots])
         .await;
     added.expect("one more member");
-    super::wait::until("the relay to be set", super::client::PATIENCE, async || {
+    until("the relay to be set", PATIENCE, async || {
         let answer = command_in(&mut root, &room, "set-relay whatsapp").await;
         answer.contains("speaks in").then_some(())
     })
@@ -419,4 +414,56 @@ async fn only_admins_set_a_relay_unless_others_may() {
         !texts.iter().any(|text| text.contains("not any more")),
         "{texts:?}"
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn members_of_other_homeservers_are_carried_as_the_bridge_lets_them() {
+    let permissions = json!({"*": "block", "drawbridge.test": "user", "elsewhere.test": "relay",
+        "@zack:elsewhere.test": "block"});
+    let world = World::start(Plan {
+        config: json!({"relay": {"enabled": true, "admins_only": false},
+            "bridge": {"permissions": permissions}}),
+        federated: true,
+        ..Plan::default()
+    })
+    .await;
+    let mut community = Community::gather(&world).await;
+    let mut zoe = world.stranger("zoe").await;
+    zoe.call_oneself("Zoe").await;
+    let mut zack = world.stranger("zack").await;
+
+    // The room is of the other homeserver; Alice is in it and may link it, and the bot enters by itself.
+    let room = zoe.create_room(json!({"preset": "public_chat"})).await;
+    zack.join(&room).await;
+    let join = format!("v3/join/{}?server_name=elsewhere.test", encode(&room));
+    community.alice.post(&join, &json!({})).await;
+    let alice = community.alice.mxid.clone();
+    zoe.give_power(&room, &json!({ alice: 50 })).await;
+    let link = format!("bridge {room} whatsapp {}", community.group);
+    until("Alice to have the power", PATIENCE, async || {
+        let answer = community.desk.command(&mut community.alice, &link).await;
+        answer.contains("is linked to WhatsApp").then_some(())
+    })
+    .await;
+    let relay = format!("set-relay {room} whatsapp");
+    let answer = community.desk.command(&mut community.alice, &relay).await;
+    assert!(answer.contains("speaks in"), "{answer}");
+
+    let livia = community.livia.ghost();
+    community.livia.says("who is there?").await;
+    zoe.hear(&room, &livia, |body| body == "who is there?")
+        .await;
+    zack.say(&room, "not me").await;
+    let asked = zack.say(&room, &format!("{PREFIX} help")).await;
+    zoe.say(&room, "I am, from far away").await;
+    community.livia.gets("*Zoe*: I am, from far away").await;
+    community.alice.say(&room, "and I").await;
+    community.livia.gets("and I").await;
+    assert_eq!(
+        community.livia.texts(),
+        ["*Zoe*: I am, from far away", "and I"]
+    );
+    let history = zoe.history(&room).await;
+    let is_answer = |e: &Value| e["content"]["m.relates_to"]["m.in_reply_to"]["event_id"] == asked;
+    assert!(!history.iter().any(is_answer));
 }

@@ -12,6 +12,7 @@ use tempfile::TempDir;
 use super::{
     bridge::Bridge,
     client::User,
+    federation::{ELSEWHERE, Federation},
     homeserver::{DOMAIN, Homeserver, free_port},
     postgres,
 };
@@ -50,6 +51,8 @@ pub(crate) struct Plan {
     pub(crate) profiles: Value,
     /// Whether a second registration lets the bridge act as everybody.
     pub(crate) double_puppets: bool,
+    /// Whether there is another homeserver, whose users can be in rooms of this one.
+    pub(crate) federated: bool,
 }
 
 impl Default for Plan {
@@ -64,6 +67,7 @@ impl Default for Plan {
             gatekeepers: Value::Null,
             profiles: Value::Null,
             double_puppets: false,
+            federated: false,
         }
     }
 }
@@ -71,6 +75,7 @@ impl Default for Plan {
 /// Everything a message passes, running.
 pub(crate) struct World {
     pub(crate) homeserver: Homeserver,
+    elsewhere: Option<Homeserver>,
     pub(crate) bridge: Bridge,
     /// The gatekeeper, in the test's process, so that the test can look at its contacts and set its faults.
     pub(crate) sandbox: Sandbox,
@@ -135,17 +140,38 @@ impl World {
             std::fs::write(&second, text).expect("a registration");
             registrations.push(second);
         }
+        let federation = if plan.federated {
+            Some(Federation::start(folder.path()).await)
+        } else {
+            None
+        };
         let homeserver = Homeserver::start(
             &folder.path().join("synapse"),
             port,
             &registrations,
             plan.room_version,
             plan.presence,
+            federation.as_ref().map(|federation| (federation, DOMAIN)),
         )
         .await;
+        let elsewhere = match &federation {
+            Some(federation) => Some(
+                Homeserver::start(
+                    &folder.path().join("elsewhere"),
+                    free_port(),
+                    &[],
+                    plan.room_version,
+                    false,
+                    Some((federation, ELSEWHERE)),
+                )
+                .await,
+            ),
+            None => None,
+        };
         bridge.start().await;
         Self {
             homeserver,
+            elsewhere,
             bridge,
             sandbox,
             folder,
@@ -157,6 +183,12 @@ impl World {
         let path = self.folder.path().join("bridge").join(name);
         let text = std::fs::read_to_string(path).expect("a secret's file");
         text.trim().to_owned()
+    }
+
+    /// A new user of the other homeserver.
+    pub(crate) async fn stranger(&self, name: &str) -> User {
+        let elsewhere = self.elsewhere.as_ref().expect("a federated world");
+        User::register(&elsewhere.url(), name).await
     }
 
     /// A new Matrix user.

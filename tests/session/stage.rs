@@ -187,7 +187,13 @@ impl Stage {
         self.enqueue_to(login, &chat(), id, body).await
     }
 
-    async fn enqueue_to(&self, login: LoginId, chat: &ChatId, id: &str, body: &str) -> Enqueued {
+    pub(crate) async fn enqueue_to(
+        &self,
+        login: LoginId,
+        chat: &ChatId,
+        id: &str,
+        body: &str,
+    ) -> Enqueued {
         let message = Outgoing {
             chat: chat.clone(),
             id: StanzaId::parse(id).unwrap(),

@@ -25,6 +25,8 @@ pub(crate) struct BridgeSetup {
     pub(crate) listen: (SocketAddr, SocketAddr),
     /// What it logs (`tracing` directives).
     pub(crate) log: String,
+    /// Keys of its `bridge` section that are not the defaults.
+    pub(crate) bridge: Value,
 }
 
 /// A free port of the loopback interface.
@@ -50,6 +52,10 @@ impl BridgeSetup {
                 json!({ "id": id, "name": id, "profiles": [profile, "sandbox", file], "connection": "always" })
             })
             .collect();
+        let mut bridge = json!({ "permissions": { "*": "user" }, "terms": "" });
+        for (key, value) in self.bridge.as_object().into_iter().flatten() {
+            bridge[key] = value.clone();
+        }
         // JSON is YAML.
         let config = json!({
             "homeserver": { "address": self.homeserver.0, "domain": self.homeserver.1, "ephemeral": "transactions" },
@@ -62,7 +68,7 @@ impl BridgeSetup {
                 "sealing_key": "c2VhbGluZy1rZXktb2YtdGhlLXRlc3RzLTMyLWJ5dGU=",
                 "guard_file": self.dir.join("guard"),
             },
-            "bridge": { "permissions": { "*": "user" }, "terms": "" },
+            "bridge": bridge,
             "gatekeepers": gatekeepers,
             "partner": {
                 "listen": self.listen.1.to_string(), "address": format!("http://{}", self.listen.1),

@@ -142,6 +142,15 @@ pub(crate) struct Stage {
 impl Stage {
     /// Makes everything but the bridge, with this many contacts.
     pub(crate) async fn prepare(engine: Engine, contacts: usize) -> Self {
+        Self::prepare_with(engine, contacts, json!({})).await
+    }
+
+    /// The same with other keys in the configuration of the bridge.
+    pub(crate) async fn prepare_with(
+        engine: Engine,
+        contacts: usize,
+        bridge: serde_json::Value,
+    ) -> Self {
         let dir = Folder(tempfile::tempdir().unwrap());
         // In memory, so that the far end does not compete with the bridge for the disk.
         let far_end = tempfile::tempdir_in("/dev/shm")
@@ -185,6 +194,7 @@ impl Stage {
                 sandbox.profile_layer(Flavour::WhatsApp),
             )],
             listen,
+            bridge,
             log: std::env::var("DRAWBRIDGE_CRASH_LOG").unwrap_or_else(|_| "warn".to_owned()),
         };
         setup.write();
@@ -298,6 +308,11 @@ impl Stage {
         let room = found.await;
         self.homeserver.join(&room, USER);
         room
+    }
+
+    /// The user's address at the gatekeeper, once there is a login.
+    pub(crate) fn login(&self) -> Option<Jid> {
+        self.login.lock().unwrap().parse().ok()
     }
 
     /// Writes something beside the run's files.

@@ -244,6 +244,10 @@ impl Bridge {
                 self.let_out(sync, &ghost, by).await?;
             }
             Some(own) => {
+                // Who is added again is invited again, also if they had left the room.
+                if own.left {
+                    self.set_left(&sync.group.portal, own.login, None).await?;
+                }
                 // The last one keeps the room, and whose room it is stays in it.
                 if sync.group.login.is_some() && !sync.group.portal.linked {
                     self.show_out(sync, own, by).await?;

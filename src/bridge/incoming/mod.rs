@@ -213,18 +213,24 @@ impl Bridge {
         let sent = ghost.send(room_id, kind, &send.txn_id, &content, at).await;
         let sent = match sent {
             Err(error) if is_kept_out(&error) => {
-                // Somebody removed the ghost, or the homeserver forgot it: it is brought back.
-                match self.bring_back(ghost, room_id, send.route).await {
-                    // Whoever is kept out of a room of many does not close it for the others.
-                    Err(BridgeError::RoomLost(_))
-                        if send.route.portal.linked || send.route.is_group() =>
-                    {
-                        let event = MatrixEvent { kind, content };
-                        return self.send_for(room_id, &send, event).await;
-                    }
-                    back => back?,
+                // Somebody removed the ghost, or the homeserver forgot it: it is brought back, and not taken out again before it has
+                // spoken.
+                let alone = self.groups.alone(send.route.portal.id);
+                let _alone = alone.lock().await;
+                let again = match self.bring_back(ghost, room_id, send.route).await {
+                    Ok(()) => Ok(ghost.send(room_id, kind, &send.txn_id, &content, at).await),
+                    Err(error) => Err(error),
+                };
+                let is_out = match &again {
+                    Ok(sent) => sent.as_ref().is_err_and(is_kept_out),
+                    Err(error) => matches!(error, BridgeError::RoomLost(_)),
+                };
+                // Whoever is kept out of a room of many does not close it for the others.
+                if is_out && (send.route.portal.linked || send.route.is_group()) {
+                    let event = MatrixEvent { kind, content };
+                    return self.send_for(room_id, &send, event).await;
                 }
-                ghost.send(room_id, kind, &send.txn_id, &content, at).await
+                again?
             }
             other => other,
         };

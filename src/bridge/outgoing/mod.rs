@@ -303,7 +303,8 @@ impl Bridge {
             }
         };
         if let Some((subject, how)) = changed(taken.said) {
-            let several = name.is_some() || portal.logins.len() > 1;
+            let several =
+                name.is_some() || portal.portal.relay.is_some() || portal.logins.len() > 1;
             if several && how == How::Edit && !self.is_by_the_same(room_id, &subject, taken).await?
             {
                 return Ok(Ok((speaking, Vec::new())));

@@ -91,7 +91,8 @@ impl Bridge {
         if matches!(taken.parsed, AnyTimelineEvent::State(_)) || is_by_a_program(taken.parsed) {
             return Ok(Voice::Silent);
         }
-        let may = source != Source::Room
+        // The mark of what the bridge sent as a user is one that user could set, too.
+        let may = source != Source::Room && self.is_ours(sender)
             || self.level(sender) >= Level::Relay
                 && !self.settings.relay.rules.ignores(sender.as_str());
         if !may {

@@ -1,4 +1,4 @@
-//! Who is in a room: ghosts that are invited, kicked or banned, and users who leave.
+//! Who is in a room: ghosts that are invited, kicked or banned, and users who leave or are sent away.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use crate::{
         invites::MemberChange,
         routes::PortalRoute,
     },
-    domain::{GatekeeperId, GroupChange, GroupRole, RemoteUserId},
+    domain::{GatekeeperId, GroupChange, GroupRole, LoginId, RemoteUserId},
     store::Lane,
 };
 
@@ -56,6 +56,10 @@ impl Bridge {
             }
             None if change.membership == MembershipState::Leave && change.of == change.by => {
                 self.user_left(room_id, portals, event_id, change).await
+            }
+            None if is_gone && change.of != change.by => {
+                self.user_sent_away(room_id, portals, event_id, change)
+                    .await
             }
             _ => Ok(()),
         }
@@ -366,5 +370,72 @@ impl Bridge {
                 .await?;
         }
         Ok(())
+    }
+
+    /// Somebody sent a user away whose login is in the group: an admin of the group removes them there too. Who has no login in it
+    /// only has a say in the room.
+    async fn user_sent_away(
+        &self,
+        room_id: &OwnedRoomId,
+        portals: &[Arc<PortalRoute>],
+        event_id: &str,
+        change: &MemberChange,
+    ) -> Result<(), BridgeError> {
+        // Who was banned, and is let in again, was not sent away by that.
+        if change.before == Some(MembershipState::Ban) {
+            return Ok(());
+        }
+        for route in portals {
+            let is_ours = route.is_group() && !route.portal.linked;
+            let sent = route.login_of(&change.of).filter(|_| is_ours);
+            let own = sent.and_then(|login| Some((login.id, login.own.clone()?)));
+            let wish = Wish {
+                room_id,
+                route,
+                event_id,
+                by: &change.by,
+            };
+            let (Some((login, own)), Ok(by)) = (own, self.asking_as(&wish, false)) else {
+                continue;
+            };
+            if !self.truth(route).await?.has(&own) {
+                continue;
+            }
+            let removal = GroupChange::Remove(vec![own.clone()]);
+            let refused = match self.ask(&wish, by, &removal).await? {
+                Ok(refused) => refused.into_iter().next().map(|(_, why)| why),
+                Err(why) => Some(why),
+            };
+            let Some(why) = refused else { continue };
+            // An earlier try may have removed them.
+            if self.fresh_truth(route, by).await?.has(&own) {
+                self.call_user_back(&wish, change, login, &why).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Invites a user again who stays in the group. A ban stays too: that is for the room to decide.
+    async fn call_user_back(
+        &self,
+        wish: &Wish<'_>,
+        change: &MemberChange,
+        login: LoginId,
+        why: &str,
+    ) -> Result<(), BridgeError> {
+        if change.membership == MembershipState::Ban {
+            return self.explain(wish, why, "They stay banned here.").await;
+        }
+        self.set_left(&wish.route.portal, login, None).await?;
+        let done = match self.bot().invite(wish.room_id, &change.of).await {
+            Ok(()) => true,
+            Err(error) if error.is_transient() => return Err(error.into()),
+            Err(error) => {
+                tracing::warn!(room = %wish.room_id, %error, "a user could not be invited again");
+                false
+            }
+        };
+        self.let_puppet_join(&change.of, wish.room_id).await?;
+        self.explain(wish, why, taken_back(done)).await
     }
 }
