@@ -96,9 +96,9 @@ pub struct App {
     db: Database,
     client: Client,
     syncer: Syncer,
-    appservice: (TcpListener, axum::Router),
-    partner: (TcpListener, axum::Router),
-    provisioning: Option<(TcpListener, axum::Router)>,
+    appservice: Door,
+    partner: Door,
+    provisioning: Option<Door>,
     sandbox: Option<Sandbox>,
     hosted: Arc<HostedMedia>,
     clock: Arc<dyn Clock>,
@@ -175,31 +175,8 @@ impl App {
             .map(|gatekeeper| gatekeeper.clone() as Arc<dyn Network>);
         bridge.attach(networks, Arc::new(ManagementCommands::new(&bridge)));
 
-        let names = bridge.settings().gatekeeper_names.clone();
-        let state = AppserviceState::new(
-            db.clone(),
-            &config.appservice.hs_token,
-            bridge.clone(),
-            clock.clone(),
-        );
-        let appservice_router = appservice::router(state.with_directory(naming.clone(), names));
-        let provisioning = config
-            .provisioning
-            .enabled
-            .then(|| ProvisioningState::new(&bridge, client.clone(), &config.provisioning));
         let (appservice_router, provisioning) =
-            match (provisioning, config.provisioning.listen.as_deref()) {
-                (None, _) => (appservice_router, None),
-                (Some(state), None) => (
-                    provisioning::router(state).fallback_service(appservice_router),
-                    None,
-                ),
-                (Some(state), Some(address)) => {
-                    let listener = listen("provisioning.listen", address).await?;
-                    let alone = (listener, provisioning::router_alone(state));
-                    (appservice_router, Some(alone))
-                }
-            };
+            doors(&config, &bridge, &client, naming, clock.clone()).await?;
         let partner_state = PartnerState::new(
             signing_key,
             gatekeepers.into_values().collect(),
@@ -295,6 +272,43 @@ impl App {
             sandbox.shutdown().await;
         }
         refused.map_or(Ok(()), Err)
+    }
+}
+
+/// A listener and what answers there.
+type Door = (TcpListener, axum::Router);
+
+/// What answers the homeserver, with the provisioning API beside it, and that API's own door if it has one.
+async fn doors(
+    config: &Config,
+    bridge: &Arc<Bridge>,
+    client: &Client,
+    naming: GhostNaming,
+    clock: Arc<dyn Clock>,
+) -> Result<(axum::Router, Option<Door>), AppError> {
+    let names = bridge.settings().gatekeeper_names.clone();
+    let state = AppserviceState::new(
+        bridge.database().clone(),
+        &config.appservice.hs_token,
+        bridge.clone(),
+        clock,
+    );
+    let appservice = appservice::router(state.with_directory(naming, names));
+    let settings = &config.provisioning;
+    if !settings.enabled {
+        return Ok((appservice, None));
+    }
+    let state = ProvisioningState::new(bridge, client.clone(), settings);
+    match settings.listen.as_deref() {
+        None => {
+            let beside = provisioning::router(state).fallback_service(appservice);
+            Ok((beside, None))
+        }
+        Some(address) => {
+            let listener = listen("provisioning.listen", address).await?;
+            let alone = provisioning::router_alone(state);
+            Ok((appservice, Some((listener, alone))))
+        }
     }
 }
 

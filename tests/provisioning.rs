@@ -1,5 +1,5 @@
 //! The provisioning API: the whole bridge in this process, between a homeserver and a gatekeeper of this process on their real
-//! wires, asked by programs with the secret, by users with OpenID tokens, by strangers, and by Schemathesis.
+//! wires, asked by programs with the secret, by users with `OpenID` tokens, by strangers, and by Schemathesis.
 
 #[path = "support/homeserver/mod.rs"]
 #[expect(

@@ -57,7 +57,7 @@ enum Command {
     Doctor,
     /// Run the sandbox gatekeeper alone.
     Sandbox,
-    /// Print the description of the provisioning API (OpenAPI).
+    /// Print the description of the provisioning API (`OpenAPI`).
     Openapi,
 }
 

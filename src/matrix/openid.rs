@@ -1,4 +1,4 @@
-//! Who holds an OpenID token of the homeserver.
+//! Who holds an `OpenID` token of the homeserver.
 //!
 //! <https://spec.matrix.org/v1.16/server-server-api/#openid>
 
@@ -14,7 +14,7 @@ struct Holder {
 }
 
 impl Client {
-    /// The user whom the homeserver gave an OpenID token; `None` if it gave it to nobody, or names somebody of another server.
+    /// The user whom the homeserver gave an `OpenID` token; `None` if it gave it to nobody, or names somebody of another server.
     ///
     /// # Errors
     /// Why it could not be asked.

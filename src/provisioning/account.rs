@@ -43,7 +43,8 @@ pub(super) struct Whoami {
 pub(super) struct Login {
     /// Its number.
     #[schema(example = 4_862_117_003_i64)]
-    login: i64,
+    #[serde(rename = "login")]
+    number: i64,
     /// The gatekeeper it is at.
     #[schema(example = "whatsapp")]
     gatekeeper: String,
@@ -122,7 +123,7 @@ pub(super) struct LogIn {
 
 pub(super) fn login(bridge: &Bridge, row: &LoginRow) -> Login {
     Login {
-        login: row.id.0,
+        number: row.id.0,
         gatekeeper: row.gatekeeper.to_string(),
         gatekeeper_name: bridge.gatekeeper_name(&row.gatekeeper).to_owned(),
         identifier: row.visible_id.clone(),

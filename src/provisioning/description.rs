@@ -1,4 +1,4 @@
-//! The API's description (OpenAPI 3.1), made from the code: what each endpoint says of itself, and what is true for all.
+//! The API's description (`OpenAPI` 3.1), made from the code: what each endpoint says of itself, and what is true for all.
 
 use serde_json::json;
 use utoipa::{

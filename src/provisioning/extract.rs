@@ -33,7 +33,7 @@ pub(super) struct Query<T>(pub(super) T);
     reason = "it is read before the endpoint is known; this describes it"
 )]
 pub(super) struct ActsFor {
-    /// The Matrix id of the user it is done for. Needed with the secret; with an OpenID token it may only name the token's holder.
+    /// The Matrix id of the user it is done for. Needed with the secret; with an `OpenID` token it may only name the token's holder.
     #[param(
         min_length = 4,
         max_length = 255,

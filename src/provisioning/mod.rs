@@ -1,7 +1,7 @@
 //! The provisioning API: what the bot's commands do, for programs. Off by default.
 //!
 //! Every path under it, known or not, demands a caller: a program with the secret, which names the user it acts for by `user_id`,
-//! or a user of the homeserver with an OpenID token. Its description (`openapi.json`) is made from the code by [`description`].
+//! or a user of the homeserver with an `OpenID` token. Its description (`openapi.json`) is made from the code by [`description`].
 
 mod account;
 mod caller;

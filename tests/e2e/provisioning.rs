@@ -18,7 +18,7 @@ struct Api {
 }
 
 impl Api {
-    /// With an OpenID token that the homeserver gave the user.
+    /// With an `OpenID` token that the homeserver gave the user.
     async fn of(user: &User, listen: &str) -> Self {
         let path = format!("v3/user/{}/openid/request_token", encode(&user.mxid));
         let given = user.post(&path, &json!({})).await;

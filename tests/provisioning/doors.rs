@@ -1,4 +1,4 @@
-//! Who is let in: nobody without the secret or a user's OpenID token, at whichever door.
+//! Who is let in: nobody without the secret or a user's `OpenID` token, at whichever door.
 
 use drawbridge::provisioning;
 use reqwest::RequestBuilder;
@@ -138,7 +138,7 @@ async fn it_is_off_unless_it_is_switched_on() {
     scene.stop().await;
 }
 
-/// What somebody with an OpenID token is told of themselves.
+/// What somebody with an `OpenID` token is told of themselves.
 async fn whoami(scene: &Scene, token: &str, user: Option<&str>) -> Answer {
     let request = scene.bare("GET", "/_drawbridge/v1/whoami");
     let request = request.query(

@@ -81,7 +81,7 @@ fn answers(report: &Path) -> Answers {
         let what = (method.to_owned(), path.to_owned(), status);
         *answers.entry(what).or_default() += 1;
     }
-    assert!(answers.len() > 50, "hardly anything was asked: {answers:?}");
+    assert!(answers.len() > 50, "hardly anything was asked");
     answers
 }
 
@@ -102,7 +102,7 @@ fn description() -> Value {
 }
 
 /// The description for somebody who has one login and one room, so that what is sound is about these and gets far. What would end
-/// them stays as it is, and is done to others.
+/// them is done to others, which are not there.
 fn furnished(login: i64, room: &str) -> Value {
     let mut description = description();
     let paths = description["paths"].as_object_mut().expect("paths");
@@ -115,8 +115,10 @@ fn furnished(login: i64, room: &str) -> Value {
             for parameter in operation["parameters"].as_array_mut().expect("parameters") {
                 let only = match parameter["name"].as_str() {
                     Some("user_id") => json!(ADMIN),
-                    Some("login") if !ends => json!(login),
-                    Some("room_id") if !ends => json!(room),
+                    Some("login") if ends => json!(7),
+                    Some("login") => json!(login),
+                    Some("room_id") => json!(room),
+                    Some("chat") => json!("447700900002@s.whatsapp.net"),
                     _ => continue,
                 };
                 if parameter["name"] == "user_id" {
@@ -179,7 +181,7 @@ async fn whatever_is_asked_the_answer_is_as_described() {
         ("POST", "/sync"),
     ] {
         let count = count(&answers, method, end, 200);
-        assert!(count > 0, "{method} {end} never worked: {answers:?}");
+        assert!(count > 0, "{method} {end} never worked");
     }
     let broken: Vec<_> = answers
         .keys()

@@ -142,13 +142,11 @@ impl Bridge {
 
     /// Who a member is in the room, and the power they have there as an admin.
     fn admin_in_room(&self, wish: &Wish<'_>, user: &RemoteUserId) -> (OwnedUserId, i64) {
-        match wish.route.login_called(user) {
-            Some(login) => (login.owner.clone(), OWN_ADMIN),
-            None => {
-                let gatekeeper = &wish.route.portal.key.gatekeeper;
-                (self.naming.mxid(gatekeeper, user), ADMIN)
-            }
+        if let Some(login) = wish.route.login_called(user) {
+            return (login.owner.clone(), OWN_ADMIN);
         }
+        let gatekeeper = &wish.route.portal.key.gatekeeper;
+        (self.naming.mxid(gatekeeper, user), ADMIN)
     }
 
     /// Asks for a role for some members; why not, for those who did not get it.

@@ -71,7 +71,7 @@ pub(crate) struct World {
     pub(crate) aliases: HashMap<String, String>,
     /// Users the application service registered.
     pub(crate) registered: HashSet<String>,
-    /// Who holds an OpenID token.
+    /// Who holds an `OpenID` token.
     pub(crate) openid: HashMap<String, String>,
     /// Display names.
     pub(crate) names: HashMap<String, String>,
