@@ -18,6 +18,8 @@ use crate::{
 pub(super) enum Route {
     /// It mirrors these chats, at least one.
     Portals(Arc<[Arc<PortalRoute>]>),
+    /// It mirrors chats that no login is in now.
+    Closed,
     /// Somebody's management room.
     Management(OwnedUserId),
     /// Neither.
@@ -165,6 +167,7 @@ impl Bridge {
         } else {
             lock(&self.shared_rooms).remove(room_id);
         }
+        let is_closed = !portals.is_empty();
         let mut routes = Vec::new();
         for (portal, logins) in portals {
             // Whoever speaks for others first: what no single login does is done as that one.
@@ -176,6 +179,7 @@ impl Bridge {
         let route = match owner.and_then(|owner| UserId::parse(owner).ok()) {
             _ if !routes.is_empty() => Route::Portals(routes.into()),
             Some(owner) => Route::Management(owner),
+            None if is_closed => return Ok(Route::Closed),
             None => return Ok(Route::Unknown),
         };
         let mut known = lock(&self.routes);

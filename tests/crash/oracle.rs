@@ -81,7 +81,7 @@ impl Verdict {
         self.complaints.push(what);
     }
 
-    pub(crate) fn lose(&mut self, what: String) {
+    pub(crate) fn lose(&mut self, what: &str) {
         self.lost += 1;
         self.complaints.push(format!("lost: {what}"));
     }

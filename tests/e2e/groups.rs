@@ -380,7 +380,7 @@ async fn everybody_chose(group: &Group, poll: &str, option: &str, voters: &[&Str
                 let votes = one.parse().ok().and_then(|one| m.votes.get(&one));
                 votes.is_some_and(|chosen| chosen == &[option])
             };
-            (m.id == poll && voters.iter().all(|one| voted(one))).then_some(())
+            (m.id == poll && voters.iter().all(voted)).then_some(())
         };
         member.contact.sees("the votes", chose).await;
     }

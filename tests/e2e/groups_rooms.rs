@@ -183,7 +183,7 @@ async fn an_upgraded_room_is_followed_and_a_forged_one_is_not() {
         let new = answer["replacement_room"].as_str().expect("a room");
         new.clone_into(&mut group.room);
         // The bot cannot enter a closed room uninvited, and says so.
-        if alice.members(new).await.get(BOT).is_none() {
+        if !alice.members(new).await.contains_key(BOT) {
             let closed = |body: &str| body.contains("Invite ");
             alice.hear(&old, BOT, closed).await;
             alice.does(new, "invite", BOT).await;

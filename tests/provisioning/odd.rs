@@ -33,7 +33,7 @@ async fn odd_bodies_are_refused() {
     }
     for broken in ["", "{", "nothing", "{\"identifier\":\"\u{0}\"}"] {
         let asked = send(&scene, &chats, json_type, broken.into()).await;
-        assert_eq!(asked.refused(400), "M_NOT_JSON", "{:.40}", broken);
+        assert_eq!(asked.refused(400), "M_NOT_JSON", "{broken:.40}");
     }
     let code = send(
         &scene,

@@ -144,11 +144,17 @@ impl Bridge {
                     self.take_command(room_id, &owner, &parsed).await?;
                     self.finish(&event).await?;
                 }
-                Route::Unknown if self.finish_opening(room_id, parsed.sender()).await? => {
+                Route::Unknown | Route::Closed
+                    if self.finish_opening(room_id, parsed.sender()).await? =>
+                {
                     // The room turned out to be a portal whose creation was interrupted: the event is taken again as its.
                     return Ok(true);
                 }
-                Route::Unknown if self.take_prefixed(room_id, &parsed).await? => {
+                Route::Unknown | Route::Closed if self.take_prefixed(room_id, &parsed).await? => {
+                    self.finish(&event).await?;
+                }
+                Route::Closed => {
+                    self.refuse_in_closed(room_id, &event, &said).await?;
                     self.finish(&event).await?;
                 }
                 Route::Unknown => {
@@ -420,6 +426,28 @@ impl Bridge {
             item.messages.push((message, origin));
         }
         Ok(Ok(item))
+    }
+
+    /// Tells who writes in the room of a chat that no login is in that nobody there hears it.
+    async fn refuse_in_closed(
+        &self,
+        room_id: &OwnedRoomId,
+        event: &InboxEvent,
+        said: &RoomEvent,
+    ) -> Result<(), BridgeError> {
+        let body = &said.content()["body"];
+        let is_said = body.is_string() && said.content()["msgtype"] != "m.notice";
+        if !is_said {
+            return Ok(());
+        }
+        let why = Unbridgeable {
+            reason: "closed",
+            notice: Some(
+                "Not sent: no login of this bridge is in the chat of this room any more."
+                    .to_owned(),
+            ),
+        };
+        self.refuse(room_id, &event.event_id, &why).await
     }
 
     async fn finish(&self, event: &InboxEvent) -> Result<(), BridgeError> {

@@ -56,16 +56,14 @@ impl Bridge {
             let mut portals = portals.iter();
             portals.any(|one| Some(one.portal.id) == portal)
         };
+        let sender = taken.parsed.sender();
+        let is_echo = is_of(portal) && self.is_puppet_echo(sender, taken.said.content());
+        let is_shown_by_us = self.is_ours(sender) || is_echo;
         match portal {
             _ if taken.parsed.sender() == self.client.bot_id() && portal.is_none() => {
                 Source::Bridge
             }
-            _ if !self.is_ours(taken.parsed.sender())
-                && !(is_of(portal)
-                    && self.is_puppet_echo(taken.parsed.sender(), taken.said.content())) =>
-            {
-                Source::Room
-            }
+            _ if !is_shown_by_us => Source::Room,
             Some(portal) => Source::Chat(portal),
             None => Source::Bridge,
         }

@@ -84,7 +84,7 @@ impl Group {
             for (number, post) in self.posts(who).iter().enumerate() {
                 let is_there = times.contains_key(&number);
                 if !post.is_deleted && !is_there && self.is_passed_on(who, post) {
-                    verdict.lose(format!("{who:?} {number} on {name}"));
+                    verdict.lose(&format!("{who:?} {number} on {name}"));
                 }
             }
         }
@@ -106,7 +106,7 @@ impl Group {
         verdict.duplicated += got.values().map(|times| times - 1).sum::<usize>();
         for (id, is_in) in self.came_to(0, jid) {
             if is_in && !got.contains_key(&id) {
-                verdict.lose(format!("{id} to visitor {visitor}, who was in the group"));
+                verdict.lose(&format!("{id} to visitor {visitor}, who was in the group"));
             }
         }
     }
