@@ -5,7 +5,10 @@ use std::{sync::atomic::Ordering, time::Duration};
 use ruma::OwnedRoomId;
 
 use super::context::{Bridge, BridgeError, lock};
-use crate::{domain::Timestamp, store::Lane};
+use crate::{
+    domain::{LoginId, Timestamp},
+    store::{Lane, LoginRow, PortalRow},
+};
 
 /// How long the ids of what was handled are remembered: the gatekeeper's mailbox keeps 30 days, and a restored homeserver may
 /// bring old events again.
@@ -37,11 +40,6 @@ impl Bridge {
             .await?;
         // The process before may have sent any of these without living to see the answer.
         lock(&self.uncertain).extend(chats.iter().cloned());
-        for room in rooms {
-            if let Ok(room) = OwnedRoomId::try_from(room) {
-                self.rooms.wake(room);
-            }
-        }
         for chat in chats {
             self.chats.wake(chat);
         }
@@ -49,22 +47,45 @@ impl Bridge {
             self.statuses.wake(chat);
         }
         for portal in portals {
-            if let (false, Some(login)) = (portal.ready, portal.key.login) {
-                let unfinished = (login, portal.key.chat.clone());
-                lock(&self.groups.unfinished).insert(portal.id, unfinished);
+            if !portal.ready {
+                // What waits in a room that is not known yet must find that it is a portal's, whoever made it.
+                let login = match portal.key.login {
+                    Some(login) => Some(login),
+                    None => self.login_in(&portal, &logins).await?,
+                };
+                let unfinished = login.map(|login| (login, portal.key.chat.clone()));
+                let of = unfinished.map(|unfinished| (portal.id, unfinished));
+                lock(&self.groups.unfinished).extend(of);
             }
             // A group may have been brought to its room in part.
             if !portal.ready || portal.key.login.is_none() {
                 self.groups.members.wake(portal.id);
             }
         }
-        for login in logins {
+        for login in &logins {
             self.groups.spaces.wake(login.id);
+        }
+        for room in rooms {
+            if let Ok(room) = OwnedRoomId::try_from(room) {
+                self.rooms.wake(room);
+            }
         }
         for network in self.networks() {
             network.start().await?;
         }
         Ok(())
+    }
+
+    /// A login that is in the group of a portal, or could be: at its gatekeeper.
+    async fn login_in(
+        &self,
+        portal: &PortalRow,
+        logins: &[LoginRow],
+    ) -> Result<Option<LoginId>, BridgeError> {
+        let inside = self.logins_of_portal(portal).await?;
+        let there = |login: &&LoginRow| login.gatekeeper == portal.key.gatekeeper;
+        let first = inside.first().or_else(|| logins.iter().find(there));
+        Ok(first.map(|login| login.id))
     }
 
     /// Registers the bot and gives it its name; then the workers may begin.

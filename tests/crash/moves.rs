@@ -221,12 +221,13 @@ impl<'a> Case<'a> {
                 times => Some(format!("{text:?} is shown {times} times where no link is")),
             },
             Move::Link | Move::Upgrade => {
-                let room = if what == Move::Link {
-                    &self.room
+                // What comes in the midst of an upgrade is in the one room or in the other.
+                let in_successor = if what == Move::Upgrade {
+                    times(&self.new)
                 } else {
-                    &self.new
+                    0
                 };
-                match times(room) {
+                match times(&self.room) + in_successor {
                     1 => None,
                     times => Some(format!("{text:?} is shown {times} times")),
                 }
