@@ -317,7 +317,8 @@ async fn what_the_room_shows_is_kept_when_the_group_changes() {
             Box::pin(async move {
                 let mut row = txn.group(&gatekeeper(), &group_chat()).await?.unwrap();
                 row.shown.avatar = Some("mxc://example.org/a".to_owned());
-                txn.put_group(&row).await
+                txn.set_group_shown(&row.gatekeeper, &row.chat, &row.shown)
+                    .await
             })
         })
         .await;
