@@ -15,7 +15,7 @@ use crate::{
     config::{Config, GatekeeperConfig},
     domain::{GatekeeperId, Timestamp},
     matrix::{
-        Client, GhostNaming, MatrixError,
+        Client, GhostNaming, MatrixError, Order,
         appservice::{self, AppserviceState},
         repair::Syncer,
     },
@@ -175,8 +175,16 @@ impl App {
             .map(|gatekeeper| gatekeeper.clone() as Arc<dyn Network>);
         bridge.attach(networks, Arc::new(ManagementCommands::new(&bridge)));
 
-        let (appservice_router, provisioning) =
-            doors(&config, &bridge, &client, naming, clock.clone()).await?;
+        let order = Arc::new(Order::new(clock.clone()));
+        let (appservice_router, provisioning) = doors(
+            &config,
+            &bridge,
+            &client,
+            naming,
+            order.clone(),
+            clock.clone(),
+        )
+        .await?;
         let partner_state = PartnerState::new(
             signing_key,
             gatekeepers.into_values().collect(),
@@ -192,7 +200,8 @@ impl App {
             bridge.clone(),
             config.homeserver.ephemeral,
             clock.clone(),
-        );
+        )
+        .in_order(order);
         Ok(Self {
             bridge,
             db,
@@ -284,6 +293,7 @@ async fn doors(
     bridge: &Arc<Bridge>,
     client: &Client,
     naming: GhostNaming,
+    order: Arc<Order>,
     clock: Arc<dyn Clock>,
 ) -> Result<(axum::Router, Option<Door>), AppError> {
     let names = bridge.settings().gatekeeper_names.clone();
@@ -293,7 +303,8 @@ async fn doors(
         bridge.clone(),
         clock,
     );
-    let appservice = appservice::router(state.with_directory(naming, names));
+    let state = state.with_directory(naming, names).in_order(order);
+    let appservice = appservice::router(state);
     let settings = &config.provisioning;
     if !settings.enabled {
         return Ok((appservice, None));

@@ -1,5 +1,5 @@
 //! The homeserver's side: what the bridge asks of it ([`Client`], [`Intent`]), files included ([`Download`], [`Upload`],
-//! [`attachment`]), what it hands over ([`appservice`]), and what it failed to hand over ([`repair`]).
+//! [`attachment`]), what it hands over ([`appservice`]), and what it failed to hand over ([`repair`]) in its order ([`Order`]).
 //!
 //! Invariants: events are acknowledged only after they are in the store's inbox; every request names the account it is made as and
 //! that account's one device; nothing here knows what a portal or a gatekeeper's protocol is.
@@ -18,6 +18,7 @@ mod intent;
 mod media;
 mod members;
 mod openid;
+mod order;
 mod power;
 mod puppet;
 pub mod registration;
@@ -31,5 +32,6 @@ pub use error::MatrixError;
 pub use ids::GhostNaming;
 pub use intent::Intent;
 pub use media::{ByteStream, Download, DownloadError, Upload, UploadError};
+pub use order::Order;
 pub use power::Power;
 pub use rooms::NewRoom;

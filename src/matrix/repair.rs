@@ -19,7 +19,7 @@ use ruma::{
 use sha2::{Digest as _, Sha256};
 use tokio_util::sync::CancellationToken;
 
-use super::{Client, MatrixError, appservice::AppserviceSink, inbox};
+use super::{Client, MatrixError, Order, appservice::AppserviceSink, inbox};
 use crate::{
     clock::Clock,
     config::EphemeralMode,
@@ -29,8 +29,9 @@ use crate::{
 
 /// Where the last sync ended.
 const SINCE: &str = "matrix.sync_since";
-/// How often gaps are looked for without a reason.
-const INTERVAL: Duration = Duration::from_mins(5);
+/// How often gaps are looked for without a reason: seldom in the end, and soon after a start or an outage, when homeservers leave
+/// events lying.
+const INTERVALS: (Duration, Duration) = (Duration::from_secs(2), Duration::from_mins(5));
 /// How long the homeserver waits for something to happen.
 const LONG_POLL: Duration = Duration::from_secs(30);
 /// The pause after a failure, doubled up to the second.
@@ -53,6 +54,7 @@ pub struct Syncer {
     db: Database,
     sink: Arc<dyn AppserviceSink>,
     mode: EphemeralMode,
+    order: Arc<Order>,
     clock: Arc<dyn Clock>,
 }
 
@@ -71,8 +73,16 @@ impl Syncer {
             db,
             sink,
             mode,
+            order: Arc::new(Order::new(clock.clone())),
             clock,
         }
+    }
+
+    /// With what transactions wait for.
+    #[must_use]
+    pub fn in_order(mut self, order: Arc<Order>) -> Self {
+        self.order = order;
+        self
     }
 
     /// Repairs until it is cancelled. The bot has to be registered.
@@ -81,17 +91,22 @@ impl Syncer {
     }
 
     async fn keep_repairing(&self) {
-        let wait = if self.brings_ephemeral().await {
-            LONG_POLL
-        } else {
-            Duration::ZERO
-        };
+        let long_poll = self.brings_ephemeral().await;
         let mut pause = PAUSES.0;
+        let mut interval = INTERVALS.0;
         loop {
+            let asked = self.order.asked();
+            // Somebody may wait for the answer.
+            let wait = if long_poll && self.order.wanted().now_or_never().is_none() {
+                LONG_POLL
+            } else {
+                Duration::ZERO
+            };
             match self.repair(wait).await {
                 Ok(events) => {
+                    self.order.repaired(asked);
                     pause = PAUSES.0;
-                    if events > 0 && wait.is_zero() {
+                    if events > 0 && !long_poll {
                         tracing::info!(
                             events,
                             "the homeserver had not delivered these, they are repaired"
@@ -105,16 +120,27 @@ impl Syncer {
                     continue;
                 }
             }
-            let back = if wait.is_zero() {
-                tokio::time::timeout(INTERVAL, self.client.recovered())
-                    .await
-                    .is_ok()
-            } else {
+            let back = if long_poll {
                 self.client.recovered().now_or_never().is_some()
+            } else {
+                let back = self.rest(interval).await;
+                interval = (interval * 2).min(INTERVALS.1);
+                back
             };
             if back {
+                interval = INTERVALS.0;
+                self.order.outage();
                 self.wake_homeserver().await;
             }
+        }
+    }
+
+    /// Returns after an interval, or before when there is a reason to look; whether that is that the homeserver is back.
+    async fn rest(&self, interval: Duration) -> bool {
+        tokio::select! {
+            () = self.client.recovered() => true,
+            () = self.order.wanted() => false,
+            () = tokio::time::sleep(interval) => false,
         }
     }
 

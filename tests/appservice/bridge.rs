@@ -96,6 +96,13 @@ pub(crate) struct Bridge {
 
 impl Bridge {
     pub(crate) async fn start() -> Self {
+        Self::start_with(|state| state).await
+    }
+
+    /// With endpoints that `finish` completes.
+    pub(crate) async fn start_with(
+        finish: impl FnOnce(AppserviceState) -> AppserviceState,
+    ) -> Self {
         // Another test of this process may have installed it.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let folder = tempfile::tempdir().expect("a folder");
@@ -113,6 +120,7 @@ impl Bridge {
             Arc::new(ManualClock::new(1_000)),
         )
         .with_directory(naming, BTreeMap::from([(whatsapp, "WhatsApp".to_owned())]));
+        let state = finish(state);
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let url = format!("http://{}", listener.local_addr().expect("an address"));
         tokio::spawn(async move { axum::serve(listener, appservice::router(state)).await });

@@ -8,8 +8,13 @@ use std::{
     time::Duration,
 };
 
-use drawbridge::{clock::ManualClock, config::EphemeralMode, matrix::repair::Syncer};
+use drawbridge::{
+    clock::ManualClock,
+    config::EphemeralMode,
+    matrix::{Order, repair::Syncer},
+};
 use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
 
 use super::{
     bridge::{Bridge, message},
@@ -211,4 +216,42 @@ async fn a_repair_that_does_not_wait_asks_for_events_alone() {
     let filter: Value = serde_json::from_str(&asked.query["filter"]).unwrap();
     assert_eq!(filter["presence"]["types"], json!([]));
     assert_eq!(filter["room"]["ephemeral"]["types"], json!([]));
+}
+
+/// As Synapse delivers around an outage: the first of two events is kept back and the second comes by itself.
+#[tokio::test]
+async fn a_transaction_that_overtook_another_waits_for_the_order_of_the_room() {
+    let clock = Arc::new(ManualClock::new(1_000));
+    let order = Arc::new(Order::new(clock.clone()));
+    let bridge = Bridge::start_with(|state| state.in_order(order.clone())).await;
+    let server = Homeserver::start(|asked| match since(asked) {
+        None => answer("s1", &json!({ "events": [] })),
+        Some("s1") => answer("s2", &json!({ "events": [bare("$a"), bare("$b")] })),
+        _ => answer("s3", &json!({ "events": [bare("$c"), bare("$d")] })),
+    })
+    .await;
+    assert_eq!(repair(&bridge, &server, Duration::ZERO).await, Ok(0));
+    let syncer = Syncer::new(
+        server.client(),
+        bridge.db.clone(),
+        bridge.sink.clone(),
+        EphemeralMode::Transactions,
+        clock,
+    )
+    .in_order(order);
+    let cancel = CancellationToken::new();
+    // The first after the start, which comes before the bridge has asked.
+    let overtaking = [message("$b", ROOM)];
+    let early = bridge.hand_over("1", &overtaking);
+    let asking = tokio::spawn(syncer.run(cancel.clone()));
+    early.await;
+    assert_eq!(bridge.waiting(ROOM).await, ["$a", "$b"]);
+    // One whose number leaves out another's.
+    bridge.hand_over("3", &[message("$d", ROOM)]).await;
+    assert_eq!(bridge.waiting(ROOM).await, ["$a", "$b", "$c", "$d"]);
+    // What was kept back brings nothing new.
+    bridge.hand_over("2", &[message("$c", ROOM)]).await;
+    assert_eq!(bridge.waiting(ROOM).await, ["$a", "$b", "$c", "$d"]);
+    cancel.cancel();
+    asking.await.expect("it ends");
 }

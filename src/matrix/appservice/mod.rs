@@ -24,7 +24,7 @@ use ruma::{OwnedRoomAliasId, RoomAliasId, UserId, api::error::ErrorKind};
 use secrecy::SecretString;
 use serde_json::Value;
 
-use super::GhostNaming;
+use super::{GhostNaming, Order};
 use crate::{
     clock::Clock,
     domain::{ChatId, GatekeeperId, RemoteUserId},
@@ -88,6 +88,7 @@ struct Inner {
     sink: Arc<dyn AppserviceSink>,
     clock: Arc<dyn Clock>,
     directory: Option<Directory>,
+    order: Option<Arc<Order>>,
 }
 
 /// What clients can look up by third-party identifiers.
@@ -111,27 +112,36 @@ impl AppserviceState {
             sink,
             clock,
             directory: None,
+            order: None,
         }))
+    }
+
+    /// Where transactions wait that may have overtaken others.
+    #[must_use]
+    pub fn in_order(mut self, order: Arc<Order>) -> Self {
+        self.change(|inner| inner.order = Some(order));
+        self
     }
 
     /// With third-party lookups: the gatekeepers' names for people by id, and the naming of their users.
     #[must_use]
     pub fn with_directory(
-        self,
+        mut self,
         naming: GhostNaming,
         gatekeepers: BTreeMap<GatekeeperId, String>,
     ) -> Self {
-        let directory = Some(Directory {
-            naming,
-            gatekeepers,
+        self.change(|inner| {
+            inner.directory = Some(Directory {
+                naming,
+                gatekeepers,
+            });
         });
-        Self(Arc::new(Inner {
-            db: self.0.db.clone(),
-            token: self.0.token.clone(),
-            sink: self.0.sink.clone(),
-            clock: self.0.clock.clone(),
-            directory,
-        }))
+        self
+    }
+
+    fn change(&mut self, change: impl FnOnce(&mut Inner)) {
+        let inner = Arc::get_mut(&mut self.0).expect("it is not shared before it is whole");
+        change(inner);
     }
 }
 

@@ -44,6 +44,9 @@ pub(super) async fn take(
         Ok(body) => body,
         Err(refusal) => return refusal,
     };
+    if let Some(order) = &state.0.order {
+        order.admit(&txn_id).await;
+    }
     let (events, ephemeral) = read(&body, &*state.0.sink);
     if !events.is_empty() {
         let quarantined = events.iter().filter(|row| row.quarantine.is_some()).count();
@@ -62,6 +65,9 @@ pub(super) async fn take(
         // This handler is dropped when the homeserver closes the connection; what is stored has to be announced all the same.
         let stored = tokio::spawn(store(state.clone(), batch)).await;
         if !stored.unwrap_or_else(|error| failed(&error)) {
+            if let Some(order) = &state.0.order {
+                order.outage();
+            }
             return answer::error(
                 StatusCode::INTERNAL_SERVER_ERROR,
                 ErrorKind::Unknown,
