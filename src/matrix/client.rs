@@ -2,7 +2,7 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, atomic::AtomicBool},
+    sync::{Arc, OnceLock, atomic::AtomicBool},
     time::Duration,
 };
 
@@ -22,7 +22,7 @@ use tokio::sync::{Notify, OnceCell};
 use url::Url;
 
 use super::{
-    Intent, MatrixError,
+    Intent, MatrixError, RoomCipher,
     media::MediaServer,
     request::{self, Identity, TIMEOUT, Tries},
 };
@@ -59,6 +59,8 @@ pub(super) struct Inner {
     pub(super) versions: SupportedVersions,
     pub(super) media: MediaServer,
     default_room_version: OnceCell<RoomVersionId>,
+    /// Shared with the clients that act as users.
+    pub(super) cipher: Arc<OnceLock<Arc<dyn RoomCipher>>>,
     pub(super) down: AtomicBool,
     pub(super) recovered: Notify,
 }
@@ -92,6 +94,7 @@ impl Client {
             versions,
             media: MediaServer::new(&homeserver.address)?,
             default_room_version: OnceCell::new(),
+            cipher: Arc::default(),
             down: AtomicBool::new(false),
             recovered: Notify::new(),
         })))
@@ -129,6 +132,7 @@ impl Client {
             http: inner.http.clone(),
             versions: inner.versions.clone(),
             default_room_version: OnceCell::new(),
+            cipher: inner.cipher.clone(),
             down: AtomicBool::new(false),
             recovered: Notify::new(),
         })))

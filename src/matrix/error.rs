@@ -28,6 +28,9 @@ pub enum MatrixError {
     /// The request cannot be made from what was given.
     #[error("a request to the homeserver cannot be made: {0}")]
     Request(String),
+    /// What was to be sent could not be encrypted; it is not sent in plain instead.
+    #[error("it cannot be encrypted now: {0}")]
+    Encryption(String),
 }
 
 /// The fields of an error's body that are of interest.
@@ -44,7 +47,7 @@ impl MatrixError {
     #[must_use]
     pub fn is_transient(&self) -> bool {
         match self {
-            Self::Unreachable(_) => true,
+            Self::Unreachable(_) | Self::Encryption(_) => true,
             Self::Refused { status, .. } => *status == 429 || *status >= 500,
             Self::Unreadable(_) | Self::Request(_) => false,
         }
@@ -76,7 +79,7 @@ impl MatrixError {
             Self::Refused {
                 status, errcode, ..
             } => matches!(status, 502..=504) && errcode.is_empty(),
-            Self::Unreadable(_) | Self::Request(_) => false,
+            Self::Unreadable(_) | Self::Request(_) | Self::Encryption(_) => false,
         }
     }
 

@@ -55,9 +55,11 @@ impl Intent {
     ) -> Result<Option<Value>, MatrixError> {
         let request = get_room_event::v3::Request::new(room.to_owned(), event.to_owned());
         match self.call(request).await {
-            Ok(answer) => serde_json::from_str(answer.event.json().get())
-                .map(Some)
-                .map_err(|error| MatrixError::Unreadable(error.to_string())),
+            Ok(answer) => {
+                let event = serde_json::from_str(answer.event.json().get())
+                    .map_err(|error| MatrixError::Unreadable(error.to_string()))?;
+                Ok(Some(self.opened(room, event).await))
+            }
             Err(error) if error.is_closed() => Ok(None),
             Err(error) => Err(error),
         }

@@ -19,6 +19,8 @@ pub(super) struct Batch {
     pub(super) hash: [u8; 32],
     /// The events.
     pub(super) events: Vec<MatrixEventRow>,
+    /// What came for the bridge's device beside them, as JSON.
+    pub(super) device_traffic: Option<String>,
     /// A value that is to change together with them.
     pub(super) mark: Option<(&'static str, String)>,
 }
@@ -38,6 +40,9 @@ pub(super) async fn take(
                 let accepted = txn
                     .accept_transaction(&batch.txn_id, &batch.hash, &batch.events, now)
                     .await?;
+                if let Some(traffic) = &batch.device_traffic {
+                    txn.keep_device_traffic(traffic, now).await?;
+                }
                 if let Some((key, value)) = &batch.mark {
                     txn.set_value(key, value).await?;
                 }

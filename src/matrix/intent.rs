@@ -27,6 +27,7 @@ use serde_json::{Value, value::to_raw_value};
 
 use super::{
     Client, MatrixError,
+    cipher::ENCRYPTED,
     request::{Endpoint, Identity, Tries},
 };
 use crate::domain::Timestamp;
@@ -141,11 +142,17 @@ impl Intent {
         content: &Value,
         ts: Option<Timestamp>,
     ) -> Result<OwnedEventId, MatrixError> {
+        let content = self.marked(content);
+        let sealed = self.sealed(room, event_type, &content).await?;
+        let (event_type, content) = match &sealed {
+            Some(sealed) => (ENCRYPTED, sealed),
+            None => (event_type, &*content),
+        };
         let mut request = send_message_event::v3::Request::new_raw(
             room.to_owned(),
             txn_id.into(),
             MessageLikeEventType::from(event_type),
-            raw(&self.marked(content))?,
+            raw(content)?,
         );
         request.timestamp = ts.and_then(|ts| {
             let millis = UInt::try_from(ts.0).ok()?;
@@ -227,11 +234,13 @@ impl Intent {
         let mut request = get_message_events::v3::Request::backward(room.to_owned());
         request.limit = limit.into();
         let answer = self.call(request).await?;
-        Ok(answer
-            .chunk
-            .iter()
-            .filter_map(|event| event.deserialize_as_unchecked().ok())
-            .collect())
+        let mut events = Vec::with_capacity(answer.chunk.len());
+        for event in &answer.chunk {
+            if let Ok(event) = event.deserialize_as_unchecked() {
+                events.push(self.opened(room, event).await);
+            }
+        }
+        Ok(events)
     }
 
     /// Who is in a room.

@@ -7,6 +7,7 @@
 mod account;
 pub mod appservice;
 pub mod attachment;
+mod cipher;
 mod client;
 mod directory;
 mod error;
@@ -26,7 +27,9 @@ pub mod repair;
 mod request;
 mod rooms;
 mod state;
+mod traffic;
 
+pub use cipher::{CipherError, RoomCipher};
 pub use client::Client;
 pub use error::MatrixError;
 pub use ids::GhostNaming;
@@ -35,3 +38,4 @@ pub use media::{ByteStream, Download, DownloadError, Upload, UploadError};
 pub use order::Order;
 pub use power::Power;
 pub use rooms::NewRoom;
+pub use traffic::DeviceTraffic;

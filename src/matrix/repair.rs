@@ -6,7 +6,10 @@
 
 mod collect;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use futures_util::FutureExt as _;
 use ruma::{
@@ -17,9 +20,10 @@ use ruma::{
     uint,
 };
 use sha2::{Digest as _, Sha256};
+use tokio::sync::OnceCell;
 use tokio_util::sync::CancellationToken;
 
-use super::{Client, MatrixError, Order, appservice::AppserviceSink, inbox};
+use super::{Client, DeviceTraffic, MatrixError, Order, appservice::AppserviceSink, inbox};
 use crate::{
     clock::Clock,
     config::EphemeralMode,
@@ -54,7 +58,11 @@ pub struct Syncer {
     db: Database,
     sink: Arc<dyn AppserviceSink>,
     mode: EphemeralMode,
+    /// Whether `/sync` has to bring receipts and typing, once it is known.
+    ephemeral: OnceCell<bool>,
     order: Arc<Order>,
+    /// The counts of the device's keys that came last.
+    counts: Mutex<Option<DeviceTraffic>>,
     clock: Arc<dyn Clock>,
 }
 
@@ -73,7 +81,9 @@ impl Syncer {
             db,
             sink,
             mode,
+            ephemeral: OnceCell::new(),
             order: Arc::new(Order::new(clock.clone())),
+            counts: Mutex::default(),
             clock,
         }
     }
@@ -91,11 +101,13 @@ impl Syncer {
     }
 
     async fn keep_repairing(&self) {
-        let long_poll = self.brings_ephemeral().await;
+        let ephemeral = self.brings_ephemeral().await;
         let mut pause = PAUSES.0;
         let mut interval = INTERVALS.0;
         loop {
             let asked = self.order.asked();
+            let cipher = self.client.cipher();
+            let long_poll = ephemeral || cipher.is_some_and(|cipher| cipher.needs_sync());
             // Somebody may wait for the answer.
             let wait = if long_poll && self.order.wanted().now_or_never().is_none() {
                 LONG_POLL
@@ -153,6 +165,10 @@ impl Syncer {
     }
 
     async fn brings_ephemeral(&self) -> bool {
+        *self.ephemeral.get_or_init(|| self.find_way()).await
+    }
+
+    async fn find_way(&self) -> bool {
         match self.mode {
             EphemeralMode::Transactions => false,
             EphemeralMode::Sync => true,
@@ -179,7 +195,12 @@ impl Syncer {
         let (since, answer) = self.ask(known, wait).await?;
         let events = collect::events(&self.client.bot(), &answer, since.as_deref(), first).await?;
         let ephemeral = collect::ephemeral(&answer);
-        let events_new = self.store(since, &answer, events).await?;
+        let traffic = self.traffic(&answer);
+        let has_traffic = traffic.is_some();
+        let events_new = self.store(since, &answer, events, traffic).await?;
+        if let (true, Some(cipher)) = (has_traffic, self.client.cipher()) {
+            cipher.traffic_waiting(false);
+        }
         if !ephemeral.is_empty() {
             self.sink.ephemeral(ephemeral);
         }
@@ -192,7 +213,8 @@ impl Syncer {
         wait: Duration,
     ) -> Result<(Option<String>, sync_events::v3::Response), MatrixError> {
         let bot = self.client.bot();
-        let filter = || filter(!wait.is_zero());
+        let with_ephemeral = !wait.is_zero() && self.brings_ephemeral().await;
+        let filter = || filter(with_ephemeral);
         match bot.sync(since.as_deref(), wait, filter()).await {
             Ok(answer) => Ok((since, answer)),
             // A homeserver that was set up anew does not know the place any more.
@@ -205,14 +227,27 @@ impl Syncer {
         }
     }
 
+    /// What came for the bridge's device, if that is news and somebody takes it.
+    fn traffic(&self, answer: &sync_events::v3::Response) -> Option<String> {
+        self.client.cipher()?;
+        let traffic = collect::traffic(answer);
+        let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        if traffic.adds_nothing_to(counts.as_ref()) {
+            return None;
+        }
+        *counts = Some(traffic.counts());
+        serde_json::to_string(&traffic).ok()
+    }
+
     async fn store(
         &self,
         since: Option<String>,
         answer: &sync_events::v3::Response,
         events: Vec<String>,
+        device_traffic: Option<String>,
     ) -> Result<usize, RepairError> {
         let next = answer.next_batch.clone();
-        if events.is_empty() && since.as_ref() == Some(&next) {
+        if events.is_empty() && device_traffic.is_none() && since.as_ref() == Some(&next) {
             return Ok(0);
         }
         let mut hash = Sha256::new();
@@ -224,6 +259,7 @@ impl Syncer {
             txn_id: "sync".to_owned(),
             hash: hash.finalize().into(),
             events: events.iter().map(|event| inbox::row(event)).collect(),
+            device_traffic,
             mark: Some((SINCE, next)),
         };
         let now = Timestamp(self.clock.now_ms());

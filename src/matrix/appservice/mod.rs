@@ -10,7 +10,10 @@ mod query;
 mod thirdparty;
 mod transactions;
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex},
+};
 
 use async_trait::async_trait;
 use axum::{
@@ -24,7 +27,7 @@ use ruma::{OwnedRoomAliasId, RoomAliasId, UserId, api::error::ErrorKind};
 use secrecy::SecretString;
 use serde_json::Value;
 
-use super::{GhostNaming, Order};
+use super::{Client, DeviceTraffic, GhostNaming, Order, RoomCipher};
 use crate::{
     clock::Clock,
     domain::{ChatId, GatekeeperId, RemoteUserId},
@@ -89,6 +92,15 @@ struct Inner {
     clock: Arc<dyn Clock>,
     directory: Option<Directory>,
     order: Option<Arc<Order>>,
+    devices: Option<Devices>,
+}
+
+/// What takes what comes for the bridge's device.
+struct Devices {
+    bot: String,
+    cipher: Arc<dyn RoomCipher>,
+    /// The counts that came last.
+    counts: Mutex<Option<DeviceTraffic>>,
 }
 
 /// What clients can look up by third-party identifiers.
@@ -113,6 +125,7 @@ impl AppserviceState {
             clock,
             directory: None,
             order: None,
+            devices: None,
         }))
     }
 
@@ -136,6 +149,18 @@ impl AppserviceState {
                 gatekeepers,
             });
         });
+        self
+    }
+
+    /// With what opens encrypted rooms, if the client has it: what comes for the device of its bot is kept for that.
+    #[must_use]
+    pub fn with_cipher(mut self, client: &Client) -> Self {
+        let devices = client.cipher().map(|cipher| Devices {
+            bot: client.bot_id().to_string(),
+            cipher: cipher.clone(),
+            counts: Mutex::default(),
+        });
+        self.change(|inner| inner.devices = devices);
         self
     }
 

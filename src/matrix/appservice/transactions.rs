@@ -5,7 +5,7 @@
 //! Only the envelope of each event is read. What cannot be read, an event or the whole body, goes to the quarantine and is answered
 //! with success: the homeserver would send it again for ever, and everything behind it would wait.
 
-use std::{borrow::Cow, collections::HashMap};
+use std::{borrow::Cow, collections::HashMap, sync::PoisonError};
 
 use axum::{
     body::Body,
@@ -18,10 +18,13 @@ use serde::Deserialize;
 use serde_json::{Value, value::RawValue};
 use sha2::{Digest as _, Sha256};
 
-use super::{AppserviceSink, AppserviceState, answer};
+use super::{AppserviceState, Devices, answer};
 use crate::{
     domain::Timestamp,
-    matrix::inbox::{self, Batch},
+    matrix::{
+        DeviceTraffic,
+        inbox::{self, Batch},
+    },
     store::MatrixEventRow,
 };
 
@@ -47,8 +50,12 @@ pub(super) async fn take(
     if let Some(order) = &state.0.order {
         order.admit(&txn_id).await;
     }
-    let (events, ephemeral) = read(&body, &*state.0.sink);
-    if !events.is_empty() {
+    let Read {
+        events,
+        ephemeral,
+        traffic,
+    } = read(&body, &state);
+    if !events.is_empty() || traffic.is_some() {
         let quarantined = events.iter().filter(|row| row.quarantine.is_some()).count();
         if quarantined > 0 {
             tracing::warn!(
@@ -60,6 +67,7 @@ pub(super) async fn take(
             txn_id: storable(txn_id),
             hash: Sha256::digest(&body).into(),
             events,
+            device_traffic: traffic,
             mark: None,
         };
         // This handler is dropped when the homeserver closes the connection; what is stored has to be announced all the same.
@@ -84,8 +92,12 @@ pub(super) async fn take(
 /// Stores a batch and announces its rooms; whether it is stored.
 async fn store(state: AppserviceState, batch: Batch) -> bool {
     let now = Timestamp(state.0.clock.now_ms());
+    let has_traffic = batch.device_traffic.is_some();
     match inbox::take(&state.0.db, batch, now).await {
         Ok(accepted) => {
+            if let (true, Some(devices)) = (has_traffic, &state.0.devices) {
+                devices.cipher.traffic_waiting(true);
+            }
             if !accepted.rooms.is_empty() {
                 state.0.sink.rooms_waiting(&accepted.rooms);
             }
@@ -100,32 +112,87 @@ fn failed(error: &dyn std::error::Error) -> bool {
     false
 }
 
-fn read(body: &[u8], sink: &dyn AppserviceSink) -> (Vec<MatrixEventRow>, Vec<Value>) {
-    let aside = |fault: String| (vec![inbox::body_row(body, fault)], Vec::new());
+/// A transaction, taken apart.
+#[derive(Default)]
+struct Read {
+    events: Vec<MatrixEventRow>,
+    ephemeral: Vec<Value>,
+    /// What came for the bridge's device, as JSON.
+    traffic: Option<String>,
+}
+
+fn read(body: &[u8], state: &AppserviceState) -> Read {
+    let aside = |fault: String| Read {
+        events: vec![inbox::body_row(body, fault)],
+        ..Read::default()
+    };
     let parts: HashMap<String, &RawValue> = match serde_json::from_slice(body) {
         Ok(parts) => parts,
         Err(error) => return aside(format!("the transaction is no JSON object: {error}")),
     };
-    let events = match parts.get("events").map(|events| events.get()) {
+    let events: Vec<&RawValue> = match parts.get("events").map(|events| events.get()) {
         None | Some("null") => Vec::new(),
-        Some(events) => match serde_json::from_str::<Vec<&RawValue>>(events) {
-            Ok(events) => events
-                .iter()
-                .filter(|event| !is_own(event, sink))
-                .map(|event| inbox::row(event.get()))
-                .collect(),
+        Some(events) => match serde_json::from_str(events) {
+            Ok(events) => events,
             Err(error) => return aside(format!("the transaction's events are no list: {error}")),
         },
     };
+    if let Some(devices) = &state.0.devices {
+        for event in &events {
+            devices.note_state(event);
+        }
+    }
     let ephemeral = EPHEMERAL
         .iter()
         .find_map(|key| serde_json::from_str(parts.get(*key)?.get()).ok())
         .unwrap_or_default();
-    (events, ephemeral)
+    Read {
+        events: events
+            .iter()
+            .filter(|event| !is_own(event, &*state.0.sink))
+            .map(|event| inbox::row(event.get()))
+            .collect(),
+        ephemeral,
+        traffic: state
+            .0
+            .devices
+            .as_ref()
+            .and_then(|devices| devices.take(&parts)),
+    }
+}
+
+impl Devices {
+    /// What a transaction has for the bridge's device, if that is news.
+    fn take(&self, parts: &HashMap<String, &RawValue>) -> Option<String> {
+        let traffic = DeviceTraffic::of_transaction(parts, &self.bot)?;
+        let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_first = counts.is_none();
+        if !is_first && traffic.adds_nothing_to(counts.as_ref()) {
+            return None;
+        }
+        *counts = Some(traffic.counts());
+        serde_json::to_string(&traffic).ok()
+    }
+
+    /// Tells the cipher of an event that may change who gets keys.
+    fn note_state(&self, event: &RawValue) {
+        #[derive(Deserialize)]
+        struct State<'a> {
+            #[serde(borrow, rename = "type")]
+            kind: Cow<'a, str>,
+            #[serde(borrow)]
+            room_id: Cow<'a, str>,
+            #[serde(rename = "state_key")]
+            _state_key: serde::de::IgnoredAny,
+        }
+        if let Ok(state) = serde_json::from_str::<State<'_>>(event.get()) {
+            self.cipher.saw_state(&state.room_id, &state.kind);
+        }
+    }
 }
 
 /// Whether an event is one of the bridge's own coming back, as every one of them does.
-fn is_own(event: &RawValue, sink: &dyn AppserviceSink) -> bool {
+fn is_own(event: &RawValue, sink: &dyn super::AppserviceSink) -> bool {
     #[derive(Deserialize)]
     struct Sent<'a> {
         #[serde(borrow)]

@@ -1,14 +1,14 @@
 //! What an answer to `/sync` brings: the events of every timeline, the gaps before them filled, and the bot's invitations.
 
 use ruma::{
-    OwnedRoomId, RoomId, UserId,
+    OneTimeKeyAlgorithm, OwnedRoomId, OwnedUserId, RoomId, UInt, UserId,
     api::client::sync::sync_events::v3::{JoinedRoom, Response, Timeline},
     serde::Raw,
 };
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
-use crate::matrix::{Intent, MatrixError, inbox};
+use crate::matrix::{DeviceTraffic, Intent, MatrixError, inbox};
 
 /// Events in one request for the history of a room.
 const PAGE: u32 = 100;
@@ -56,6 +56,28 @@ pub(super) fn ephemeral(answer: &Response) -> Vec<Value> {
         .filter_map(|event| serde_json::from_str(event.json().get()).ok())
         .chain(answer.rooms.join.iter().flat_map(of_room))
         .collect()
+}
+
+/// What came for the device that asked.
+pub(super) fn traffic(answer: &Response) -> DeviceTraffic {
+    let counts = &answer.device_one_time_keys_count;
+    let count = |(algorithm, count): (&OneTimeKeyAlgorithm, &UInt)| {
+        (algorithm.to_string(), u64::from(*count))
+    };
+    let fallback = answer.device_unused_fallback_key_types.as_ref();
+    let ids = |users: &[OwnedUserId]| users.iter().map(ToString::to_string).collect();
+    DeviceTraffic {
+        to_device: answer
+            .to_device
+            .events
+            .iter()
+            .map(|event| event.json().to_owned())
+            .collect(),
+        changed: ids(&answer.device_lists.changed),
+        left: ids(&answer.device_lists.left),
+        one_time_keys: (!counts.is_empty()).then(|| counts.iter().map(count).collect()),
+        fallback_keys: fallback.map(|types| types.iter().map(ToString::to_string).collect()),
+    }
 }
 
 /// What lies between the last sync and the beginning of a timeline that was cut short, oldest first.

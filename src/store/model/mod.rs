@@ -55,6 +55,27 @@ pub struct InboxEvent {
     pub json: String,
     /// When it arrived here.
     pub received_at: Timestamp,
+    /// Whether it waited for its key before.
+    pub was_locked: bool,
+}
+
+/// A Matrix event whose key is missing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LockedEvent {
+    /// Its place in the order of arrival.
+    pub seq: i64,
+    /// The event id.
+    pub event_id: String,
+    /// The room.
+    pub room_id: String,
+    /// The whole event as JSON text, encrypted.
+    pub json: String,
+    /// The id of the key's session.
+    pub key_id: String,
+    /// Since when it waits for it.
+    pub locked_at: Timestamp,
+    /// How much of that its room was told.
+    pub told: i64,
 }
 
 /// A Matrix event set aside because it cannot be handled.

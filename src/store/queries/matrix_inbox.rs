@@ -74,7 +74,7 @@ impl MatrixInboxRepository for Txn {
 
     async fn waiting_events(&mut self, room_id: &str, limit: i64) -> Result<Vec<InboxEvent>> {
         let rows = sqlx::query(
-            "SELECT seq, event_id, json, received_at FROM matrix_events WHERE state = 0 AND room_id = $1 ORDER BY seq LIMIT $2",
+            "SELECT seq, event_id, json, received_at, locked_at IS NOT NULL FROM matrix_events WHERE state = 0 AND room_id = $1 ORDER BY seq LIMIT $2",
         )
         .bind(room_id)
         .bind(limit)
@@ -88,6 +88,7 @@ impl MatrixInboxRepository for Txn {
                     room_id: room_id.to_owned(),
                     json: row.try_get(2)?,
                     received_at: Timestamp(row.try_get(3)?),
+                    was_locked: row.try_get(4)?,
                 })
             })
             .collect()

@@ -16,6 +16,7 @@ mod expiries;
 mod fence;
 mod groups;
 mod links;
+mod locked;
 mod logins;
 mod matrix_inbox;
 mod notices;

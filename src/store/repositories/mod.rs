@@ -4,6 +4,7 @@
 //! they changed anything.
 
 mod conversation;
+mod locked;
 mod people;
 
 use async_trait::async_trait;
@@ -21,6 +22,7 @@ use crate::domain::{
 pub use conversation::{
     ExpiryRepository, NoticeRepository, PollRepository, ReactionRepository, UploadRepository,
 };
+pub use locked::{DeviceTrafficRepository, LockedEventRepository};
 pub use people::{GroupRepository, PeopleRepository, SenderKeyRepository};
 
 type Result<T> = std::result::Result<T, StoreError>;
@@ -44,6 +46,8 @@ pub trait Store: Send + Sync + 'static {
 #[async_trait]
 pub trait StoreTxn:
     MatrixInboxRepository
+    + DeviceTrafficRepository
+    + LockedEventRepository
     + LoginRepository
     + SignalRepository
     + OutboxRepository

@@ -1,0 +1,118 @@
+//! Encrypted events, and what comes for the bridge's device.
+
+use async_trait::async_trait;
+use sqlx::Row as _;
+
+use super::{Result, Txn};
+use crate::{
+    domain::Timestamp,
+    store::{DeviceTrafficRepository, LockedEvent, LockedEventRepository},
+};
+
+#[async_trait]
+impl DeviceTrafficRepository for Txn {
+    async fn keep_device_traffic(&mut self, json: &str, now: Timestamp) -> Result<()> {
+        sqlx::query("INSERT INTO device_traffic (json, received_at) VALUES ($1, $2)")
+            .bind(json)
+            .bind(now.0)
+            .execute(&mut *self.tx)
+            .await?;
+        Ok(())
+    }
+
+    async fn device_traffic(&mut self, limit: i64) -> Result<Vec<(i64, String)>> {
+        let rows = sqlx::query("SELECT seq, json FROM device_traffic ORDER BY seq LIMIT $1")
+            .bind(limit)
+            .fetch_all(&mut *self.tx)
+            .await?;
+        rows.iter()
+            .map(|row| Ok((row.try_get(0)?, row.try_get(1)?)))
+            .collect()
+    }
+
+    async fn finish_device_traffic(&mut self, up_to: i64) -> Result<()> {
+        sqlx::query("DELETE FROM device_traffic WHERE seq <= $1")
+            .bind(up_to)
+            .execute(&mut *self.tx)
+            .await?;
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl LockedEventRepository for Txn {
+    async fn lock_event(&mut self, seq: i64, key_id: &str, now: Timestamp) -> Result<bool> {
+        let locked = sqlx::query(
+            "UPDATE matrix_events SET state = 3, key_id = $2, locked_at = COALESCE(locked_at, $3) WHERE seq = $1 AND state = 0",
+        )
+        .bind(seq)
+        .bind(key_id)
+        .bind(now.0)
+        .execute(&mut *self.tx)
+        .await?;
+        Ok(locked.rows_affected() > 0)
+    }
+
+    async fn unlock_events(&mut self, room_id: &str, key_id: &str) -> Result<u64> {
+        let unlocked = sqlx::query(
+            "UPDATE matrix_events SET state = 0 WHERE state = 3 AND room_id = $1 AND key_id = $2",
+        )
+        .bind(room_id)
+        .bind(key_id)
+        .execute(&mut *self.tx)
+        .await?;
+        Ok(unlocked.rows_affected())
+    }
+
+    async fn unlock_all_events(&mut self) -> Result<Vec<String>> {
+        let rows =
+            sqlx::query("UPDATE matrix_events SET state = 0 WHERE state = 3 RETURNING room_id")
+                .fetch_all(&mut *self.tx)
+                .await?;
+        let mut rooms = rows
+            .iter()
+            .map(|row| Ok(row.try_get(0)?))
+            .collect::<Result<Vec<String>>>()?;
+        rooms.sort_unstable();
+        rooms.dedup();
+        Ok(rooms)
+    }
+
+    async fn locked_events(
+        &mut self,
+        since: Timestamp,
+        stage: i64,
+        limit: i64,
+    ) -> Result<Vec<LockedEvent>> {
+        let rows = sqlx::query(
+            "SELECT seq, event_id, room_id, json, key_id, locked_at, told FROM matrix_events WHERE state = 3 AND locked_at <= $1 AND told < $2 ORDER BY seq LIMIT $3",
+        )
+        .bind(since.0)
+        .bind(stage)
+        .bind(limit)
+        .fetch_all(&mut *self.tx)
+        .await?;
+        rows.iter()
+            .map(|row| {
+                Ok(LockedEvent {
+                    seq: row.try_get(0)?,
+                    event_id: row.try_get(1)?,
+                    room_id: row.try_get(2)?,
+                    json: row.try_get(3)?,
+                    key_id: row.try_get(4)?,
+                    locked_at: Timestamp(row.try_get(5)?),
+                    told: row.try_get(6)?,
+                })
+            })
+            .collect()
+    }
+
+    async fn set_told(&mut self, seq: i64, stage: i64) -> Result<()> {
+        sqlx::query("UPDATE matrix_events SET told = $2 WHERE seq = $1")
+            .bind(seq)
+            .bind(stage)
+            .execute(&mut *self.tx)
+            .await?;
+        Ok(())
+    }
+}
