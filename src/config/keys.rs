@@ -5,7 +5,7 @@
 use serde_json::{Map, Value};
 
 use super::{
-    ConfigError, appservice, bridge, database, double_puppets, gatekeepers, homeserver, logging,
+    ConfigError, appservice, bridge, database, double_puppets, encryption, gatekeepers, homeserver, logging,
     media, partner, provisioning, relay, sandbox,
 };
 
@@ -102,6 +102,7 @@ pub(super) const SECTIONS: &[Section] = &[
     appservice::SECTION,
     database::SECTION,
     bridge::SECTION,
+    encryption::SECTION,
     double_puppets::SECTION,
     relay::SECTION,
     gatekeepers::SECTION,

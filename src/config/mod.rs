@@ -8,6 +8,7 @@ mod bridge;
 mod check;
 mod database;
 mod double_puppets;
+mod encryption;
 mod error;
 mod example;
 mod gatekeepers;
@@ -32,6 +33,7 @@ pub use appservice::{AppserviceConfig, PLACEHOLDER_AS_TOKEN, PLACEHOLDER_HS_TOKE
 pub use bridge::{BridgeConfig, ChatRooms, ViewOnce};
 pub use database::{DatabaseConfig, DatabaseUri};
 pub use double_puppets::DoublePuppetsConfig;
+pub use encryption::{DeviceTrust, EncryptionConfig, KeyDelivery};
 pub use error::ConfigError;
 pub use gatekeepers::{ConnectionMode, GatekeeperConfig};
 pub use homeserver::{EphemeralMode, HomeserverConfig};
@@ -57,6 +59,8 @@ pub struct Config {
     pub bridge: BridgeConfig,
     /// Acting as Matrix users.
     pub double_puppets: DoublePuppetsConfig,
+    /// Encrypted rooms.
+    pub encryption: EncryptionConfig,
     /// Logins that speak for others.
     pub relay: RelayConfig,
     /// The gatekeepers.
@@ -157,6 +161,7 @@ impl Config {
         self.appservice.validate()?;
         self.database.validate()?;
         self.bridge.validate()?;
+        self.encryption.validate()?;
         self.double_puppets.validate(&self.appservice)?;
         self.relay.validate()?;
         gatekeepers::validate(&self.gatekeepers)?;

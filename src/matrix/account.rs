@@ -1,7 +1,7 @@
 //! Accounts: registered on demand, one device each, with a display name and a presence.
 
 use ruma::{
-    OwnedUserId, RoomId, UserId,
+    DeviceId, OwnedUserId, RoomId, UserId,
     api::client::{
         account::{
             register::{self, LoginType},
@@ -23,7 +23,7 @@ use ruma::{
 use serde_json::{Value, json};
 
 use super::{
-    Client, Intent, MatrixError,
+    Intent, MatrixError,
     request::{Identity, Tries},
 };
 
@@ -58,7 +58,7 @@ impl Intent {
 
     /// The device is made by name (MSC4190); a homeserver that does not know that makes it by a login.
     async fn ensure_device(&self) -> Result<(), MatrixError> {
-        let mut request = update_device::v3::Request::new(Client::device().to_owned());
+        let mut request = update_device::v3::Request::new(self.device().to_owned());
         request.display_name = Some(DEVICE_NAME.to_owned());
         let made = self
             .client
@@ -71,11 +71,15 @@ impl Intent {
         }
     }
 
+    fn device(&self) -> &DeviceId {
+        self.client.device_of(&self.user)
+    }
+
     async fn log_in_device(&self) -> Result<(), MatrixError> {
         let user = MatrixUserIdentifier::new(self.user.localpart().to_owned());
         let info = ApplicationService::new(UserIdentifier::Matrix(user));
         let mut request = login::v3::Request::new(LoginInfo::ApplicationService(info));
-        request.device_id = Some(Client::device().to_owned());
+        request.device_id = Some(self.device().to_owned());
         request.initial_device_display_name = Some(DEVICE_NAME.to_owned());
         // The access token it answers with is dropped: the application service's own is used throughout.
         self.client

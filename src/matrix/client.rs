@@ -7,7 +7,7 @@ use std::{
 };
 
 use ruma::{
-    DeviceId, OwnedServerName, OwnedUserId, RoomVersionId, ServerName, TransactionId, UserId,
+    DeviceId, OwnedDeviceId, OwnedServerName, OwnedUserId, RoomVersionId, ServerName, TransactionId, UserId,
     api::{
         SupportedVersions,
         client::{
@@ -61,6 +61,7 @@ pub(super) struct Inner {
     default_room_version: OnceCell<RoomVersionId>,
     /// Shared with the clients that act as users.
     pub(super) cipher: Arc<OnceLock<Arc<dyn RoomCipher>>>,
+    bot_device: OnceLock<OwnedDeviceId>,
     pub(super) down: AtomicBool,
     pub(super) recovered: Notify,
 }
@@ -95,15 +96,33 @@ impl Client {
             media: MediaServer::new(&homeserver.address)?,
             default_room_version: OnceCell::new(),
             cipher: Arc::default(),
+            bot_device: OnceLock::new(),
             down: AtomicBool::new(false),
             recovered: Notify::new(),
         })))
     }
 
-    /// The one device of each of the bridge's accounts. Homeservers key the transaction ids of sends by it.
+    /// The one device of an account of the bridge. Homeservers key the transaction ids of sends by it.
     #[must_use]
-    pub fn device() -> &'static DeviceId {
-        device_id!("DRAWBRIDGE")
+    pub fn device_of(&self, user: &UserId) -> &DeviceId {
+        if user == self.0.bot {
+            self.bot_device()
+        } else {
+            device_id!("DRAWBRIDGE")
+        }
+    }
+
+    /// The bot's device.
+    #[must_use]
+    pub fn bot_device(&self) -> &DeviceId {
+        let device = self.0.bot_device.get();
+        device.map_or(device_id!("DRAWBRIDGE"), |device| device)
+    }
+
+    /// Says which device of the bot has its keys; before anything is sent. Only the first counts.
+    pub fn set_bot_device(&self, device: &str) {
+        // A second one would not have the keys.
+        let _ = self.0.bot_device.set(device.into());
     }
 
     /// The same homeserver, or the one at `address`, with another token; `mark` is the key that marks what is sent.
@@ -133,6 +152,7 @@ impl Client {
             versions: inner.versions.clone(),
             default_room_version: OnceCell::new(),
             cipher: inner.cipher.clone(),
+            bot_device: inner.bot_device.clone(),
             down: AtomicBool::new(false),
             recovered: Notify::new(),
         })))

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use ruma::{
     EventId, MilliSecondsSinceUnixEpoch, OwnedEventId, OwnedUserId, RoomId, UInt, UserId,
     api::client::{
@@ -60,6 +61,18 @@ impl Intent {
         self.client
             .call(request, Identity::Device(&self.user), Tries::Few)
             .await
+    }
+
+    /// Makes a request that was put together elsewhere as this account's device; its address and token do not count.
+    ///
+    /// # Errors
+    /// What the homeserver said.
+    pub async fn carry(
+        &self,
+        request: http::Request<Vec<u8>>,
+    ) -> Result<http::Response<Bytes>, MatrixError> {
+        let identity = Identity::Device(&self.user);
+        self.client.carry(request, identity).await
     }
 
     /// Joins a room; being in it already is success.

@@ -1,10 +1,39 @@
 //! Who is in a room, and what they are called there.
 
-use ruma::{OwnedUserId, RoomId, api::client::membership::joined_members};
+use ruma::{
+    OwnedUserId, RoomId,
+    api::client::membership::{
+        get_member_events::{self, v3::MembershipEventFilter},
+        joined_members,
+    },
+    events::room::member::RoomMemberEvent,
+    serde::Raw,
+};
+use serde_json::Value;
 
 use super::{Intent, MatrixError};
 
 impl Intent {
+    /// Who is in a room (`true`) or invited to it (`false`).
+    ///
+    /// # Errors
+    /// What the homeserver said.
+    pub async fn present(&self, room: &RoomId) -> Result<Vec<(OwnedUserId, bool)>, MatrixError> {
+        let mut request = get_member_events::v3::Request::new(room.to_owned());
+        request.not_membership = Some(MembershipEventFilter::Leave);
+        let members = self.call(request).await?.chunk;
+        let present = |event: &Raw<RoomMemberEvent>| {
+            let event: Value = event.deserialize_as_unchecked().ok()?;
+            let joined = match event["content"]["membership"].as_str()? {
+                "join" => true,
+                "invite" => false,
+                _ => return None,
+            };
+            Some((OwnedUserId::try_from(event["state_key"].as_str()?).ok()?, joined))
+        };
+        Ok(members.iter().filter_map(present).collect())
+    }
+
     /// The members of a room, each with the display name they have there.
     ///
     /// # Errors

@@ -91,11 +91,11 @@ impl Client {
     }
 
     /// Which account and which of its devices a request has to name; none where the token is that account's own.
-    fn named<'a>(&self, identity: Identity<'a>) -> Option<(&'a UserId, Option<&'static DeviceId>)> {
+    fn named<'a>(&'a self, identity: Identity<'a>) -> Option<(&'a UserId, Option<&'a DeviceId>)> {
         let (user, device) = match identity {
             Identity::Appservice => return None,
             Identity::User(user) => (user, None),
-            Identity::Device(user) => (user, Some(Self::device())),
+            Identity::Device(user) => (user, Some(self.device_of(user))),
         };
         match self.0.access {
             Access::Bridge => Some((user, device)),
@@ -146,6 +146,32 @@ impl Client {
             .map_err(|()| MatrixError::Request("the homeserver's address has no path".to_owned()))?
             .pop_if_empty()
             .extend(path);
+        self.name_in(&mut url, identity);
+        let request = self.0.http.request(method, url);
+        Ok(request.bearer_auth(self.0.token.expose_secret()))
+    }
+
+    /// Makes a request that was put together elsewhere: its method, path, query and body count, address and token are the client's.
+    pub(super) async fn carry(
+        &self,
+        request: http::Request<Vec<u8>>,
+        identity: Identity<'_>,
+    ) -> Result<http::Response<Bytes>, MatrixError> {
+        let (parts, body) = request.into_parts();
+        let mut url = Url::parse(&format!("{}{}", self.0.base, parts.uri))
+            .map_err(|error| MatrixError::Request(error.to_string()))?;
+        self.name_in(&mut url, identity);
+        let request = self.0.http.request(parts.method, url);
+        let request = request
+            .bearer_auth(self.0.token.expose_secret())
+            .header(http::header::CONTENT_TYPE, "application/json")
+            .body(body)
+            .build()?;
+        self.answer(request, Tries::Few).await
+    }
+
+    /// Names the account a request is made as, where the token is not that account's own.
+    fn name_in(&self, url: &mut Url, identity: Identity<'_>) {
         if let Some((user, device)) = self.named(identity) {
             let mut query = url.query_pairs_mut();
             query.append_pair("user_id", user.as_str());
@@ -153,8 +179,6 @@ impl Client {
                 query.append_pair("device_id", device.as_str());
             }
         }
-        let request = self.0.http.request(method, url);
-        Ok(request.bearer_auth(self.0.token.expose_secret()))
     }
 
     /// The JSON at a path.

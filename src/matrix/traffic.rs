@@ -7,8 +7,6 @@ use std::collections::{BTreeMap, HashMap};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::Client;
-
 /// What came for the bridge's device at one time.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(default)]
@@ -59,11 +57,10 @@ type OfDevices<T> = HashMap<String, HashMap<String, T>>;
 impl DeviceTraffic {
     /// What a transaction has for a user's device; `None` if its homeserver sends none of it. Parts that cannot be read are left out:
     /// trying them again would not help.
-    pub(super) fn of_transaction(parts: &HashMap<String, &RawValue>, user: &str) -> Option<Self> {
+    pub(super) fn of_transaction(parts: &HashMap<String, &RawValue>, (user, device): (&str, &str)) -> Option<Self> {
         let part = |names: &[&str]| names.iter().find_map(|name| parts.get(*name));
         let [messages, lists, counts, fallback] = [TO_DEVICE, LISTS, COUNTS, FALLBACK].map(part);
         messages.or(lists).or(counts).or(fallback)?;
-        let device = Client::device().as_str();
         let mut traffic = Self::default();
         if let Some(messages) = messages.and_then(read::<Vec<Box<RawValue>>>) {
             let is_ours = |message: &Box<RawValue>| {
@@ -124,7 +121,7 @@ mod tests {
     fn of(transaction: &Value) -> Option<Value> {
         let text = transaction.to_string();
         let parts = serde_json::from_str(&text).expect("an object");
-        let traffic = DeviceTraffic::of_transaction(&parts, BOT)?;
+        let traffic = DeviceTraffic::of_transaction(&parts, (BOT, "DRAWBRIDGE"))?;
         Some(serde_json::to_value(traffic).expect("JSON"))
     }
 

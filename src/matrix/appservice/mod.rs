@@ -42,6 +42,10 @@ pub trait AppserviceSink: Send + Sync + 'static {
         let _ = (user, room_id);
         false
     }
+    /// The key of a Megolm session of a room came.
+    fn key_came(&self, room_id: &str, key_id: &str) {
+        let _ = (room_id, key_id);
+    }
     /// Events of these rooms wait in the store.
     fn rooms_waiting(&self, rooms: &[String]);
     /// Receipts and typing, each with its `room_id`, and presence (`m.presence`), with its `sender` alone; they are not stored.
@@ -97,7 +101,8 @@ struct Inner {
 
 /// What takes what comes for the bridge's device.
 struct Devices {
-    bot: String,
+    /// The bot and its device.
+    who: (String, String),
     cipher: Arc<dyn RoomCipher>,
     /// The counts that came last.
     counts: Mutex<Option<DeviceTraffic>>,
@@ -156,7 +161,7 @@ impl AppserviceState {
     #[must_use]
     pub fn with_cipher(mut self, client: &Client) -> Self {
         let devices = client.cipher().map(|cipher| Devices {
-            bot: client.bot_id().to_string(),
+            who: (client.bot_id().to_string(), client.bot_device().to_string()),
             cipher: cipher.clone(),
             counts: Mutex::default(),
         });

@@ -164,7 +164,8 @@ fn read(body: &[u8], state: &AppserviceState) -> Read {
 impl Devices {
     /// What a transaction has for the bridge's device, if that is news.
     fn take(&self, parts: &HashMap<String, &RawValue>) -> Option<String> {
-        let traffic = DeviceTraffic::of_transaction(parts, &self.bot)?;
+        let (user, device) = &self.who;
+        let traffic = DeviceTraffic::of_transaction(parts, (user, device))?;
         let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
         let is_first = counts.is_none();
         if !is_first && traffic.adds_nothing_to(counts.as_ref()) {
