@@ -4,6 +4,7 @@
 //! they changed anything.
 
 mod conversation;
+mod encryption;
 mod people;
 
 use async_trait::async_trait;
@@ -21,6 +22,7 @@ use crate::domain::{
 pub use conversation::{
     ExpiryRepository, NoticeRepository, PollRepository, ReactionRepository, UploadRepository,
 };
+pub use encryption::EncryptionRepository;
 pub use people::{GroupRepository, PeopleRepository, SenderKeyRepository};
 
 type Result<T> = std::result::Result<T, StoreError>;
@@ -59,6 +61,7 @@ pub trait StoreTxn:
     + GroupRepository
     + SenderKeyRepository
     + PeopleRepository
+    + EncryptionRepository
     + UserRepository
     + KeyValueRepository
     + FenceRepository
