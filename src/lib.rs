@@ -16,7 +16,7 @@
 //!
 //! # Map, in reading order
 //! [`domain`] the values · [`clock`] time as an argument · [`translate`] pure translation · [`store`] all SQL, sealing, group
-//! commit · [`signal`] the ratchet over a snapshot · [`matrix`] the homeserver's side · [`network`] the gatekeeper's side ·
+//! commit · [`signal`] the ratchet over a snapshot · [`matrix`] the homeserver's side · [`encryption`] encrypted rooms · [`network`] the gatekeeper's side ·
 //! [`imaging`] small pictures · [`bridge`] both pipelines, portals, ghosts · [`commands`] the management room · [`provisioning`] the HTTP API · [`config`] ·
 //! [`sandbox`] a gatekeeper on loopback · [`app`] the composition · [`cli`] the program · [`telemetry`] logs. Who may use whom is
 //! a table in `tests/architecture.rs`.
@@ -73,6 +73,7 @@ pub mod clock;
 pub mod commands;
 pub mod config;
 pub mod domain;
+pub mod encryption;
 pub mod imaging;
 pub mod matrix;
 pub mod network;

@@ -10,7 +10,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
-    Store, StoreError, StoreTxn,
+    MachineId, Store, StoreError, StoreTxn,
     guard::Guard,
     writer::{Job, StepJob, Writer},
 };
@@ -31,6 +31,12 @@ impl Lane {
     #[must_use]
     pub fn login(login: LoginId) -> Self {
         Self::of(&login)
+    }
+
+    /// The lane of a crypto machine: its ratchets, and what is to be true together with them.
+    #[must_use]
+    pub fn machine(machine: &MachineId) -> Self {
+        Self::of(machine)
     }
 
     /// The lane of a Matrix room, for what touches no login.
@@ -129,6 +135,19 @@ impl Database {
         lane: Lane,
         step: impl Step<T>,
     ) -> Result<T, StoreError> {
+        self.queue(lane, step).await?.await
+    }
+
+    /// Gives a step its place in the order of its lane; what this resolves to then resolves as [`Database::step`] does. For whoever
+    /// must not let another step of the lane go between the making of a step and its place, and need not wait for the commit.
+    ///
+    /// # Errors
+    /// [`StoreError::Closed`]; then the step's own failure, or the commit's.
+    pub async fn queue<T: Send + 'static, S: Step<T>>(
+        &self,
+        lane: Lane,
+        step: S,
+    ) -> Result<impl Future<Output = Result<T, StoreError>> + Send + use<T, S>, StoreError> {
         let lanes = &self.inner.lanes;
         let lane = lane.index(lanes.len());
         let (answer, answered) = oneshot::channel();
@@ -137,11 +156,14 @@ impl Database {
             .send(job)
             .await
             .map_err(|_| StoreError::Closed)?;
-        let outcome = answered.await.map_err(|_| StoreError::Closed)?;
-        if let Err(StoreError::Fenced { .. }) = outcome {
-            self.inner.fenced.cancel();
-        }
-        outcome
+        let fenced = self.inner.fenced.clone();
+        Ok(async move {
+            let outcome = answered.await.map_err(|_| StoreError::Closed)?;
+            if let Err(StoreError::Fenced { .. }) = outcome {
+                fenced.cancel();
+            }
+            outcome
+        })
     }
 
     /// Resolves when a step was refused because another process has taken over the database: that one is the bridge now.

@@ -14,6 +14,10 @@ pub(crate) const TABLE: &[(&str, &[&str])] = &[
     ("store", &["domain"]),
     ("signal", &["domain", "store", "clock"]),
     ("matrix", &["domain", "store", "config", "clock"]),
+    (
+        "encryption",
+        &["domain", "store", "matrix", "config", "clock"],
+    ),
     ("network", &["domain", "signal", "store", "config", "clock"]),
     ("sandbox", &["clock", "domain", "network::interop::wire"]),
     (

@@ -1,6 +1,7 @@
 //! The rows as values: what each table means, in the bridge's own types.
 
 mod conversation;
+mod encryption;
 mod people;
 
 use serde::{Deserialize, Serialize};
@@ -15,6 +16,7 @@ pub use conversation::{
     ExpiryRow, NoticeRow, PollOption, PollRow, PortalSettings, ReactionRow, SendStage,
     StatusReport, UploadRow,
 };
+pub use encryption::{KeyRequestRow, MachineId, MachineRecord, RecordKind, RoomKeyRow};
 pub use people::{
     GroupMemberRow, GroupRow, GroupShown, NameSource, PuppetRow, ReachabilityRow, ReceiptStage,
 };

@@ -4,7 +4,11 @@
 //! they changed anything.
 
 mod conversation;
+<<<<<<< HEAD
 mod locked;
+=======
+mod encryption;
+>>>>>>> h-crypto
 mod people;
 
 use async_trait::async_trait;
@@ -22,7 +26,11 @@ use crate::domain::{
 pub use conversation::{
     ExpiryRepository, NoticeRepository, PollRepository, ReactionRepository, UploadRepository,
 };
+<<<<<<< HEAD
 pub use locked::{DeviceTrafficRepository, LockedEventRepository};
+=======
+pub use encryption::EncryptionRepository;
+>>>>>>> h-crypto
 pub use people::{GroupRepository, PeopleRepository, SenderKeyRepository};
 
 type Result<T> = std::result::Result<T, StoreError>;
@@ -63,6 +71,7 @@ pub trait StoreTxn:
     + GroupRepository
     + SenderKeyRepository
     + PeopleRepository
+    + EncryptionRepository
     + UserRepository
     + KeyValueRepository
     + FenceRepository
