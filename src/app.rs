@@ -7,13 +7,14 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     bridge::{
-        Bridge, BridgeError, BridgeParts, Conversation, PeopleSettings, Relay, RoomSettings,
-        Settings,
+        Bridge, BridgeError, BridgeParts, Conversation, EncryptionChoice, PeopleSettings, Relay,
+        RoomSettings, Settings,
     },
     clock::Clock,
     commands::ManagementCommands,
     config::{Config, GatekeeperConfig},
     domain::{GatekeeperId, Timestamp},
+    encryption::{Encryption, EncryptionError, EncryptionParts},
     matrix::{
         Client, GhostNaming, MatrixError, Order,
         appservice::{self, AppserviceState},
@@ -36,6 +37,9 @@ use crate::{
 /// Why the bridge could not be started.
 #[derive(Debug, thiserror::Error)]
 pub enum AppError {
+    /// The keys of encrypted rooms could not be opened.
+    #[error("the keys of encrypted rooms cannot be opened: {0}")]
+    Encryption(#[from] EncryptionError),
     /// The store could not be opened.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -95,6 +99,7 @@ pub struct App {
     bridge: Arc<Bridge>,
     db: Database,
     client: Client,
+    encryption: Option<Encryption>,
     syncer: Syncer,
     appservice: Door,
     partner: Door,
@@ -147,6 +152,8 @@ impl App {
         let naming = GhostNaming::new(&config.appservice.ghost_prefix, &config.homeserver.domain);
         let client = Client::new(&config.homeserver, &config.appservice, http.clone())
             .map_err(|error| AppError::Client(error.to_string()))?;
+        let encryption =
+            encryption(&config, &db, &client, report.renewal.is_some(), &clock).await?;
         let cancel = CancellationToken::new();
         let bridge = Bridge::new(BridgeParts {
             db: db.clone(),
@@ -206,6 +213,7 @@ impl App {
             bridge,
             db,
             client,
+            encryption,
             syncer,
             appservice: (appservice_listener, appservice_router),
             partner: (partner_listener, partner_router),
@@ -255,14 +263,13 @@ impl App {
         let warden = self.bridge.clone();
         tasks.spawn(async move { warden.watch_ignored().await });
         tasks.spawn(sweep(self.hosted, self.clock, self.cancel.clone()));
-        let (bridge, client, syncer, cancel) = (
+        let homeserver = tasks.spawn(meet_homeserver(
             self.bridge.clone(),
             self.client.clone(),
             self.syncer,
+            self.encryption,
             self.cancel.clone(),
-        );
-        let homeserver =
-            tasks.spawn(async move { meet_homeserver(bridge, client, syncer, cancel).await });
+        ));
 
         let refused = tokio::select! {
             biased;
@@ -303,7 +310,10 @@ async fn doors(
         bridge.clone(),
         clock,
     );
-    let state = state.with_directory(naming, names).in_order(order);
+    let state = state
+        .with_directory(naming, names)
+        .with_cipher(client)
+        .in_order(order);
     let appservice = appservice::router(state);
     let settings = &config.provisioning;
     if !settings.enabled {
@@ -328,6 +338,7 @@ async fn meet_homeserver(
     bridge: Arc<Bridge>,
     client: Client,
     syncer: Syncer,
+    encryption: Option<Encryption>,
     cancel: CancellationToken,
 ) -> Result<(), AppError> {
     loop {
@@ -348,8 +359,39 @@ async fn meet_homeserver(
         tracing::warn!(%error, "the homeserver cannot reach the bridge: is appservice.address right? `drawbridge doctor` tells more");
     }
     tracing::info!("ready");
-    syncer.run(cancel).await;
+    match encryption {
+        Some(encryption) => {
+            let working = encryption.run(bridge, cancel.clone());
+            tokio::join!(syncer.run(cancel), working);
+        }
+        None => syncer.run(cancel).await,
+    }
     Ok(())
+}
+
+/// What encrypts and decrypts, if the configuration wants it; the client has it from then on.
+async fn encryption(
+    config: &Config,
+    db: &Database,
+    client: &Client,
+    renewed: bool,
+    clock: &Arc<dyn Clock>,
+) -> Result<Option<Encryption>, AppError> {
+    if !config.encryption.allow {
+        return Ok(None);
+    }
+    let encryption = Encryption::open(EncryptionParts {
+        db: db.clone(),
+        client: client.clone(),
+        naming: GhostNaming::new(&config.appservice.ghost_prefix, &config.homeserver.domain),
+        config: config.encryption.clone(),
+        namespace: config.bridge.namespace.clone(),
+        renewed,
+        clock: clock.clone(),
+    })
+    .await?;
+    client.set_cipher(Arc::new(encryption.clone()));
+    Ok(Some(encryption))
 }
 
 /// Deletes hosted media that has expired, every hour.
@@ -483,6 +525,10 @@ pub fn settings(config: &Config) -> Settings {
             link_previews: config.bridge.link_previews,
             max_media_bytes: config.media.max_bytes,
             patience: Duration::from_secs(config.media.patience_seconds),
+        },
+        encryption: EncryptionChoice {
+            new_rooms: config.encryption.encrypts_new_rooms(),
+            require: config.encryption.require,
         },
         rooms: RoomSettings {
             direct_chats: config.bridge.direct_chats,

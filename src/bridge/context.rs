@@ -13,6 +13,7 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use futures_util::future::BoxFuture;
 use ruma::{OwnedEventId, OwnedRoomId, OwnedUserId, UserId};
 use sha2::{Digest, Sha256};
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -158,6 +159,8 @@ pub struct Bridge {
     pub(super) refusals: Mutex<HashMap<OwnedRoomId, LastRefusal>>,
     pub(super) connection_states: Mutex<HashMap<LoginId, Link>>,
     pub(super) people: People,
+    /// Counts the keys of encrypted rooms that came.
+    pub(super) keys_came: watch::Sender<u64>,
     /// Whether the homeserver knows the bot; nothing is asked of it before.
     pub(super) introduced: AtomicBool,
     pub(super) this: Weak<Self>,
@@ -225,6 +228,7 @@ impl Bridge {
                 refusals: Mutex::default(),
                 connection_states: Mutex::default(),
                 people,
+                keys_came: watch::Sender::new(0),
                 introduced: AtomicBool::new(false),
                 this: this.clone(),
             }

@@ -48,6 +48,6 @@ pub use linking::LinkError;
 pub use owners::LoginRooms;
 pub use people::Contact;
 pub use puppets::PuppetError;
-pub use settings::{Conversation, PeopleSettings, Relay, RoomSettings, Settings};
+pub use settings::{Conversation, EncryptionChoice, PeopleSettings, Relay, RoomSettings, Settings};
 pub use terms::Terms;
 pub use workers::{Job, Outcome, Workers};

@@ -24,6 +24,12 @@ impl Bridge {
     pub async fn start(&self) -> Result<(), BridgeError> {
         self.load_people().await?;
         self.find_shared_rooms().await?;
+        // Their keys may have come in the last moments of the process before.
+        self.db
+            .step(Lane::room("locked events"), |txn| {
+                Box::pin(async move { txn.unlock_all_events().await })
+            })
+            .await?;
         let (rooms, chats, unreported, portals, logins) = self
             .db
             .read(|txn| {

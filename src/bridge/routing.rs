@@ -26,6 +26,19 @@ impl AppserviceSink for Bridge {
         }
     }
 
+    fn key_came(&self, room_id: &str, key_id: &str) {
+        self.keys_came.send_modify(|count| *count += 1);
+        let Some(bridge) = self.this.upgrade() else {
+            return;
+        };
+        let (room_id, key_id) = (room_id.to_owned(), key_id.to_owned());
+        tokio::spawn(async move {
+            if let Err(error) = bridge.unlock(&room_id, &key_id).await {
+                tracing::warn!(room = %room_id, %error, "events whose key came go on after the next start");
+            }
+        });
+    }
+
     fn ephemeral(&self, events: Vec<Value>) {
         self.take_signals(&events);
         for read in events.iter().flat_map(reads_in) {

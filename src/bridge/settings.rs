@@ -42,6 +42,17 @@ pub struct Settings {
     pub conversation: Conversation,
     /// Which rooms there are, and who is in them.
     pub rooms: RoomSettings,
+    /// Encrypted rooms.
+    pub encryption: EncryptionChoice,
+}
+
+/// Which rooms are encrypted.
+#[derive(Debug, Clone, Copy)]
+pub struct EncryptionChoice {
+    /// Whether the rooms the bridge makes are.
+    pub new_rooms: bool,
+    /// Whether what is said unencrypted is not carried.
+    pub require: bool,
 }
 
 /// Which rooms there are, and who is in them.

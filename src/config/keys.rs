@@ -5,8 +5,8 @@
 use serde_json::{Map, Value};
 
 use super::{
-    ConfigError, appservice, bridge, database, double_puppets, encryption, gatekeepers, homeserver, logging,
-    media, partner, provisioning, relay, sandbox,
+    ConfigError, appservice, bridge, database, double_puppets, encryption, gatekeepers, homeserver,
+    logging, media, partner, provisioning, relay, sandbox,
 };
 
 /// What stands for a key nobody has set. The texts are YAML.

@@ -3,6 +3,7 @@
 use std::sync::atomic::Ordering;
 
 use async_trait::async_trait;
+use futures_util::future::BoxFuture;
 use matrix_sdk_crypto::{MegolmError, vodozemac::megolm::DecryptionError};
 use ruma::RoomId;
 use ruma_crypto::{events::AnyMessageLikeEventContent, serde::Raw};
@@ -18,6 +19,9 @@ use crate::{
     store::{Lane, StoreError},
 };
 
+/// Something on its way, boxed: the compiler cannot see through all of it at once.
+type Doing<'a, T> = BoxFuture<'a, Result<T, EncryptionError>>;
+
 #[async_trait]
 impl RoomCipher for Encryption {
     async fn is_encrypted(&self, by: &Intent, room: &RoomId) -> Result<bool, MatrixError> {
@@ -32,16 +36,20 @@ impl RoomCipher for Encryption {
         content: &Value,
     ) -> Result<Option<Value>, MatrixError> {
         let inner = &self.0;
-        let Some(rules) = inner.rules(by, room).await? else {
+        let rules: Doing<'_, _> = Box::pin(inner.rules(by, room));
+        let Some(rules) = rules.await? else {
             return Ok(None);
         };
         inner.ready().await?;
         let turn = inner.rooms.turn(room);
         let mut turn = turn.lock().await;
-        let recipients = inner.recipients(by, room).await?;
-        inner.prepare(&mut turn, recipients.clone()).await?;
+        let recipients: Doing<'_, _> = Box::pin(inner.recipients(by, room));
+        let recipients = recipients.await?;
+        let preparing: Doing<'_, _> = Box::pin(inner.prepare(&mut turn, recipients.clone()));
+        preparing.await?;
         let settings = inner.settings(&rules, &recipients);
-        let sealed = inner.share_and_encrypt(room, &recipients, settings, (kind, content));
+        let sealed: Doing<'_, _> =
+            Box::pin(inner.share_and_encrypt(room, &recipients, settings, (kind, content)));
         let mut sealed = sealed.await?;
         // What the bridge has to know again without a key, and what homeservers relate events by.
         if let (Some(inside), Some(outside)) = (content.as_object(), sealed.as_object_mut()) {
@@ -76,10 +84,12 @@ impl RoomCipher for Encryption {
             }
             Err(MegolmError::Store(error)) => Err(failed(&error)),
             // The key is there, but only from a later message on: an earlier form of it may come.
-            Err(MegolmError::Decryption(DecryptionError::UnknownMessageIndex(..))) => Err(CipherError::MissingKey {
-                session: session_of(event).unwrap_or_default(),
-                withheld: None,
-            }),
+            Err(MegolmError::Decryption(DecryptionError::UnknownMessageIndex(..))) => {
+                Err(CipherError::MissingKey {
+                    session: session_of(event).unwrap_or_default(),
+                    withheld: None,
+                })
+            }
             Err(error) => Err(CipherError::Unreadable(error.to_string())),
         }
     }
@@ -132,14 +142,15 @@ impl Inner {
             return Ok(());
         }
         turn.prepared = None;
-        let users = || recipients.users.iter().map(|user| &**user);
         let machine = self.machine.read().await;
-        machine.olm.update_tracked_users(users()).await?;
+        let users = recipients.borrowed();
+        machine.olm.update_tracked_users(users).await?;
         drop(machine);
         self.send_requests().await?;
         let _one = self.asking.lock().await;
         let machine = self.machine.read().await;
-        let missing = machine.olm.get_missing_sessions(users()).await?;
+        let users = recipients.borrowed().into_iter();
+        let missing = machine.olm.get_missing_sessions(users).await?;
         drop(machine);
         if let Some((id, claim)) = missing {
             self.claim(&id, &claim).await?;
@@ -156,7 +167,7 @@ impl Inner {
         (kind, content): (&str, &Value),
     ) -> Result<Value, EncryptionError> {
         let id = crossed(room)?;
-        let users = recipients.users.iter().map(|user| &**user);
+        let users = recipients.borrowed().into_iter();
         let machine = self.machine.read().await;
         let requests = machine.olm.share_room_key(&id, users, settings).await?;
         drop(machine);

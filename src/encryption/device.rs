@@ -4,13 +4,10 @@
 //! put an old copy of them back, is another device from then on.
 
 use rand::RngExt as _;
-use ruma_crypto::{OwnedDeviceId, OwnedUserId};
+use ruma_crypto::OwnedDeviceId;
 
 use super::machine::{EncryptionError, Machine};
-use crate::{
-    domain::Timestamp,
-    store::{Database, Lane, StoreError},
-};
+use crate::store::{Database, Lane, StoreError};
 
 /// Where the device's id is kept.
 const DEVICE: &str = "encryption.device";
@@ -46,13 +43,6 @@ pub(super) async fn inherit(new: &Machine, old: Machine) -> Result<(), Encryptio
         .store()
         .import_exported_room_keys(keys, |_, _| {})
         .await?;
-    let mut settings = Changes::default();
-    for room in old.store.encrypted_rooms().await? {
-        if let Some(of) = old.olm.room_settings(&room).await? {
-            settings.room_settings.insert(room, of);
-        }
-    }
-    new.olm.store().save_changes(settings).await?;
     if let Some(identity) = old.olm.export_cross_signing_keys().await? {
         let imported = new.olm.import_cross_signing_keys(identity).await;
         imported.map_err(|error| EncryptionError::Crypto(error.to_string()))?;

@@ -3,12 +3,11 @@
 
 use std::{borrow::Cow, collections::BTreeMap, sync::Arc};
 
+use futures_util::future::BoxFuture;
 use matrix_sdk_crypto::{
     OlmError, OlmMachine,
     store::CryptoStoreError,
-    types::requests::{
-        AnyIncomingResponse, AnyOutgoingRequest, OutgoingRequest, ToDeviceRequest,
-    },
+    types::requests::{AnyIncomingResponse, AnyOutgoingRequest, OutgoingRequest, ToDeviceRequest},
 };
 use ruma_crypto::{
     OwnedDeviceId, OwnedUserId, TransactionId,
@@ -138,19 +137,28 @@ impl Inner {
                 copy.device_keys.clone_from(&upload.device_keys);
                 copy.one_time_keys.clone_from(&upload.one_time_keys);
                 copy.fallback_keys.clone_from(&upload.fallback_keys);
-                self.answered(id, &call(client, copy).await?).await
+                {
+                    let answer = call(client, copy).await?;
+                    self.answered(id, AnyIncomingResponse::from(&answer)).await
+                }
             }
             AnyOutgoingRequest::KeysQuery(query) => {
                 let mut copy = get_keys::v3::Request::new();
                 copy.device_keys.clone_from(&query.device_keys);
                 copy.timeout = query.timeout;
-                self.answered(id, &call(client, copy).await?).await
+                {
+                    let answer = call(client, copy).await?;
+                    self.answered(id, AnyIncomingResponse::from(&answer)).await
+                }
             }
             AnyOutgoingRequest::KeysClaim(claim) => self.claim(id, claim).await,
             AnyOutgoingRequest::ToDeviceRequest(messages) => self.send_to_devices(messages).await,
             AnyOutgoingRequest::SignatureUpload(signatures) => {
                 let copy = upload_signatures::v3::Request::new(signatures.signed_keys.clone());
-                self.answered(id, &call(client, copy).await?).await
+                {
+                    let answer = call(client, copy).await?;
+                    self.answered(id, AnyIncomingResponse::from(&answer)).await
+                }
             }
             // Verification in rooms is not offered, so nothing of it is ever sent.
             AnyOutgoingRequest::RoomMessage(_) => Ok(()),
@@ -165,7 +173,10 @@ impl Inner {
     ) -> Result<(), EncryptionError> {
         let mut copy = claim_keys::v3::Request::new(claim.one_time_keys.clone());
         copy.timeout = claim.timeout;
-        self.answered(id, &call(&self.client, copy).await?).await
+        {
+            let answer = call(&self.client, copy).await?;
+            self.answered(id, AnyIncomingResponse::from(&answer)).await
+        }
     }
 
     /// Sends a message to devices.
@@ -179,16 +190,19 @@ impl Inner {
             request.messages.clone(),
         );
         let answer = call(&self.client, copy).await?;
-        self.answered(&request.txn_id, &answer).await
+        self.answered(&request.txn_id, AnyIncomingResponse::from(&answer))
+            .await
     }
 
     /// Gives the machine an answer, at a time when it may store what it learns.
-    async fn answered<'a>(
-        &self,
-        id: &TransactionId,
-        answer: impl Into<AnyIncomingResponse<'a>>,
-    ) -> Result<(), EncryptionError> {
-        let machine = self.machine.read().await;
-        Ok(machine.olm.mark_request_as_sent(id, answer).await?)
+    fn answered<'a>(
+        &'a self,
+        id: &'a TransactionId,
+        answer: AnyIncomingResponse<'a>,
+    ) -> BoxFuture<'a, Result<(), EncryptionError>> {
+        Box::pin(async move {
+            let machine = self.machine.read().await;
+            Ok(machine.olm.mark_request_as_sent(id, answer).await?)
+        })
     }
 }

@@ -223,7 +223,6 @@ impl Encryption {
 }
 
 impl Inner {
-    fn now(&self) -> Timestamp {
         Timestamp(self.clock.now_ms())
     }
 
@@ -254,7 +253,10 @@ impl Inner {
             let machine = self.machine.read().await;
             let requests = machine.olm.outgoing_requests().await?;
             // Sessions that broke, found out when something could not be decrypted.
-            let broken = machine.olm.get_missing_sessions(std::iter::empty()).await?;
+            let broken = machine
+                .olm
+                .get_missing_sessions(std::iter::empty::<&'static ruma_crypto::UserId>())
+                .await?;
             drop(machine);
             if requests.is_empty() && broken.is_none() {
                 return Ok(());

@@ -51,6 +51,13 @@ pub(super) struct Recipients {
     pub(super) visibility: HistoryVisibility,
 }
 
+impl Recipients {
+    /// As the library takes them.
+    pub(super) fn borrowed(&self) -> Vec<&ruma_crypto::UserId> {
+        self.users.iter().map(|user| &**user).collect()
+    }
+}
+
 impl Rooms {
     fn all(&self) -> MutexGuard<'_, HashMap<String, Room>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)

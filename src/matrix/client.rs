@@ -7,7 +7,8 @@ use std::{
 };
 
 use ruma::{
-    DeviceId, OwnedDeviceId, OwnedServerName, OwnedUserId, RoomVersionId, ServerName, TransactionId, UserId,
+    DeviceId, OwnedDeviceId, OwnedServerName, OwnedUserId, RoomVersionId, ServerName,
+    TransactionId, UserId,
     api::{
         SupportedVersions,
         client::{

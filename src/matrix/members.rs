@@ -2,11 +2,8 @@
 
 use ruma::{
     OwnedUserId, RoomId,
-    api::client::membership::{
-        get_member_events::{self, v3::MembershipEventFilter},
-        joined_members,
-    },
-    events::room::member::RoomMemberEvent,
+    api::client::membership::{get_member_events, joined_members},
+    events::room::member::{MembershipState, RoomMemberEvent},
     serde::Raw,
 };
 use serde_json::Value;
@@ -20,7 +17,7 @@ impl Intent {
     /// What the homeserver said.
     pub async fn present(&self, room: &RoomId) -> Result<Vec<(OwnedUserId, bool)>, MatrixError> {
         let mut request = get_member_events::v3::Request::new(room.to_owned());
-        request.not_membership = Some(MembershipEventFilter::Leave);
+        request.not_membership = Some(MembershipState::Leave);
         let members = self.call(request).await?.chunk;
         let present = |event: &Raw<RoomMemberEvent>| {
             let event: Value = event.deserialize_as_unchecked().ok()?;
@@ -29,7 +26,10 @@ impl Intent {
                 "invite" => false,
                 _ => return None,
             };
-            Some((OwnedUserId::try_from(event["state_key"].as_str()?).ok()?, joined))
+            Some((
+                OwnedUserId::try_from(event["state_key"].as_str()?).ok()?,
+                joined,
+            ))
         };
         Ok(members.iter().filter_map(present).collect())
     }

@@ -57,7 +57,10 @@ type OfDevices<T> = HashMap<String, HashMap<String, T>>;
 impl DeviceTraffic {
     /// What a transaction has for a user's device; `None` if its homeserver sends none of it. Parts that cannot be read are left out:
     /// trying them again would not help.
-    pub(super) fn of_transaction(parts: &HashMap<String, &RawValue>, (user, device): (&str, &str)) -> Option<Self> {
+    pub(super) fn of_transaction(
+        parts: &HashMap<String, &RawValue>,
+        (user, device): (&str, &str),
+    ) -> Option<Self> {
         let part = |names: &[&str]| names.iter().find_map(|name| parts.get(*name));
         let [messages, lists, counts, fallback] = [TO_DEVICE, LISTS, COUNTS, FALLBACK].map(part);
         messages.or(lists).or(counts).or(fallback)?;

@@ -20,33 +20,18 @@ pub use commit::{Database, Lane, Step};
 pub use error::StoreError;
 pub use model::{
     Accepted, ExpiryRow, GhostRow, GroupMemberRow, GroupRow, GroupShown, InboxEvent, Instance,
-<<<<<<< HEAD
-    LockedEvent, LoginRow, LoginSecrets, LoginState, MatrixEventRow, MessageLink, NameSource,
-    NewOutboxRow, NewRemoteMessage, NoticeRow, OutboxKind, OutboxRow, PollOption, PollRow,
-    PortalRow, PortalSettings, PreKeyRow, PuppetRow, QuarantinedEvent, ReachabilityRow,
-    ReactionRow, ReceiptStage, RemoteMessageRow, RemoteNotice, Renewal, SendStage, SessionRow,
-    SignedPreKeyRow, StatusReport, UploadRow,
+    KeyRequestRow, LockedEvent, LoginRow, LoginSecrets, LoginState, MachineId, MachineRecord,
+    MatrixEventRow, MessageLink, NameSource, NewOutboxRow, NewRemoteMessage, NoticeRow, OutboxKind,
+    OutboxRow, PollOption, PollRow, PortalRow, PortalSettings, PreKeyRow, PuppetRow,
+    QuarantinedEvent, ReachabilityRow, ReactionRow, ReceiptStage, RecordKind, RemoteMessageRow,
+    RemoteNotice, Renewal, RoomKeyRow, SendStage, SessionRow, SignedPreKeyRow, StatusReport,
+    UploadRow,
 };
 pub use open::{OpenReport, inspect, migrate, open};
 pub use repositories::{
-    DeviceTrafficRepository, ExpiryRepository, FenceRepository, GhostRepository, GroupRepository,
-    KeyValueRepository, LinkRepository, LockedEventRepository, LoginRepository,
-    MatrixInboxRepository, NoticeRepository, OutboxRepository, PeopleRepository, PollRepository,
-    PortalRepository, ReactionRepository, RemoteInboxRepository, SenderKeyRepository,
-    SignalRepository, Store, StoreTxn, UploadRepository, UserRepository,
-=======
-    KeyRequestRow, LoginRow, LoginSecrets, LoginState, MachineId, MachineRecord, MatrixEventRow,
-    MessageLink, NameSource, NewOutboxRow, NewRemoteMessage, NoticeRow, OutboxKind, OutboxRow,
-    PollOption, PollRow, PortalRow, PortalSettings, PreKeyRow, PuppetRow, QuarantinedEvent,
-    ReachabilityRow, ReactionRow, ReceiptStage, RecordKind, RemoteMessageRow, RemoteNotice,
-    Renewal, RoomKeyRow, SendStage, SessionRow, SignedPreKeyRow, StatusReport, UploadRow,
-};
-pub use open::{OpenReport, inspect, migrate, open};
-pub use repositories::{
-    EncryptionRepository, ExpiryRepository, FenceRepository, GhostRepository, GroupRepository,
-    KeyValueRepository, LinkRepository, LoginRepository, MatrixInboxRepository, NoticeRepository,
-    OutboxRepository, PeopleRepository, PollRepository, PortalRepository, ReactionRepository,
-    RemoteInboxRepository, SenderKeyRepository, SignalRepository, Store, StoreTxn,
-    UploadRepository, UserRepository,
->>>>>>> h-crypto
+    DeviceTrafficRepository, EncryptionRepository, ExpiryRepository, FenceRepository,
+    GhostRepository, GroupRepository, KeyValueRepository, LinkRepository, LockedEventRepository,
+    LoginRepository, MatrixInboxRepository, NoticeRepository, OutboxRepository, PeopleRepository,
+    PollRepository, PortalRepository, ReactionRepository, RemoteInboxRepository,
+    SenderKeyRepository, SignalRepository, Store, StoreTxn, UploadRepository, UserRepository,
 };

@@ -5,6 +5,7 @@ mod commit;
 mod effects;
 mod hosting;
 mod lookup;
+mod opening;
 mod voices;
 
 use std::{borrow::Cow, sync::Arc};
@@ -104,6 +105,9 @@ impl Bridge {
         let count = events.len();
         let mut batch = Vec::new();
         for event in events {
+            let Some(event) = self.opened(room_id, event, &mut batch).await? else {
+                continue;
+            };
             let parsed: AnyTimelineEvent = match serde_json::from_str(&event.json) {
                 Ok(parsed) => parsed,
                 Err(error) => {

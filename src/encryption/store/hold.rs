@@ -130,6 +130,6 @@ impl MachineStore {
     }
 
     fn address(&self) -> usize {
-        std::ptr::from_ref(self).addr()
+        Arc::as_ptr(&self.0).addr()
     }
 }

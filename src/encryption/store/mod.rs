@@ -15,6 +15,7 @@ mod write;
 
 use std::{
     fmt,
+    ops::Deref,
     sync::{
         Arc, Mutex, RwLock,
         atomic::{AtomicBool, Ordering},
@@ -43,8 +44,13 @@ type Ask<G, T> = for<'t> fn(
     G,
 ) -> BoxFuture<'t, std::result::Result<T, StoreError>>;
 
-/// What one crypto machine remembers. Several can share a database; none sees what another remembers.
-pub struct MachineStore {
+/// What one crypto machine remembers. Several can share a database; none sees what another remembers. A clone is the same store: the
+/// machine has one, and whoever works with the machine another.
+#[derive(Clone)]
+pub struct MachineStore(Arc<Kept>);
+
+/// What the clones of a store share.
+pub struct Kept {
     db: Database,
     machine: MachineId,
     user_id: OwnedUserId,
@@ -63,6 +69,13 @@ pub struct MachineStore {
     open: tokio::sync::RwLock<bool>,
 }
 
+impl Deref for MachineStore {
+    type Target = Kept;
+    fn deref(&self) -> &Kept {
+        &self.0
+    }
+}
+
 impl fmt::Debug for MachineStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("MachineStore")
@@ -79,7 +92,7 @@ impl MachineStore {
         (user_id, device_id): (OwnedUserId, OwnedDeviceId),
         clock: Arc<dyn Clock>,
     ) -> Self {
-        Self {
+        Self(Arc::new(Kept {
             db,
             machine: MachineId::new(user_id.as_str(), device_id.as_str()),
             user_id,
@@ -91,7 +104,7 @@ impl MachineStore {
             turn: tokio::sync::Mutex::default(),
             stale: AtomicBool::new(false),
             open: tokio::sync::RwLock::new(true),
-        }
+        }))
     }
 
     /// The machine whose store this is.

@@ -4,11 +4,8 @@
 //! they changed anything.
 
 mod conversation;
-<<<<<<< HEAD
-mod locked;
-=======
 mod encryption;
->>>>>>> h-crypto
+mod locked;
 mod people;
 
 use async_trait::async_trait;
@@ -26,11 +23,8 @@ use crate::domain::{
 pub use conversation::{
     ExpiryRepository, NoticeRepository, PollRepository, ReactionRepository, UploadRepository,
 };
-<<<<<<< HEAD
-pub use locked::{DeviceTrafficRepository, LockedEventRepository};
-=======
 pub use encryption::EncryptionRepository;
->>>>>>> h-crypto
+pub use locked::{DeviceTrafficRepository, LockedEventRepository};
 pub use people::{GroupRepository, PeopleRepository, SenderKeyRepository};
 
 type Result<T> = std::result::Result<T, StoreError>;
