@@ -31,7 +31,8 @@ class Account(nio.AsyncClient):
             strict = self.olm._should_accept_forward
             # The library takes keys of the user's own devices alone; what was asked of a sender may come from them.
             self.olm._should_accept_forward = lambda sender, key, event: (
-                self.asked.get(event.session_id) == sender or strict(sender, key, event)
+                event.session_id in self.olm.outgoing_key_requests
+                and (self.asked.get(event.session_id) == sender or strict(sender, key, event))
             )
 
     async def _collect_key_requests(self):

@@ -19,6 +19,13 @@ def say_line(value):
     sys.stdout.flush()
 
 
+def ended(syncing):
+    """A client that no longer syncs is of no use, and must not look like one that hears nothing."""
+    if not syncing.cancelled() and syncing.exception():
+        traceback.print_exception(syncing.exception())
+        os._exit(1)
+
+
 class Client:
     """One device and what it saw."""
 
@@ -54,6 +61,7 @@ class Client:
             await checked(self.account.keys_upload())
         ready = asyncio.ensure_future(self.account.synced.wait())
         self.syncing = asyncio.ensure_future(self.account.sync_forever(timeout=5000, full_state=True))
+        self.syncing.add_done_callback(ended)
         await asyncio.wait([ready, self.syncing], return_when=asyncio.FIRST_COMPLETED)
         if self.syncing.done():
             self.syncing.result()
@@ -259,6 +267,8 @@ class Client:
         }
         if "state_key" in source:
             told["state_key"] = source["state_key"]
+        if getattr(event, "redacts", None):
+            told["redacts"] = event.redacts
         if encrypted:
             told["session"] = event.session_id
         if missing:
