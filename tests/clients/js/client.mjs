@@ -137,7 +137,9 @@ async function start() {
     });
     await client.initRustCrypto({ cryptoDatabasePrefix: login.prefix });
     client.getCrypto().globalBlacklistUnverifiedDevices = false;
-    const ready = until("the first sync", () => client.isInitialSyncComplete());
+    const ready = new Promise((resolve) => {
+        client.on("sync", (state) => state === "PREPARED" && resolve());
+    });
     await client.startClient({ initialSyncLimit: 100, pollTimeout: 5000 });
     await ready;
 }
@@ -151,8 +153,25 @@ async function eventOf(room, id) {
 const inRoom = (room) => until(`${room} to be joined`, () => client.getRoom(room)?.getMyMembership() === "join");
 const encrypting = (room) => until(`${room} to be encrypted`, () => isEncrypted(client, room));
 
-async function send(room, type, content) {
+/**
+ * Waits until the library knows of a room what the homeserver does, who is in it and whether it is encrypted: after a restart
+ * it takes the room's past for its present for a while.
+ */
+async function writable(room) {
     await inRoom(room);
+    const state = await client.getStateEvent(room, "m.room.encryption", "").catch((error) => {
+        if (error.errcode !== "M_NOT_FOUND") {
+            throw error;
+        }
+    });
+    await (state && encrypting(room));
+    const joined = Object.keys((await client.getJoinedRoomMembers(room)).joined);
+    const known = (user) => client.getRoom(room).getMember(user)?.membership === "join";
+    await until(`the members of ${room}`, () => joined.every(known));
+}
+
+async function send(room, type, content) {
+    await writable(room);
     const { event_id } = await client.sendEvent(room, null, type, content);
     return { event_id };
 }
@@ -224,8 +243,8 @@ const requests = {
         await client.redactEvent(room, event);
     },
     async send_file({ room, ...file }) {
-        await inRoom(room);
-        const content = await fileContent(client, await isEncrypted(client, room), file);
+        await writable(room);
+        const content = await fileContent(client, isEncrypted(client, room), file);
         return await send(room, "m.room.message", content);
     },
     async download({ room, event, to, thumbnail = false }) {
