@@ -1,7 +1,8 @@
 //! The whole way: a user's Matrix client, a real Synapse, the real program, a gatekeeper with contacts that have ratchets of
 //! their own, and back.
 //!
-//! Needs a Synapse (`DRAWBRIDGE_TEST_SYNAPSE`) and a Postgres (`DRAWBRIDGE_TEST_POSTGRES`); `scripts/test` provides both.
+//! Needs a Synapse (`DRAWBRIDGE_TEST_SYNAPSE`), a Postgres (`DRAWBRIDGE_TEST_POSTGRES`) and two clients that encrypt
+//! (`DRAWBRIDGE_TEST_NIO`, `DRAWBRIDGE_TEST_NODE`); `scripts/test` provides them all.
 
 #[path = "e2e/account.rs"]
 mod account;
@@ -25,6 +26,10 @@ mod commands;
 mod community;
 #[path = "e2e/contact.rs"]
 mod contact;
+#[path = "e2e/encrypted_clients.rs"]
+mod encrypted_clients;
+#[path = "clients/driver.rs"]
+mod encrypting;
 #[path = "e2e/federation.rs"]
 mod federation;
 #[path = "e2e/files_in.rs"]
