@@ -35,7 +35,6 @@ use self::{machine::Machine, rooms::Rooms};
 use crate::{
     clock::Clock,
     config::{DeviceTrust, EncryptionConfig, KeyDelivery},
-    domain::Timestamp,
     matrix::{Client, GhostNaming, MatrixError, appservice::AppserviceSink},
     store::Database,
 };
@@ -223,9 +222,6 @@ impl Encryption {
 }
 
 impl Inner {
-        Timestamp(self.clock.now_ms())
-    }
-
     fn become_state(&self, state: DeviceState) {
         self.state.send_if_modified(|current| {
             if *current == state {

@@ -118,6 +118,7 @@ impl Bridge {
         }
         let mut state = self.bridge_state(portal, None, None).to_vec();
         state.push(self.functional_members());
+        state.extend(self.room_encryption());
         let room = NewRoom {
             alias_localpart: Some(self.alias_localpart(portal.id)),
             topic: Some(format!("A chat on {}", self.gatekeeper_name(gatekeeper))),
@@ -159,6 +160,7 @@ impl Bridge {
             .bridge_state(portal, name.as_deref(), avatar.as_deref())
             .to_vec();
         state.push(self.functional_members());
+        state.extend(self.room_encryption());
         if let Some(uri) = &avatar {
             state.push((
                 "m.room.avatar".to_owned(),

@@ -49,6 +49,17 @@ impl Bridge {
         )
     }
 
+    /// That a room is encrypted, if new ones are.
+    pub(super) fn room_encryption(&self) -> Option<StateEvent> {
+        self.settings.encryption.new_rooms.then(|| {
+            (
+                "m.room.encryption".to_owned(),
+                String::new(),
+                json!({ "algorithm": "m.megolm.v1.aes-sha2" }),
+            )
+        })
+    }
+
     pub(super) fn alias_localpart(&self, portal: PortalId) -> String {
         format!("{}portal_{portal}", self.settings.alias_prefix)
     }
