@@ -69,7 +69,10 @@ impl Order {
         let wanted = *self.asked.borrow();
         let mut done = self.done.subscribe();
         let caught_up = done.wait_for(|done| *done >= wanted);
-        if tokio::time::timeout(self.patience, caught_up).await.is_err() {
+        if tokio::time::timeout(self.patience, caught_up)
+            .await
+            .is_err()
+        {
             tracing::warn!(
                 "the homeserver could not be asked whether an earlier transaction is missing; a transaction is taken without"
             );

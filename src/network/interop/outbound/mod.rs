@@ -18,7 +18,7 @@ mod retries;
 mod sessions;
 
 pub use groups::{GroupRules, Missing, member_hash, missing_in_group};
-pub(in crate::network::interop) use groups::{forget_shares, is_member};
+pub(in crate::network::interop) use groups::{forget_keys_of, has_share, is_member};
 pub use keyless::Keyless;
 pub use media_requests::enqueue_media_request;
 pub use messages::{enqueue, enqueue_read};
