@@ -2,7 +2,7 @@
 //! receipts, sessions from fetched keys.
 //!
 //! ```xml
-//! <message to="…" id="…" type="text|media|…" [edit="1|7"]>
+//! <message to="…" id="…" type="text|media|…" [edit="1|7|8"]>
 //!   <enc v="2" type="pkmsg|msg" [mediatype="image|…"] [decrypt-fail="hide"] [count="2"]>ciphertext</enc></message>
 //! <receipt id="…" to="…" type="read" t="…"><list><item id="…"/>…</list></receipt>
 //! <receipt id="…" to="…" type="server-error"><encrypt>…</encrypt><rmr jid="…"/></receipt>
