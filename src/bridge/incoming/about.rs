@@ -164,12 +164,11 @@ impl Bridge {
         known: &PollRow,
         vote: &EncryptedVote,
     ) -> Result<Option<Vec<String>>, BridgeError> {
-        let own = match &known.author {
-            Some(author) => author.to_string(),
-            None => {
-                let now = self.author_address(place.route, &known.message).await?;
-                now.unwrap_or_default()
-            }
+        let own = if let Some(author) = &known.author {
+            author.to_string()
+        } else {
+            let now = self.author_address(place.route, &known.message).await?;
+            now.unwrap_or_default()
         };
         let poll = Poll {
             question: known.question.clone(),
