@@ -20,6 +20,7 @@ mod appservice {
     mod gatekeeper;
     mod groups;
     mod lookups;
+    mod notices;
     mod puppets;
     mod redirects;
     mod repair;

@@ -11,6 +11,7 @@ mod homeserver;
 
 mod linking {
     mod changes;
+    mod findings;
     mod gatekeeper;
     mod links;
     mod scene;

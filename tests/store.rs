@@ -173,7 +173,8 @@ store_tests! {
         remembers_who_has_the_key,
         forgets_the_own_keys_of_every_group_alone,
         a_sender_key_moved_elsewhere_does_not_open,
-        counts_how_far_a_message_is_with_the_members,
+        remembers_who_has_a_message,
+        remembers_to_whom_a_message_went_as_long_as_the_message,
         how_far_it_is_goes_with_the_message,
     }
     people {

@@ -54,7 +54,12 @@ pub fn to_send(
             _ => return None,
         },
         IncomingContent::Revoke { target } if target.sender.as_ref() == Some(sender) => {
-            OutgoingContent::Revoke { target: target.id }
+            OutgoingContent::Revoke {
+                target: MessageRef {
+                    sender: None,
+                    ..target
+                },
+            }
         }
         // The older form of a live location has an address, the one that is written has none.
         IncomingContent::Location(place) if place.live && place.address.is_some() => return None,

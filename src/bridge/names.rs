@@ -58,9 +58,7 @@ impl Bridge {
             },
         };
         if let Some(shown) = shown {
-            // Whoever speaks for others says so themselves.
-            let by = told_apart(&names, &name, user);
-            return Ok(Some(format!("{} ({by})", short(&shown))));
+            return Ok(Some(speaking_as(&names, &shown, &name, user)));
         }
         Ok(Some(told_apart(&names, &name, user)))
     }
@@ -118,6 +116,16 @@ fn short(name: &str) -> String {
     name.chars().take(MOST_CHARS).collect()
 }
 
+/// The name somebody speaks under, and who they are: whoever speaks for others says so themselves.
+fn speaking_as(
+    names: &HashMap<OwnedUserId, String>,
+    shown: &str,
+    name: &str,
+    user: &UserId,
+) -> String {
+    format!("{} ({})", short(shown), told_apart(names, name, user))
+}
+
 /// A name that no other member of the room has, nor could pass for an id.
 fn told_apart(names: &HashMap<OwnedUserId, String>, name: &str, user: &UserId) -> String {
     if name.is_empty() {
@@ -156,5 +164,20 @@ mod tests {
         assert_eq!(said(user_id!("@b:y.org")), "ada (@b:y.org)");
         assert_eq!(said(user_id!("@c:x.org")), "Cleo");
         assert_eq!(said(user_id!("@d:x.org")), "@c:x.org (@d:x.org)");
+    }
+
+    #[test]
+    fn who_speaks_under_a_name_for_one_message_is_told_apart_too() {
+        let names = HashMap::from([
+            (owned_user_id!("@a:x.org"), "Ada".to_owned()),
+            (owned_user_id!("@b:y.org"), "ada".to_owned()),
+            (owned_user_id!("@c:x.org"), "Cleo".to_owned()),
+        ]);
+        let said = |shown: &str, user: &UserId| speaking_as(&names, shown, &names[user], user);
+        assert_eq!(said("Cleo", user_id!("@b:y.org")), "Cleo (ada (@b:y.org))");
+        assert_eq!(said("Ada", user_id!("@c:x.org")), "Ada (Cleo)");
+        // However long it is, who says it is not cut off.
+        let long = said(&"x".repeat(500), user_id!("@b:y.org"));
+        assert_eq!(long.len(), 60 + " (ada (@b:y.org))".len());
     }
 }

@@ -81,8 +81,17 @@ impl Bridge {
         route: &PortalRoute,
         user: &RemoteUserId,
     ) -> Result<bool, BridgeError> {
+        Ok(self.role_in(route, user).await? >= Some(GroupRole::Admin))
+    }
+
+    /// What somebody is in the group of a portal; `None` if they are not in it or it is no group's.
+    pub(super) async fn role_in(
+        &self,
+        route: &PortalRoute,
+        user: &RemoteUserId,
+    ) -> Result<Option<GroupRole>, BridgeError> {
         if !route.is_group() {
-            return Ok(false);
+            return Ok(None);
         }
         let key = route.portal.key.clone();
         let members = self
@@ -92,8 +101,9 @@ impl Bridge {
                 Box::pin(async move { txn.group_members(&key.gatekeeper, &key.chat).await })
             })
             .await?;
+        let mut members = members.into_iter();
         Ok(members
-            .iter()
-            .any(|member| member.user == *user && member.role >= Some(GroupRole::Admin)))
+            .find(|member| member.user == *user)
+            .and_then(|member| member.role))
     }
 }

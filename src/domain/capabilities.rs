@@ -30,6 +30,8 @@ pub struct Capabilities {
     pub edit_seconds: u64,
     /// How old a message may be that is deleted for everybody, in seconds; 0 where messages cannot be deleted.
     pub delete_seconds: u64,
+    /// Whether the admins of a group delete what others wrote there.
+    pub admin_deletes: bool,
     /// Whether places can be sent.
     pub locations: bool,
     /// Whether contact cards can be sent.
@@ -73,6 +75,7 @@ impl Default for Capabilities {
             reactions: true,
             edit_seconds: 15 * 60,
             delete_seconds: 2 * 24 * 60 * 60,
+            admin_deletes: true,
             locations: true,
             contacts: true,
             poll_options: 12,

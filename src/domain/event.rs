@@ -87,10 +87,10 @@ pub enum OutgoingContent {
         /// What kind of file the text is the caption of, if it is one's.
         caption_of: Option<MediaKind>,
     },
-    /// A message of the login's own is deleted for everybody.
+    /// A message is deleted for everybody: one of the login's own, or somebody else's in a group it is an admin of.
     Revoke {
         /// Which.
-        target: StanzaId,
+        target: MessageRef,
     },
     /// A place.
     Location(Location),

@@ -164,8 +164,7 @@ impl Ratchets {
         txn: &mut dyn StoreTxn,
     ) -> Result<(), StoreError> {
         for chat in std::mem::take(&mut self.unshared) {
-            txn.delete_sender_key_shares(self.login, &chat, None)
-                .await?;
+            txn.delete_sender_key_shares(self.login, &chat).await?;
         }
         for name in std::mem::take(&mut self.sender_keys.changed) {
             let Ok(chat) = ChatId::parse(name.group_id()) else {
@@ -220,7 +219,7 @@ pub async fn forget_sender_key(
     own: &Address,
 ) -> Result<(), StoreError> {
     txn.delete_sender_key(login, chat, own.as_str()).await?;
-    txn.delete_sender_key_shares(login, chat, None).await
+    txn.delete_sender_key_shares(login, chat).await
 }
 
 /// The errors of sender keys, some of which mean something else than those of sessions.

@@ -11,10 +11,10 @@ use drawbridge::{
     clock::ManualClock,
     commands::ManagementCommands,
     config::Config,
-    domain::Timestamp,
+    domain::{ChatId, GatekeeperId, PortalId, PortalKey, Timestamp},
     matrix::GhostNaming,
     network::Network,
-    store::{self, Lane, MatrixEventRow},
+    store::{self, Database, Lane, MatrixEventRow},
 };
 use ruma::{OwnedRoomId, UserId};
 use serde_json::json;
@@ -34,6 +34,7 @@ struct Office {
     commands: ManagementCommands,
     clerks: Vec<Arc<Clerk>>,
     homeserver: Homeserver,
+    db: Database,
     events: AtomicUsize,
     _folder: TempDir,
 }
@@ -78,6 +79,7 @@ impl Office {
             commands,
             clerks,
             homeserver,
+            db,
             events: AtomicUsize::new(0),
             _folder: folder,
         }
@@ -364,4 +366,36 @@ async fn the_quarantine_is_listed_tried_again_and_dropped() {
             .collect::<Vec<_>>(),
         ["$a"]
     );
+}
+
+#[tokio::test]
+async fn nobody_is_told_of_the_chats_of_others_rooms() {
+    const BOB: &str = "@bob:example.org";
+    let office = Office::open(&["whatsapp"]).await;
+    let login = office.clerks[0].log_in(BOB).await.unwrap();
+    let portal = office.db.step(Lane::login(login), move |txn| {
+        Box::pin(async move {
+            let key = PortalKey {
+                gatekeeper: GatekeeperId::parse("whatsapp").expect("an id"),
+                chat: ChatId::parse("4915155550001@s.whatsapp.net").expect("an address"),
+                login: Some(login),
+            };
+            let portal = txn.ensure_portal(&key, PortalId(5)).await?;
+            txn.set_portal_room(portal.id, Some("!bobs:example.org"))
+                .await?;
+            txn.set_portal_ready(portal.id, true).await
+        })
+    });
+    portal.await.unwrap();
+    for what in ["id", "sync-portal"] {
+        let command = format!("{what} !bobs:example.org");
+        let told = office.says(ALICE, &command).await;
+        assert!(told.contains("mirrors no chat"), "{command}: {told}");
+        for allowed in [BOB, ADMIN] {
+            let told = office.says(allowed, &command).await;
+            assert!(!told.contains("mirrors no chat"), "{command}: {told}");
+        }
+    }
+    let told = office.says(BOB, "id !bobs:example.org").await;
+    assert!(told.contains("4915155550001"), "{told}");
 }

@@ -423,3 +423,33 @@ async fn in_a_linked_room_only_ghosts_come_and_go() {
         assert!(town.state(&room, kind).0.is_null(), "{kind}");
     }
 }
+
+#[tokio::test]
+async fn what_somebody_writes_whom_a_linked_room_bans_is_not_shown() {
+    let town = Town::new(rooms()).await;
+    let room = town
+        .homeserver
+        .create_room(BOB.0, &[BOT, &ghost(0), &ghost(1)], false);
+    town.homeserver.join(&room, BOT);
+    town.link(&room).await;
+    let group = group_of(&[ALICE.2], 2);
+    let renamed = RemoteNotice::Group(GroupChange::Subject("Garden".to_owned()));
+    town.change(ALICE.1, person(0), renamed, group).await;
+    town.write(ALICE.1, &group_id(), person(1), "before").await;
+    assert_eq!(town.shown("before").await, room);
+    town.homeserver.set_member(&room, BOB.0, &ghost(1), "ban");
+    town.write(ALICE.1, &group_id(), person(1), "rude").await;
+    town.write(ALICE.1, &group_id(), person(0), "after").await;
+    town.shown("after").await;
+    let said = |what: &str| {
+        let messages = town.homeserver.world().messages(&room);
+        let mut bodies = messages.iter().map(|(_, said)| said["body"].to_string());
+        bodies.any(|body| body.contains(what))
+    };
+    assert!(!said("rude"), "neither as themselves nor by the bot");
+    assert_eq!(town.membership(&room, &ghost(1)), "ban");
+    // Whom the room lets in again speaks again.
+    town.homeserver.set_member(&room, BOB.0, &ghost(1), "leave");
+    town.write(ALICE.1, &group_id(), person(1), "sorry").await;
+    town.shown("sorry").await;
+}

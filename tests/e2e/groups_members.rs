@@ -8,6 +8,7 @@ use super::{
     client::{PATIENCE, User, encode},
     contact::Contact,
     group::{CAN, Group, Member, WHATSAPP, change, logged_in},
+    wait::until,
     world::{BOT, Plan, World},
 };
 
@@ -48,6 +49,29 @@ async fn members_come_and_go_on_both_sides() {
     what_the_group_refuses_is_taken_back(&world, &group, &mut alice).await;
     for member in [&group.ann, &group.ben, &cid] {
         assert_eq!(member.contact.undecryptable(), 0);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_admin_deletes_what_a_member_wrote() {
+    let world = World::start(Plan::default()).await;
+    let (mut alice, _desk) = logged_in(&world, "alice", WHATSAPP).await;
+    let group = Group::found(&world, WHATSAPP, "Hiking", &mut [&mut alice]).await;
+    let (room, own) = (&group.room, WHATSAPP.login_of(&world, &alice));
+    let (ann, ben) = (&group.ann, &group.ben);
+    change(ann, "promote", &own).await;
+    let user = alice.mxid.clone();
+    alice.sees_power(room, &user, 75).await;
+    ben.contact.says("rude").await;
+    let event = alice.hears(room, &ben.ghost, "rude").await;
+    ann.contact.receives("rude").await;
+    alice.redact(room, &event).await;
+    for member in group.contacts() {
+        until("the deletion", PATIENCE, async || {
+            let mut shown = member.contact.shown().into_iter();
+            shown.find(|message| message.revoked)
+        })
+        .await;
     }
 }
 

@@ -207,3 +207,56 @@ async fn who_leaves_a_room_stays_in_the_group_and_is_told_so() {
     let world = scene.homeserver.world();
     assert_eq!(notice(&world, &room, "still in the group"), None);
 }
+
+#[tokio::test]
+async fn who_is_banned_in_a_linked_room_is_removed_if_the_group_lets_the_banner() {
+    let scene = Scene::start().await;
+    let levels = json!({ "users": { ALICE: 100, BOT: 50 } });
+    let room = scene.room_with_bot(ALICE, levels);
+    let chat = scene.group().await;
+    scene.link(ALICE, chat, &room).await.unwrap();
+    scene.homeserver.set_member(&room, ALICE, BOB, "join");
+    let ban = |by: &str, number| {
+        scene
+            .homeserver
+            .set_member(&room, by, &ghost(number), "ban");
+    };
+    let is_banned = |number| {
+        let world = scene.homeserver.world();
+        membership(&world, &room, &ghost(number)).as_deref() == Some("ban")
+    };
+    // Nobody speaks for Bob: the room has its way, and the group its own.
+    ban(BOB, 1);
+    let said = scene.said(&room, "has no login").await;
+    assert!(said.contains("banned in this room alone"), "{said}");
+    assert!(is_banned(1) && scene.is_member(1).await);
+    assert!(asked(&scene).is_empty());
+    refuse(&scene);
+    ban(ALICE, 2);
+    let said = scene.said(&room, "only admins may do that").await;
+    assert!(said.contains("banned in this room alone"), "{said}");
+    assert!(is_banned(2) && scene.is_member(2).await);
+    scene.gatekeeper.known().refuses = None;
+    scene.gatekeeper.known().asked.clear();
+
+    let id = super::scene::room(&room);
+    let relay = scene
+        .bridge
+        .set_relay(super::scene::alice(), &id, Some(LOGIN));
+    relay.await.unwrap();
+    ban(BOB, 1);
+    let removed = GroupChange::Remove(vec![user(1)]);
+    scene
+        .wait("the removal", |_| {
+            asked(&scene).contains(&removed).then_some(())
+        })
+        .await;
+    ban(ALICE, 2);
+    let removed = GroupChange::Remove(vec![user(2)]);
+    scene
+        .wait("the removal", |_| {
+            asked(&scene).contains(&removed).then_some(())
+        })
+        .await;
+    assert!(is_banned(1) && is_banned(2));
+}

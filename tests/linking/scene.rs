@@ -86,13 +86,14 @@ fn own() -> RemoteUserId {
     RemoteUserId::parse("1-1001@interop").expect("an address")
 }
 
-fn login() -> LoginRow {
+/// A login of somebody's, which the gatekeeper calls `own`.
+pub(crate) fn login_of(id: LoginId, mxid: &str, own: &RemoteUserId) -> LoginRow {
     LoginRow {
-        id: LOGIN,
+        id,
         gatekeeper: whatsapp(),
-        mxid: ALICE.to_owned(),
-        visible_id: "alice".to_owned(),
-        remote_login: Some(own().to_string()),
+        mxid: mxid.to_owned(),
+        visible_id: mxid.to_owned(),
+        remote_login: Some(own.to_string()),
         state: LoginState::Active,
         secrets: LoginSecrets {
             noise_private: vec![1; 32],
@@ -138,7 +139,7 @@ impl Scene {
         let networks: [Arc<dyn Network>; 1] = [gatekeeper.clone()];
         bridge.attach(networks, Arc::new(Silent));
         db.step(Lane::login(LOGIN), |txn| {
-            Box::pin(async move { txn.insert_login(&login()).await })
+            Box::pin(async move { txn.insert_login(&login_of(LOGIN, ALICE, &own())).await })
         })
         .await
         .expect("a login");

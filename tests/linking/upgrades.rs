@@ -101,6 +101,27 @@ async fn a_closed_room_is_followed_when_the_bot_is_let_in() {
 }
 
 #[tokio::test]
+async fn a_tombstone_that_was_taken_back_moves_nobody() {
+    let scene = Scene::start().await;
+    let old = chat(&scene).await;
+    let new = successor(&scene, json!({}), false);
+    let event = bury(&scene, &old, ALICE, &new);
+    follow(&scene, &new, &old, &event);
+    scene.said(&old, "Invite").await;
+    let nowhere = json!({});
+    scene
+        .homeserver
+        .set_state(&old, ALICE, "m.room.tombstone", "", nowhere);
+    scene.homeserver.set_member(&new, ALICE, BOT, "invite");
+    let answered = |world: &_| (membership(world, &new, BOT)? != "invite").then_some(());
+    scene.wait("the invitation to be answered", answered).await;
+    scene.homeserver.send_text(&old, ALICE, "still here");
+    scene.said(&old, "not in this test").await;
+    assert_eq!(scene.portals(&old).await.len(), 1);
+    assert!(scene.portals(&new).await.is_empty());
+}
+
+#[tokio::test]
 async fn a_room_that_names_another_event_is_not_followed() {
     let scene = Scene::start().await;
     let old = chat(&scene).await;

@@ -6,7 +6,7 @@ use drawbridge::{
         Enqueued, NetworkError,
         interop::{
             outbound::{self, GroupRules, member_hash},
-            wire::{self, Jid, Node},
+            wire::{self, Node},
         },
     },
     signal,
@@ -18,7 +18,7 @@ use super::{
         sealed_bytes,
     },
     peer::{Peer, group_key_place},
-    stanzas::{chat, read, text},
+    stanzas::text,
     world::{LOGIN, NOW, World, phone, us},
 };
 
@@ -150,23 +150,6 @@ async fn who_is_removed_or_leaves_cannot_read_what_follows() {
 }
 
 #[tokio::test]
-async fn a_member_with_another_device_gets_the_key_again_and_nobody_else() {
-    let (world, mut peers) = in_a_group(2).await;
-    let before = world.said("A1", "before").await;
-    read_in_group(&mut peers[0], &before).unwrap();
-    peers[1].reinstall();
-    let bundle = peers[1].bundle(true);
-    world.fetched(&peers[1].jid, &bundle).await.unwrap();
-    let after = world.said("A2", "after").await;
-    assert_eq!(given(&after), [phone(2)]);
-    for peer in &mut peers {
-        assert_eq!(read_in_group(peer, &after).unwrap(), text("after"));
-    }
-    let place = |sent: &Node| group_key_place(&sealed_bytes(sent)).0;
-    assert_eq!(place(&before), place(&after), "the same sender key");
-}
-
-#[tokio::test]
 async fn a_sender_key_is_used_for_a_month_or_a_thousand_messages() {
     let (world, _) = in_a_group(1).await;
     let chain = async |name: &str, now: Timestamp| {
@@ -261,125 +244,5 @@ async fn a_frame_for_the_largest_group_is_far_from_too_long() {
     assert!(
         a_member * 1024 < wire::frame::MAX_FRAME / 16,
         "{a_member} bytes a member"
-    );
-}
-
-fn retry(from: &Jid, participant: &Jid, id: &str, count: u64) -> Node {
-    Node::new("receipt")
-        .with("from", from)
-        .with("participant", participant)
-        .with("id", id)
-        .with("type", "retry")
-        .child(
-            Node::new("retry")
-                .with("count", count)
-                .with("id", id)
-                .with("t", "1760000001")
-                .with("v", "1"),
-        )
-}
-
-#[tokio::test]
-async fn a_member_that_lost_the_key_gets_the_message_alone_and_the_key_with_it() {
-    let (world, mut peers) = in_a_group(2).await;
-    let sent = world.said("A1", "hello").await;
-    for peer in &mut peers {
-        read_in_group(peer, &sent).unwrap();
-        peer.lose_sender_keys();
-    }
-    let receipts: Vec<Node> = peers
-        .iter()
-        .map(|peer| retry(&group(), &peer.jid, "A1", 1))
-        .collect();
-    for receipt in &receipts {
-        let answer = world.receipt(receipt, NOW).await;
-        assert!(answer.queued);
-        assert_eq!(answer.chat, Some(chat(&group())));
-    }
-    let rows = world.outbox_nodes().await;
-    assert_eq!(rows.len(), 3, "one answer does not take another's place");
-    let next = world.said("A2", "next").await;
-    assert!(next.find("participants").is_none());
-    for (peer, answer) in peers.iter_mut().zip(&rows[1..]) {
-        assert_eq!(answer.jid("to"), Some(group()));
-        assert_eq!(answer.jid("participant"), Some(peer.jid.clone()));
-        assert_eq!(answer.attr("id").as_deref(), Some("A1"));
-        assert_eq!(answer.find("enc").unwrap().number("count"), Some(1));
-        let plaintext = read(peer, answer).unwrap();
-        assert!(plaintext.starts_with(&text("hello")));
-        let start = wire::message::distribution_in(&plaintext, &chat(&group())).unwrap();
-        peer.take_distribution(GROUP, &start);
-        assert_eq!(read_in_group(peer, &next).unwrap(), text("next"));
-    }
-}
-
-#[tokio::test]
-async fn each_copy_leaves_the_outbox_by_its_own_acknowledgement() {
-    let (world, peers) = in_a_group(2).await;
-    world.said("A1", "hello").await;
-    for peer in &peers {
-        world
-            .receipt(&retry(&group(), &peer.jid, "A1", 1), NOW)
-            .await;
-    }
-    let rows = world.outbox().await;
-    assert_eq!(rows.len(), 3);
-    for row in &rows {
-        assert_eq!(outbound::wire_id(&row.row), "A1");
-    }
-    for left in (0..3).rev() {
-        let ack = Node::new("ack").with("class", "message").with("id", "A1");
-        world.acked(ack).await;
-        assert_eq!(world.outbox().await.len(), left);
-    }
-}
-
-#[tokio::test]
-async fn each_member_is_answered_five_times_and_nobody_else() {
-    let (world, peers) = in_a_group(2).await;
-    world.said("A1", "secret").await;
-    let mut stranger = Peer::new(&phone(9), &us());
-    let bundle = stranger.bundle(true);
-    world.fetched(&stranger.jid, &bundle).await.unwrap();
-    let others = [
-        retry(&group(), &stranger.jid, "A1", 1),
-        retry(&stranger.jid, &stranger.jid, "A1", 1),
-        retry(&"1234@g.us".parse().unwrap(), &peers[0].jid, "A1", 1),
-        retry(&peers[0].jid, &peers[0].jid, "A1", 1),
-        retry(&group(), &us(), "A1", 1),
-    ];
-    for receipt in &others {
-        assert!(!world.receipt(receipt, NOW).await.queued, "{receipt:?}");
-    }
-    for peer in &peers {
-        for time in 1..=7 {
-            let receipt = retry(&group(), &peer.jid, "A1", 1);
-            let answer = world.receipt(&receipt, NOW).await;
-            assert_eq!(answer.queued, time <= 5, "time {time}");
-        }
-    }
-    assert_eq!(world.outbox().await.len(), 11);
-}
-
-#[tokio::test]
-async fn a_member_without_a_session_is_answered_once_its_keys_are_there() {
-    let (world, mut peers) = in_a_group(1).await;
-    let mut late = Peer::new(&phone(2), &us());
-    world.set_role(&late.jid, Some(GroupRole::Member)).await;
-    world.keyless.remember(LOGIN, late.jid.clone(), false, NOW);
-    let sent = world.said("A1", "hello").await;
-    read_in_group(&mut peers[0], &sent).unwrap();
-    let receipt = retry(&group(), &late.jid, "A1", 1);
-    let answer = world.receipt(&receipt, NOW).await;
-    assert_eq!(answer.keys_wanted, Some(late.jid.clone()));
-    assert!(answer.again);
-    let bundle = late.bundle(true);
-    world.fetched(&late.jid, &bundle).await.unwrap();
-    assert!(world.receipt(&receipt, NOW).await.queued);
-    let answer = world.outbox_nodes().await.pop().unwrap();
-    assert!(
-        read(&mut late, &answer)
-            .unwrap()
-            .starts_with(&text("hello"))
     );
 }

@@ -7,7 +7,8 @@ use drawbridge::{
 };
 
 use super::{
-    group_world::{given, group, group_chat, in_a_group},
+    group_world::{given, group, group_chat, in_a_group, sealed_bytes},
+    peer::group_key_place,
     stanzas::id,
     world::{LOGIN, NOW, World, phone, us},
 };
@@ -77,6 +78,21 @@ async fn who_has_left_is_not_waited_for() {
 }
 
 #[tokio::test]
+async fn who_has_come_since_or_left_with_it_does_not_stand_for_who_lacks_it() {
+    let (world, _) = in_a_group(3).await;
+    world.said("A1", "hello").await;
+    world.took(None).await;
+    world.set_role(&phone(4), Some(GroupRole::Member)).await;
+    world.receipt(&receipt(&phone(1), None), NOW).await;
+    world.set_role(&phone(1), None).await;
+    world.receipt(&receipt(&phone(4), None), NOW).await;
+    world.receipt(&receipt(&phone(2), None), NOW).await;
+    assert_eq!(world.stage().await, Some(SendStage::Sent));
+    world.receipt(&receipt(&phone(3), None), NOW).await;
+    assert_eq!(world.stage().await, Some(SendStage::Delivered));
+}
+
+#[tokio::test]
 async fn a_receipt_of_another_chat_says_nothing_of_a_message() {
     let (world, peers) = in_a_group(2).await;
     world.send(&peers[0].jid, "A1", "to one").await.unwrap();
@@ -117,7 +133,14 @@ async fn when_the_gatekeeper_counts_others_the_group_is_asked_for_and_the_key_sh
         assert_eq!(rows[0].message.notice, Some(RemoteNotice::Joined));
         if name == "A2" {
             assert_eq!(world.shares().await.len(), 0);
-            assert_eq!(given(&world.said("B1", "hello").await).len(), 2);
+            let renewed = world.said("B1", "hello").await;
+            assert_eq!(given(&renewed).len(), 2);
+            let chain = |sent: &Node| group_key_place(&sealed_bytes(sent)).0;
+            assert_ne!(
+                chain(&sent),
+                chain(&renewed),
+                "who is not counted has the key"
+            );
             world
                 .acked(Node::new("ack").with("class", "message").with("id", "B1"))
                 .await;

@@ -9,6 +9,7 @@ mod group_changes;
 mod group_inbound;
 mod group_outbound;
 mod group_receipts;
+mod group_retries;
 mod group_world;
 mod inbound;
 mod machine;

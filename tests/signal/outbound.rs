@@ -211,7 +211,12 @@ async fn the_stanza_says_what_kind_of_message_it_is_at_each_try() {
             "text - 1 hide",
         ),
         (
-            OutgoingContent::Revoke { target: id("M1") },
+            OutgoingContent::Revoke {
+                target: MessageRef {
+                    id: id("M1"),
+                    sender: None,
+                },
+            },
             "text - 7 hide",
         ),
     ];

@@ -110,6 +110,20 @@ impl Place {
         }
     }
 
+    /// How many rows a table has.
+    pub(crate) async fn count(&self, table: &str) -> i64 {
+        let statement = AssertSqlSafe(format!("SELECT COUNT(*) FROM {table}"));
+        if self.is_sqlite() {
+            let mut connection = SqliteConnection::connect(&self.uri).await.unwrap();
+            let row = sqlx::query(statement).fetch_one(&mut connection).await;
+            row.unwrap().get(0)
+        } else {
+            let mut connection = PgConnection::connect(&self.uri).await.unwrap();
+            let row = sqlx::query(statement).fetch_one(&mut connection).await;
+            row.unwrap().get(0)
+        }
+    }
+
     /// Whether some bytes can be found in the database as it is stored.
     pub(crate) async fn contains(&self, needle: &[u8]) -> bool {
         if self.is_sqlite() {

@@ -37,6 +37,7 @@ pub(crate) fn poll(id: &str) -> PollRow {
         question: "Where to?".to_owned(),
         options: vec![option("a", "To the sea"), option("b", "To \"the\" hills")],
         selectable: 1,
+        author: Some(user(3)),
     }
 }
 

@@ -1,4 +1,4 @@
-//! Sender keys, who has one's own, and how far messages to groups are.
+//! Sender keys, who has one's own, to whom messages to groups went and how far they are.
 
 use drawbridge::{
     domain::LoginId,
@@ -79,10 +79,15 @@ pub(crate) async fn remembers_who_has_the_key(place: Place) {
         async move { step!(db, txn => txn.sender_key_shares(login, &group(chat)).await) }
     };
     assert_eq!(shares(LOGIN, 1).await, [ANNA, "2@s.whatsapp.net.0"]);
-    step!(db, txn => txn.delete_sender_key_shares(LOGIN, &group(1), Some(ANNA)).await);
-    assert_eq!(shares(LOGIN, 1).await, ["2@s.whatsapp.net.0"]);
-    step!(db, txn => txn.delete_sender_key_shares(LOGIN, &group(1), None).await);
+    let groups = |address: &'static str| {
+        let db = &db;
+        async move { step!(db, txn => txn.groups_sharing(LOGIN, address).await) }
+    };
+    assert_eq!(groups(ANNA).await, [group(1), group(2)]);
+    assert_eq!(groups("2@s.whatsapp.net.0").await, [group(1)]);
+    step!(db, txn => txn.delete_sender_key_shares(LOGIN, &group(1)).await);
     assert!(shares(LOGIN, 1).await.is_empty());
+    assert_eq!(groups(ANNA).await, [group(2)]);
     assert_eq!(shares(LOGIN, 2).await, [ANNA]);
     assert_eq!(shares(OTHER, 1).await, [ANNA]);
     db.close().await;
@@ -165,24 +170,58 @@ pub(crate) async fn a_sender_key_moved_elsewhere_does_not_open(place: Place) {
     db.close().await;
 }
 
-pub(crate) async fn counts_how_far_a_message_is_with_the_members(place: Place) {
+pub(crate) async fn remembers_who_has_a_message(place: Place) {
     use ReceiptStage::{Delivered, Read};
     let db = place.open().await;
     let put = |id: &'static str, number, stage| {
         let db = &db;
         async move {
-            step!(db, txn => txn.put_group_receipt(LOGIN, &stanza(id), &user(number), stage).await)
+            step!(db, txn => {
+                txn.put_group_receipt(LOGIN, &stanza(id), &user(number), stage).await?;
+                txn.group_receivers(LOGIN, &stanza(id)).await
+            })
         }
     };
-    assert_eq!(put("m", 1, Delivered).await, 1);
-    assert_eq!(put("m", 1, Delivered).await, 1);
-    assert_eq!(put("m", 2, Read).await, 1);
+    assert_eq!(put("m", 1, Delivered).await, [user(1)]);
+    assert_eq!(put("m", 1, Delivered).await, [user(1)]);
     // Who read it has it.
-    assert_eq!(put("m", 3, Delivered).await, 3);
-    // A late word that it arrived takes nothing back.
-    assert_eq!(put("m", 2, Delivered).await, 3);
-    assert_eq!(put("m", 1, Read).await, 2);
-    assert_eq!(put("other", 1, Read).await, 1);
+    assert_eq!(put("m", 2, Read).await, [user(1), user(2)]);
+    assert_eq!(put("m", 2, Delivered).await, [user(1), user(2)]);
+    assert_eq!(put("other", 3, Read).await, [user(3)]);
+    db.close().await;
+}
+
+pub(crate) async fn remembers_to_whom_a_message_went_as_long_as_the_message(place: Place) {
+    let db = place.open().await;
+    let (few, more) = (|| vec![user(1)], || vec![user(1), user(2)]);
+    step!(db, txn => {
+        for id in ["sent", "too", "waits", "direct"] {
+            let mut row = outgoing(id);
+            row.chat = group(1);
+            txn.queue(&row).await?;
+        }
+        txn.put_group_recipients(LOGIN, &group(1), &stanza("sent"), &few()).await?;
+        txn.put_group_recipients(LOGIN, &group(1), &stanza("too"), &few()).await?;
+        txn.put_group_recipients(LOGIN, &group(1), &stanza("waits"), &more()).await
+    });
+    let went_to = |id: &'static str| {
+        let db = &db;
+        async move { step!(db, txn => txn.group_recipients(LOGIN, &stanza(id)).await) }
+    };
+    for (id, expected) in [("sent", few()), ("too", few()), ("waits", more())] {
+        assert_eq!(went_to(id).await, expected, "{id}");
+    }
+    assert!(went_to("direct").await.is_empty());
+    assert_eq!(place.count("group_recipients").await, 2, "each set once");
+    step!(db, txn => {
+        for row in txn.queued(LOGIN, 0, 2).await? {
+            txn.acknowledged(LOGIN, &row.row.stanza_id, row.seq, NOW).await?;
+        }
+        txn.prune_outbox(NOW.plus_millis(1)).await
+    });
+    assert_eq!(place.count("group_recipients").await, 1);
+    assert!(went_to("sent").await.is_empty());
+    assert_eq!(went_to("waits").await, more());
     db.close().await;
 }
 
@@ -200,11 +239,9 @@ pub(crate) async fn how_far_it_is_goes_with_the_message(place: Place) {
         }
         txn.prune_outbox(NOW.plus_millis(1)).await
     });
-    for (id, counted) in [("waits", 3), ("sent", 1)] {
-        let count = step!(db, txn => {
-            txn.put_group_receipt(LOGIN, &stanza(id), &user(1), ReceiptStage::Read).await
-        });
-        assert_eq!(count, counted, "{id}");
+    for (id, counted) in [("waits", 3), ("sent", 0)] {
+        let have_it = step!(db, txn => txn.group_receivers(LOGIN, &stanza(id)).await);
+        assert_eq!(have_it.len(), counted, "{id}");
     }
     db.close().await;
 }

@@ -1,6 +1,9 @@
 //! What Matrix users do to earlier messages: edits, deletions, reactions.
 
-use drawbridge::translate::{RoomEvent, Target};
+use drawbridge::{
+    domain::GroupRole,
+    translate::{RoomEvent, Target},
+};
 use serde_json::{Value, json};
 
 use super::world::{There, event, message, own, theirs, there};
@@ -84,11 +87,22 @@ fn deletions() {
     let mut lasting = There::about(&[own("OWN1")], 60);
     lasting.capabilities.delete_seconds = 0;
     let reaction = There::with(|there| there.target = Target::Reaction(theirs("3EB0AA")));
+    let in_group = |role, seconds| {
+        let mut there = There::about(&[own("OWN1"), theirs("3EB0AA")], seconds);
+        there.role = Some(role);
+        there
+    };
+    let mut without = in_group(GroupRole::Owner, 60);
+    without.capabilities.admin_deletes = false;
     let cases = json!({
         "in time": There::about(&[own("OWN1")], 2 * DAYS).shows(&gone),
         "of several parts": There::about(&[own("OWN1"), own("OWN2")], 60).shows(&gone),
         "too late": There::about(&[own("OWN1")], 2 * DAYS + 1).shows(&gone),
         "of somebody else's message": There::about(&[theirs("3EB0AA")], 60).shows(&gone),
+        "of somebody else's by an admin": in_group(GroupRole::Admin, 60).shows(&gone),
+        "of somebody else's by an admin, too late": in_group(GroupRole::Owner, 2 * DAYS + 1).shows(&gone),
+        "of somebody else's by a member": in_group(GroupRole::Member, 60).shows(&gone),
+        "of somebody else's where admins cannot": without.shows(&gone),
         "where nothing can be deleted": lasting.shows(&gone),
         "of a reaction": reaction.shows(&gone),
         "of what the other side never had": there().shows(&gone),

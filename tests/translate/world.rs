@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fmt::Write};
 
 use drawbridge::{
     domain::{
-        Capabilities, IncomingContent, IncomingMessage, MessageContext, MessageRef,
+        Capabilities, GroupRole, IncomingContent, IncomingMessage, MessageContext, MessageRef,
         OutgoingContent, Quote, RemoteUserId, StanzaId, Timestamp,
     },
     translate::{
@@ -80,6 +80,7 @@ pub(crate) struct There {
     pub(crate) reply: Reply,
     pub(crate) target: Target,
     pub(crate) poll: Option<KnownPoll>,
+    pub(crate) role: Option<GroupRole>,
 }
 
 /// The other side, knowing nothing yet.
@@ -89,6 +90,7 @@ pub(crate) fn there() -> There {
         reply: Reply::None,
         target: Target::Unknown,
         poll: None,
+        role: None,
     }
 }
 
@@ -117,6 +119,7 @@ impl There {
             reply: self.reply.clone(),
             target: self.target.clone(),
             poll: self.poll.clone(),
+            role: self.role,
             people: &people,
             random: [7; 32],
         };
@@ -193,7 +196,10 @@ fn ready(content: &OutgoingContent) -> Value {
             "text": visible(body),
             "caption of": caption_of.map(|kind| format!("{kind:?}")),
         }),
-        OutgoingContent::Revoke { target } => json!({ "deletes": target.as_str() }),
+        OutgoingContent::Revoke { target } => match &target.sender {
+            None => json!({ "deletes": target.id.as_str() }),
+            Some(sender) => json!({ "deletes": target.id.as_str(), "of": sender.as_str() }),
+        },
         OutgoingContent::Poll(poll) => json!({
             "poll": poll.question,
             "options": poll.options,

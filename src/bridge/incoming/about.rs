@@ -164,8 +164,12 @@ impl Bridge {
         known: &PollRow,
         vote: &EncryptedVote,
     ) -> Result<Option<Vec<String>>, BridgeError> {
-        let own = self.author_address(place.route, &known.message).await?;
-        let own = own.unwrap_or_default();
+        let own = if let Some(author) = &known.author {
+            author.to_string()
+        } else {
+            let now = self.author_address(place.route, &known.message).await?;
+            now.unwrap_or_default()
+        };
         let poll = Poll {
             question: known.question.clone(),
             options: known.options.iter().map(|o| o.text.clone()).collect(),
@@ -201,7 +205,19 @@ impl Bridge {
             .db
             .read(move |txn| {
                 let message = message.clone();
-                Box::pin(async move { txn.poll(portal, &message).await })
+                Box::pin(async move {
+                    let found = txn.poll(portal, &message).await?;
+                    if found.is_some() || message.sender.is_none() {
+                        return Ok(found);
+                    }
+                    // A login of ours may have had that address when it made the poll.
+                    let ours = MessageRef {
+                        id: message.id.clone(),
+                        sender: None,
+                    };
+                    let found = txn.poll(portal, &ours).await?;
+                    Ok(found.filter(|poll| poll.author == message.sender))
+                })
             })
             .await?)
     }

@@ -213,6 +213,10 @@ impl Bridge {
         let sent = ghost.send(room_id, kind, &send.txn_id, &content, at).await;
         let sent = match sent {
             Err(error) if is_kept_out(&error) => {
+                if send.route.portal.linked && self.is_banned(room_id, ghost).await? {
+                    tracing::info!(room = %room_id, message = %send.row.message.stanza_id, "what somebody wrote whom the room bans is not shown");
+                    return Ok(None);
+                }
                 // Somebody removed the ghost, or the homeserver forgot it: it is brought back, and not taken out again before it has
                 // spoken.
                 let alone = self.groups.alone(send.route.portal.id);
@@ -256,6 +260,15 @@ impl Bridge {
                 tracing::error!(room = %room_id, message = %send.row.message.stanza_id, %error, "the homeserver refuses even the notice of a message");
                 Ok(None)
             }
+        }
+    }
+
+    /// Whether a room keeps a ghost out for good.
+    async fn is_banned(&self, room_id: &OwnedRoomId, ghost: &Intent) -> Result<bool, BridgeError> {
+        match self.bot().membership(room_id, ghost.user_id()).await {
+            Ok(stands) => Ok(stands.as_deref() == Some("ban")),
+            Err(error) if error.is_transient() => Err(error.into()),
+            Err(_) => Ok(false),
         }
     }
 

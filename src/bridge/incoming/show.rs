@@ -310,6 +310,7 @@ impl Bridge {
                     question: poll.question.clone(),
                     options: options.collect(),
                     selectable: poll.selectable,
+                    author: None,
                 }));
             }
             _ => {}

@@ -74,6 +74,7 @@ impl Bridge {
                     question: poll.question.clone(),
                     options: options.map(|(id, text)| PollOption { id, text }).collect(),
                     selectable: poll.selectable,
+                    author: portal.own.clone(),
                 })]
             }
             OutgoingContent::Timer { seconds } => {

@@ -10,7 +10,7 @@ use super::super::{
 };
 use super::voices::reactor;
 use crate::{
-    domain::{LoginId, MessageRef, RemoteUserId},
+    domain::{GroupRole, LoginId, MessageRef, RemoteUserId},
     matrix::MatrixError,
     translate::{KnownPoll, Reply, RoomEvent, Target, targets},
 };
@@ -20,6 +20,8 @@ pub(super) struct Known {
     pub(super) reply: Reply,
     pub(super) target: Target,
     pub(super) poll: Option<KnownPoll>,
+    /// What the login is in the group, if that decides what it may delete.
+    pub(super) role: Option<GroupRole>,
 }
 
 /// The most parts of an event that are looked for while they have no links yet.
@@ -48,12 +50,18 @@ impl Bridge {
                 reply,
                 target: Target::Unknown,
                 poll: None,
+                role: None,
             });
+        };
+        let role = match &route.own {
+            Some(own) if event.is_redaction() => self.role_in(route, own).await?,
+            _ => None,
         };
         Ok(Known {
             reply,
             target: self.target(route, room_id, &subject).await?,
             poll: self.poll_at(route, &subject).await?,
+            role,
         })
     }
 

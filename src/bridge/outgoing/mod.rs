@@ -300,6 +300,7 @@ impl Bridge {
             reply: Reply::None,
             target: Target::Unknown,
             poll: None,
+            role: None,
             people: &|user| self.remote_of(portal, user),
             random: rand::random(),
         };
@@ -330,6 +331,7 @@ impl Bridge {
         context.reply = known.reply;
         context.target = known.target;
         context.poll = known.poll;
+        context.role = known.role;
         // Whoever speaks for others says their names anyway.
         let said = match &name {
             Some(_) => without_fallback(taken.said),

@@ -21,6 +21,9 @@ struct Ghost {
     remote: RemoteUserId,
 }
 
+/// What is said of somebody who is banned in a room and stays in its group.
+const BANNED_HERE: &str = "They stay in the group and are banned in this room alone: what they write there is not shown here.";
+
 impl Bridge {
     /// Takes a change of somebody's membership.
     pub(super) async fn take_membership(
@@ -247,7 +250,8 @@ impl Bridge {
         ghost: &Ghost,
         change: &MemberChange,
     ) -> Result<(), BridgeError> {
-        let login = match self.asking_as(wish, false) {
+        // In a room of their own its moderators decide, with the login that speaks for them.
+        let login = match self.asking_as(wish, wish.route.portal.linked) {
             Ok(login) => login,
             Err(why) => return self.call_back(wish, ghost, change, &why).await,
         };
@@ -295,7 +299,8 @@ impl Bridge {
         Ok(())
     }
 
-    /// Brings back a ghost whose user stays in the group.
+    /// Brings back a ghost whose user stays in the group. Whom a room that somebody linked bans stays out of it: that is for the room to
+    /// decide.
     async fn call_back(
         &self,
         wish: &Wish<'_>,
@@ -303,6 +308,9 @@ impl Bridge {
         change: &MemberChange,
         why: &str,
     ) -> Result<(), BridgeError> {
+        if change.membership == MembershipState::Ban && wish.route.portal.linked {
+            return self.explain(wish, why, BANNED_HERE).await;
+        }
         let intent = self.ghost(&ghost.gatekeeper, &ghost.remote, None).await?;
         if change.membership == MembershipState::Ban {
             match self.bot().unban(wish.room_id, &change.of).await {

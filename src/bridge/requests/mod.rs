@@ -166,8 +166,9 @@ impl Bridge {
         Ok(())
     }
 
-    /// As which login a wish is asked; why as none. One that speaks for others does so only for invitations.
-    fn asking_as(&self, wish: &Wish<'_>, inviting: bool) -> Result<LoginId, String> {
+    /// As which login a wish is asked; why as none. One that speaks for others does so only for invitations and, in rooms that somebody
+    /// linked, for removals.
+    fn asking_as(&self, wish: &Wish<'_>, for_others: bool) -> Result<LoginId, String> {
         if let Some(login) = wish.route.login_of(wish.by) {
             return Ok(login.id);
         }
@@ -179,7 +180,7 @@ impl Bridge {
         let is_allowed = rules.enabled
             && self.level(wish.by) >= Level::Relay
             && !rules.ignores(wish.by.as_str());
-        if let Some(relay) = relay.filter(|_| inviting && is_allowed) {
+        if let Some(relay) = relay.filter(|_| for_others && is_allowed) {
             return Ok(relay);
         }
         Err(format!(

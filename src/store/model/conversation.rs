@@ -36,6 +36,8 @@ pub struct PollRow {
     pub options: Vec<PollOption>,
     /// How many options one may choose; 0 for any number.
     pub selectable: u32,
+    /// The address of the login of ours that made it, as it was then: votes are encrypted for that one (sealed at rest).
+    pub author: Option<RemoteUserId>,
 }
 
 /// An option of a poll.

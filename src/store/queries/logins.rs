@@ -153,6 +153,7 @@ impl LoginRepository for Txn {
             "DELETE FROM sender_keys WHERE login = $1",
             "DELETE FROM sender_key_shares WHERE login = $1",
             "DELETE FROM group_receipts WHERE login = $1",
+            "DELETE FROM group_recipients WHERE login = $1",
             "DELETE FROM blocked WHERE login = $1",
             "DELETE FROM reachability WHERE login = $1",
             "UPDATE portals SET relay = NULL WHERE relay = $1",

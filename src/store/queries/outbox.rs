@@ -356,6 +356,11 @@ impl OutboxRepository for Txn {
         )
         .execute(&mut *self.tx)
         .await?;
+        sqlx::query(
+            "DELETE FROM group_recipients WHERE hash NOT IN (SELECT recipients FROM outbox WHERE recipients IS NOT NULL)",
+        )
+        .execute(&mut *self.tx)
+        .await?;
         Ok(done.rows_affected())
     }
 }

@@ -6,7 +6,7 @@ use sqlx::Row as _;
 
 use super::{DbRow, Result, Txn, corrupt, message_key, message_of, number, writer};
 use crate::{
-    domain::{MessageRef, PortalId},
+    domain::{MessageRef, PortalId, RemoteUserId},
     store::{PollOption, PollRepository, PollRow},
 };
 
@@ -17,6 +17,8 @@ const TABLE: &str = "polls";
 struct Content {
     question: String,
     options: Vec<PollOption>,
+    #[serde(default)]
+    author: Option<RemoteUserId>,
 }
 
 impl Txn {
@@ -45,6 +47,7 @@ impl Txn {
             question: content.question,
             options: content.options,
             selectable: number(TABLE, row.try_get("selectable")?)?,
+            author: content.author,
         })
     }
 }
@@ -60,6 +63,7 @@ impl PollRepository for Txn {
         let content = serde_json::to_vec(&Content {
             question: poll.question.clone(),
             options: poll.options.clone(),
+            author: poll.author.clone(),
         })
         .map_err(|error| corrupt(TABLE, &error))?;
         let content = self.sealer.seal(TABLE, &key, "content", &content);

@@ -1,15 +1,20 @@
-//! Sender keys of groups, who has one's own, and how far messages to groups are.
+//! Sender keys of groups, who has one's own, to whom messages to groups go and how far they are.
 
 use async_trait::async_trait;
+use base64::{Engine, engine::general_purpose::STANDARD};
+use sha2::{Digest, Sha256};
 use sqlx::Row as _;
 
-use super::{Result, Txn};
+use super::{Result, Txn, corrupt, id};
 use crate::{
     domain::{ChatId, LoginId, RemoteUserId, StanzaId},
     store::{ReceiptStage, SenderKeyRepository},
 };
 
 const TABLE: &str = "sender_keys";
+const SHARES: &str = "sender_key_shares";
+const RECEIPTS: &str = "group_receipts";
+const RECIPIENTS: &str = "group_recipients";
 
 fn row_key(login: LoginId, chat: &ChatId, sender: &str) -> String {
     format!("{login} {chat} {sender}")
@@ -106,21 +111,26 @@ impl SenderKeyRepository for Txn {
         Ok(())
     }
 
-    async fn delete_sender_key_shares(
-        &mut self,
-        login: LoginId,
-        chat: &ChatId,
-        address: Option<&str>,
-    ) -> Result<()> {
-        sqlx::query(
-            "DELETE FROM sender_key_shares WHERE login = $1 AND chat = $2 AND ($3 = '' OR address = $3)",
+    async fn delete_sender_key_shares(&mut self, login: LoginId, chat: &ChatId) -> Result<()> {
+        sqlx::query("DELETE FROM sender_key_shares WHERE login = $1 AND chat = $2")
+            .bind(login.0)
+            .bind(chat.as_str())
+            .execute(&mut *self.tx)
+            .await?;
+        Ok(())
+    }
+
+    async fn groups_sharing(&mut self, login: LoginId, address: &str) -> Result<Vec<ChatId>> {
+        let rows = sqlx::query(
+            "SELECT chat FROM sender_key_shares WHERE login = $1 AND address = $2 ORDER BY chat",
         )
         .bind(login.0)
-        .bind(chat.as_str())
-        .bind(address.unwrap_or_default())
-        .execute(&mut *self.tx)
+        .bind(address)
+        .fetch_all(&mut *self.tx)
         .await?;
-        Ok(())
+        rows.iter()
+            .map(|row| id(SHARES, ChatId::parse, row.try_get::<String, _>(0)?))
+            .collect()
     }
 
     async fn delete_own_sender_keys(&mut self, login: LoginId, own: &str) -> Result<()> {
@@ -137,13 +147,61 @@ impl SenderKeyRepository for Txn {
         Ok(())
     }
 
+    async fn put_group_recipients(
+        &mut self,
+        login: LoginId,
+        chat: &ChatId,
+        stanza_id: &StanzaId,
+        members: &[RemoteUserId],
+    ) -> Result<()> {
+        let members = serde_json::to_string(members).map_err(|e| corrupt(RECIPIENTS, &e))?;
+        let hash = STANDARD.encode(Sha256::digest(&members));
+        sqlx::query(
+            "INSERT INTO group_recipients (login, chat, hash, members) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING",
+        )
+        .bind(login.0)
+        .bind(chat.as_str())
+        .bind(&hash)
+        .bind(members)
+        .execute(&mut *self.tx)
+        .await?;
+        sqlx::query("UPDATE outbox SET recipients = $3 WHERE login = $1 AND stanza_id = $2")
+            .bind(login.0)
+            .bind(stanza_id.as_str())
+            .bind(hash)
+            .execute(&mut *self.tx)
+            .await?;
+        Ok(())
+    }
+
+    async fn group_recipients(
+        &mut self,
+        login: LoginId,
+        stanza_id: &StanzaId,
+    ) -> Result<Vec<RemoteUserId>> {
+        let row = sqlx::query(
+            "SELECT group_recipients.members FROM outbox JOIN group_recipients ON group_recipients.login = outbox.login \
+             AND group_recipients.chat = outbox.chat AND group_recipients.hash = outbox.recipients \
+             WHERE outbox.login = $1 AND outbox.stanza_id = $2",
+        )
+        .bind(login.0)
+        .bind(stanza_id.as_str())
+        .fetch_optional(&mut *self.tx)
+        .await?;
+        let Some(row) = row else {
+            return Ok(Vec::new());
+        };
+        let members: String = row.try_get(0)?;
+        serde_json::from_str(&members).map_err(|error| corrupt(RECIPIENTS, &error))
+    }
+
     async fn put_group_receipt(
         &mut self,
         login: LoginId,
         stanza_id: &StanzaId,
         member: &RemoteUserId,
         stage: ReceiptStage,
-    ) -> Result<i64> {
+    ) -> Result<()> {
         let number: i64 = match stage {
             ReceiptStage::Delivered => 1,
             ReceiptStage::Read => 2,
@@ -159,14 +217,23 @@ impl SenderKeyRepository for Txn {
         .bind(number)
         .execute(&mut *self.tx)
         .await?;
-        let row = sqlx::query(
-            "SELECT COUNT(*) FROM group_receipts WHERE login = $1 AND stanza_id = $2 AND stage >= $3",
+        Ok(())
+    }
+
+    async fn group_receivers(
+        &mut self,
+        login: LoginId,
+        stanza_id: &StanzaId,
+    ) -> Result<Vec<RemoteUserId>> {
+        let rows = sqlx::query(
+            "SELECT member FROM group_receipts WHERE login = $1 AND stanza_id = $2 ORDER BY member",
         )
         .bind(login.0)
         .bind(stanza_id.as_str())
-        .bind(number)
-        .fetch_one(&mut *self.tx)
+        .fetch_all(&mut *self.tx)
         .await?;
-        Ok(row.try_get(0)?)
+        rows.iter()
+            .map(|row| id(RECEIPTS, RemoteUserId::parse, row.try_get::<String, _>(0)?))
+            .collect()
     }
 }

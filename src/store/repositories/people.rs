@@ -115,23 +115,40 @@ pub trait SenderKeyRepository {
         chat: &ChatId,
         address: &str,
     ) -> Result<()>;
-    /// Forgets that an address has it, or (`None`) that anybody has.
-    async fn delete_sender_key_shares(
+    /// Forgets that anybody has it.
+    async fn delete_sender_key_shares(&mut self, login: LoginId, chat: &ChatId) -> Result<()>;
+    /// The groups of which an address has the login's current sender key.
+    async fn groups_sharing(&mut self, login: LoginId, address: &str) -> Result<Vec<ChatId>>;
+    /// Forgets the login's own sender key of every group (a copy of the database was put back).
+    async fn delete_own_sender_keys(&mut self, login: LoginId, own: &str) -> Result<()>;
+    /// Remembers to whom a message to a group goes, as long as the message is in the outbox.
+    async fn put_group_recipients(
         &mut self,
         login: LoginId,
         chat: &ChatId,
-        address: Option<&str>,
+        stanza_id: &StanzaId,
+        members: &[RemoteUserId],
     ) -> Result<()>;
-    /// Forgets the login's own sender key of every group (a copy of the database was put back).
-    async fn delete_own_sender_keys(&mut self, login: LoginId, own: &str) -> Result<()>;
-    /// Remembers how far a message to a group is with a member; never back. How many members are that far.
+    /// To whom a message to a group went; nobody if that is not known.
+    async fn group_recipients(
+        &mut self,
+        login: LoginId,
+        stanza_id: &StanzaId,
+    ) -> Result<Vec<RemoteUserId>>;
+    /// Remembers how far a message to a group is with a member; never back.
     async fn put_group_receipt(
         &mut self,
         login: LoginId,
         stanza_id: &StanzaId,
         member: &RemoteUserId,
         stage: ReceiptStage,
-    ) -> Result<i64>;
+    ) -> Result<()>;
+    /// Who has a message to a group, or has read it, as far as they said so.
+    async fn group_receivers(
+        &mut self,
+        login: LoginId,
+        stanza_id: &StanzaId,
+    ) -> Result<Vec<RemoteUserId>>;
 }
 
 /// Matrix users' own accounts on either side, blocked users, and who was asked to be reachable.

@@ -8,8 +8,8 @@ use super::{
 };
 use crate::{
     domain::{
-        MediaKind, MessageContext, MessageRef, OutgoingContent, Quote, StanzaId, Timestamp,
-        Unbridgeable, duration,
+        GroupRole, MediaKind, MessageContext, MessageRef, OutgoingContent, Quote, StanzaId,
+        Timestamp, Unbridgeable, duration,
     },
     translate::{clean_text, event::RoomEvent, markup::Formatted},
 };
@@ -57,9 +57,8 @@ fn edited_text(
     let may_delete = is_within(now, context, context.capabilities.delete_seconds);
     let pieces = pieces(&text, context);
     let left_over = ids.iter().skip(pieces.len()).map(|id| {
-        let target = id.clone();
         Part::plain(if may_delete {
-            OutgoingContent::Revoke { target }
+            revoke_own(id)
         } else {
             edit_of(id, "…".to_owned(), None)
         })
@@ -127,12 +126,21 @@ fn edited_caption(
         (Some(id), None) if is_under_file => {
             Ok(vec![Part::plain(edit_of(&id, String::new(), caption_of))])
         }
-        (Some(id), None) => Ok(vec![Part::plain(OutgoingContent::Revoke { target: id })]),
+        (Some(id), None) => Ok(vec![Part::plain(revoke_own(&id))]),
         (None, Some(caption)) => Ok(marked_as_edit(caption, new, context)),
         (None, None) => Err(context.not_sent(
             "unsupported_event",
             "the file cannot be changed there, it stays as it was. Delete it and send it again instead",
         )),
+    }
+}
+
+fn revoke_own(id: &StanzaId) -> OutgoingContent {
+    OutgoingContent::Revoke {
+        target: MessageRef {
+            id: id.clone(),
+            sender: None,
+        },
     }
 }
 
@@ -208,12 +216,18 @@ pub(super) fn redaction(
             notice: Some(format!("Not deleted at {}: {why}.", context.gatekeeper)),
         })
     };
-    let Some(ids) = own(parts) else {
+    let for_admins = context.capabilities.admin_deletes && context.role.is_some();
+    let is_admin = for_admins && context.role >= Some(GroupRole::Admin);
+    if own(parts).is_none() && !is_admin {
         return refused(
             "not_own",
-            "only who wrote a message can delete it there. It is gone here alone; ask them to delete it",
+            if for_admins {
+                "only who wrote a message and the admins of the group can delete it there. It is gone here alone; ask one of them to delete it"
+            } else {
+                "only who wrote a message can delete it there. It is gone here alone; ask them to delete it"
+            },
         );
-    };
+    }
     let limit = context.capabilities.delete_seconds;
     if limit == 0 {
         return refused(
@@ -231,7 +245,7 @@ pub(super) fn redaction(
         );
     }
     let revoke = |target| Part::plain(OutgoingContent::Revoke { target });
-    Ok(ids.into_iter().map(revoke).collect())
+    Ok(parts.iter().cloned().map(revoke).collect())
 }
 
 /// The reaction an event gives.

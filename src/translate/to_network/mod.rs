@@ -19,8 +19,8 @@ use super::{
     text::shortened,
 };
 use crate::domain::{
-    Capabilities, MatrixMedia, MediaDetails, MessageContext, MessageRef, OutgoingContent, Quote,
-    RemoteUserId, Timestamp, Unbridgeable,
+    Capabilities, GroupRole, MatrixMedia, MediaDetails, MessageContext, MessageRef,
+    OutgoingContent, Quote, RemoteUserId, Timestamp, Unbridgeable,
 };
 
 /// The earlier events an event is about, to be looked up for the [`NetworkContext`].
@@ -89,6 +89,8 @@ pub struct NetworkContext<'a> {
     pub target: Target,
     /// The poll it is about.
     pub poll: Option<KnownPoll>,
+    /// What the login that speaks is in the group; `None` in a direct chat, and where nothing depends on it.
+    pub role: Option<GroupRole>,
     /// Who a mentioned Matrix user is on the other side.
     pub people: &'a (dyn Fn(&UserId) -> Option<RemoteUserId> + Sync),
     /// 32 random bytes, used for nothing else: a new poll's secret.

@@ -259,6 +259,7 @@ mod tests {
             reply: super::super::Reply::None,
             target: super::super::Target::Unknown,
             poll: None,
+            role: None,
             people: &|_| None,
             random: [0; 32],
         };

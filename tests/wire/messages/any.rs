@@ -186,7 +186,9 @@ fn content() -> impl Strategy<Value = OutgoingContent> {
                 caption_of,
             }
         }),
-        stanza_id().prop_map(|target| OutgoingContent::Revoke { target }),
+        stanza_id().prop_map(|id| OutgoingContent::Revoke {
+            target: MessageRef { id, sender: None },
+        }),
         location().prop_map(OutgoingContent::Location),
         vec(card, 1..4).prop_map(OutgoingContent::Contacts),
         a_poll().prop_map(OutgoingContent::Poll),
@@ -277,7 +279,7 @@ fn expected(content: &OutgoingContent, context: &MessageContext, chat: &str) -> 
             (content, true)
         }
         OutgoingContent::Revoke { target } => {
-            let target = own(&target);
+            let target = own(&target.id);
             (IncomingContent::Revoke { target }, false)
         }
         OutgoingContent::Location(location) => (IncomingContent::Location(location), true),

@@ -1,7 +1,10 @@
 //! What is about earlier messages or the chat: reactions, edits, revokes, timers.
 
-use drawbridge::domain::{
-    IncomingContent, MediaDetails, MediaKind, MessageContext, MessageRef, OutgoingContent,
+use drawbridge::{
+    domain::{
+        IncomingContent, MediaDetails, MediaKind, MessageContext, MessageRef, OutgoingContent,
+    },
+    network::interop::wire::message::Envelope,
 };
 
 use super::{
@@ -98,7 +101,9 @@ fn an_author_is_read_without_a_device_and_a_bad_key_names_nothing() {
 
 #[test]
 fn a_revoke_names_an_own_message() {
-    let encoded = sent(&OutgoingContent::Revoke { target: id("3EB0") });
+    let encoded = sent(&OutgoingContent::Revoke {
+        target: a_message("3EB0", None),
+    });
     let key = fields![bytes(1, CONTACT), number(2, 1), bytes(3, "3EB0")];
     assert_eq!(encoded, bytes(12, fields![bytes(1, key), number(2, 0)]));
     let target = a_message("3EB0", Some(LOGIN));
@@ -106,6 +111,23 @@ fn a_revoke_names_an_own_message() {
         read_there(&encoded),
         without_context(IncomingContent::Revoke { target })
     );
+}
+
+#[test]
+fn an_admin_of_a_group_revokes_what_somebody_else_wrote() {
+    let content = OutgoingContent::Revoke {
+        target: a_message("3EB0", Some(OTHER)),
+    };
+    let encoded = encode_as(LOGIN, GROUP, &content, &MessageContext::default());
+    let key = fields![
+        bytes(1, GROUP),
+        number(2, 0),
+        bytes(3, "3EB0"),
+        bytes(4, OTHER)
+    ];
+    assert_eq!(encoded, bytes(12, fields![bytes(1, key), number(2, 0)]));
+    // A copy that is sent again has the same envelope.
+    assert_eq!(Envelope::of_plaintext(&encoded), Envelope::of(&content));
 }
 
 #[test]

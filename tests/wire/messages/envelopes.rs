@@ -93,8 +93,16 @@ fn every_kind_has_its_envelope_the_first_time_and_when_it_is_sent_again() {
         (reaction(""), envelope("reaction", None, Some("7"), true)),
         (edit, envelope("text", None, Some("1"), true)),
         (
-            OutgoingContent::Revoke { target: id("3EB0") },
+            OutgoingContent::Revoke {
+                target: a_message("3EB0", None),
+            },
             envelope("text", None, Some("7"), true),
+        ),
+        (
+            OutgoingContent::Revoke {
+                target: a_message("3EB0", Some("491555@s.whatsapp.net")),
+            },
+            envelope("text", None, Some("8"), true),
         ),
         (
             place(false),

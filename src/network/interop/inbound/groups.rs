@@ -20,7 +20,7 @@ use crate::{
         session::groups::{self, GroupShape},
         wire::{self, Node},
     },
-    signal,
+    signal::{self, Address},
     store::{GroupRow, LoginRow, OutboxRow, RemoteNotice, StoreError, StoreTxn},
 };
 
@@ -281,17 +281,18 @@ async fn forget_keys(
     if gone.is_empty() {
         return Ok(());
     }
-    let address = |user: &RemoteUserId| Some(outbound::address(&user.as_str().parse().ok()?));
     let shares = txn.sender_key_shares(row.id, chat).await?;
-    let had_it = |user: &RemoteUserId| {
-        user == own || address(user).is_some_and(|a| shares.iter().any(|share| share == a.as_str()))
-    };
+    let had_it = |user: &RemoteUserId| user == own || outbound::has_share(&shares, user);
     if gone.iter().any(had_it)
         && let Some(own) = address(own)
     {
         signal::forget_sender_key(txn, row.id, chat, &own).await?;
     }
     Ok(())
+}
+
+fn address(user: &RemoteUserId) -> Option<Address> {
+    Some(outbound::address(&user.as_str().parse().ok()?))
 }
 
 fn own(row: &LoginRow) -> Option<RemoteUserId> {
@@ -384,8 +385,8 @@ pub(super) async fn members_differ(
     let Some(own) = txn.login(login).await?.as_ref().and_then(own) else {
         return Ok(false);
     };
-    let by = (sent.row.chat.clone(), own);
-    let Some(notice) = notices::other_members(login, by.clone(), [&*ours, &*theirs], now) else {
+    let by = (sent.row.chat.clone(), own.clone());
+    let Some(notice) = notices::other_members(login, by, [&*ours, &*theirs], now) else {
         return Ok(false);
     };
     if !txn.put_remote_message(&notice).await? {
@@ -393,12 +394,8 @@ pub(super) async fn members_differ(
     }
     tracing::info!(%login, id = %sent.row.stanza_id, "the gatekeeper counts other members in a group");
     // Who is not counted any more may have the key: it is not used again.
-    txn.delete_sender_key_shares(login, &sent.row.chat, None)
-        .await?;
-    if let Ok(address) = by.1.as_str().parse::<crate::network::interop::wire::Jid>() {
-        let own = outbound::address(&address);
-        txn.delete_sender_key(login, &sent.row.chat, own.as_str())
-            .await?;
+    if let Some(own) = address(&own) {
+        signal::forget_sender_key(txn, login, &sent.row.chat, &own).await?;
     }
     Ok(true)
 }

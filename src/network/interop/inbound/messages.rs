@@ -218,7 +218,7 @@ impl Receiving<'_> {
             Err(error) => return Ok(Err(error)),
         };
         if message.identity_changed {
-            outbound::forget_shares(self.txn, &self.row, &envelope.device).await?;
+            outbound::forget_keys_of(self.txn, &self.row, &envelope.device).await?;
             self.notice_identity(envelope).await?;
         }
         if envelope.chat.is_group() {

@@ -46,7 +46,7 @@ pub async fn identity_changed(
     let Some((row, device)) = Device::load(txn, login).await? else {
         return Ok(answer);
     };
-    outbound::forget_shares(txn, &row, &user).await?;
+    outbound::forget_keys_of(txn, &row, &user).await?;
     let address = outbound::address(&user);
     let mut ratchets = Ratchets::new(&device);
     if ratchets.has_session(txn, &address).await? {

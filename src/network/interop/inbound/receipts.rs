@@ -6,6 +6,8 @@
 //! ```
 //! The second form puts the receipts of several users, or of several messages, into one stanza: a message is named by `key`.
 
+use std::collections::HashSet;
+
 use super::{Answer, time};
 use crate::{
     domain::{ChatId, LoginId, RemoteUserId, StanzaId, Timestamp},
@@ -71,8 +73,8 @@ async fn told(
     Ok(answer)
 }
 
-/// Notes that a message reached somebody. One of a direct chat is delivered then, if it was for them; one of a group once everybody who
-/// is in it now has it.
+/// Notes that a message reached somebody. One of a direct chat is delivered then, if it was for them; one of a group once everybody has
+/// it whom it went to and who is still in it.
 async fn reached(
     txn: &mut dyn StoreTxn,
     login: LoginId,
@@ -94,24 +96,26 @@ async fn reached(
     let Some(row) = txn.login(login).await? else {
         return Ok(());
     };
-    let own = row.remote_login.as_deref();
-    let members = txn.group_members(&row.gatekeeper, chat).await?;
-    let others = members
-        .iter()
-        .filter(|member| member.role.is_some() && Some(member.user.as_str()) != own);
-    if !others.clone().any(|other| other.user == *who) {
-        tracing::info!(%login, %id, "a receipt came from somebody who is not in the group");
+    let went_to = txn.group_recipients(login, id).await?;
+    if !went_to.contains(who) {
+        tracing::info!(%login, %id, "a receipt came from somebody the message did not go to");
         return Ok(());
     }
-    if said == Said::Read {
-        txn.put_group_receipt(login, id, who, ReceiptStage::Read)
-            .await?;
-    }
-    let have_it = txn
-        .put_group_receipt(login, id, who, ReceiptStage::Delivered)
-        .await?;
-    let others = i64::try_from(others.count()).unwrap_or(i64::MAX);
-    if have_it >= others {
+    let stage = match said {
+        Said::Delivered => ReceiptStage::Delivered,
+        Said::Read => ReceiptStage::Read,
+    };
+    txn.put_group_receipt(login, id, who, stage).await?;
+    let members = txn.group_members(&row.gatekeeper, chat).await?;
+    let present: HashSet<&RemoteUserId> = members
+        .iter()
+        .filter(|member| member.role.is_some())
+        .map(|member| &member.user)
+        .collect();
+    let have_it = txn.group_receivers(login, id).await?;
+    let have_it: HashSet<&RemoteUserId> = have_it.iter().collect();
+    let mut awaited = went_to.iter().filter(|user| present.contains(user));
+    if awaited.all(|user| have_it.contains(user)) {
         txn.delivered(login, id).await?;
     }
     Ok(())

@@ -24,7 +24,7 @@ use crate::{
             message::{Envelope, distribution},
         },
     },
-    signal::{Address, Ciphertext, Device, OwnSenderKey, Ratchets, SignalError},
+    signal::{self, Address, Ciphertext, Device, OwnSenderKey, Ratchets, SignalError},
     store::{LoginRow, StoreError, StoreTxn},
 };
 
@@ -120,18 +120,16 @@ async fn plan(
         ));
     }
     let others: Vec<Jid> = members.into_iter().filter(|one| *one != own).collect();
-    let addresses: HashSet<String> = others
-        .iter()
-        .map(|one| address(one).as_str().to_owned())
-        .collect();
+    let names: HashSet<String> = others.iter().map(|one| one.bare().to_string()).collect();
     let shares: HashSet<String> = txn
         .sender_key_shares(row.id, chat)
         .await?
         .into_iter()
         .collect();
     let key = ratchets.own_sender_key(txn, chat, &address(&own)).await?;
-    // Who left has the key, however their leaving came to be known.
-    let rotate = key.is_some_and(|key| is_spent(key, now) || !shares.is_subset(&addresses));
+    // Who left has the key, on whatever device, however their leaving came to be known.
+    let left = shares.iter().any(|share| !names.contains(holder(share)));
+    let rotate = key.is_some_and(|key| is_spent(key, now) || left);
     let fresh = rotate || key.is_none();
     let (mut needing, mut lacking) = (Vec::new(), Vec::new());
     for other in &others {
@@ -154,6 +152,16 @@ async fn plan(
     })))
 }
 
+/// Whose device an address is of.
+fn holder(address: &str) -> &str {
+    address.rsplit_once('.').map_or(address, |(user, _)| user)
+}
+
+/// Whether a user is among those who have a sender key, on whatever device.
+pub(in crate::network::interop) fn has_share(shares: &[String], user: &RemoteUserId) -> bool {
+    shares.iter().any(|share| holder(share) == user.as_str())
+}
+
 fn is_spent(key: OwnSenderKey, now: Timestamp) -> bool {
     key.messages >= MOST_MESSAGES || now.0.saturating_sub(key.made_at.0) > OLDEST_KEY_MS
 }
@@ -171,8 +179,16 @@ async fn present(
         .collect())
 }
 
-/// The stanza that brings a message to a group, the ratchets not saved yet; `None` if something is missing
-/// ([`missing_in_group`] tells). Who gets the sender key with it is the second.
+/// A message as it is to be sent.
+pub(super) struct Sealed {
+    pub(super) stanza: Node,
+    /// Who gets the sender key with it.
+    pub(super) given: Vec<Address>,
+    /// The members of the group it goes to.
+    pub(super) recipients: Vec<RemoteUserId>,
+}
+
+/// A message to a group, the ratchets not saved yet; `None` if something is missing ([`missing_in_group`] tells).
 pub(super) async fn seal(
     txn: &mut dyn StoreTxn,
     ratchets: &mut Ratchets,
@@ -180,7 +196,7 @@ pub(super) async fn seal(
     (chat, id): (&ChatId, &StanzaId),
     (plaintext, envelope): (&[u8], &Envelope),
     (rules, now): (GroupRules<'_>, Timestamp),
-) -> Result<Result<Option<(Node, Vec<Address>)>, NetworkError>, StoreError> {
+) -> Result<Result<Option<Sealed>, NetworkError>, StoreError> {
     let plan = match plan(txn, ratchets, row, chat, rules, now).await? {
         Ok(Some(plan)) if plan.lacking.is_empty() => plan,
         Ok(_) => return Ok(Ok(None)),
@@ -237,7 +253,14 @@ pub(super) async fn seal(
         .with_opt("mediatype", envelope.mediatype)
         .with_opt("decrypt-fail", envelope.decrypt_fail_hide.then_some("hide"))
         .bytes(sealed);
-    Ok(Ok(Some((message.child(sealed), given))))
+    let recipients = plan.others.iter();
+    Ok(Ok(Some(Sealed {
+        stanza: message.child(sealed),
+        given,
+        recipients: recipients
+            .filter_map(|one| RemoteUserId::parse(one.bare().to_string()).ok())
+            .collect(),
+    })))
 }
 
 fn enc(ciphertext: Ciphertext) -> Node {
@@ -281,19 +304,19 @@ pub(super) async fn with_own_key(
         }))
 }
 
-/// Forgets in every group that a user has the login's sender key: their device is another one.
-pub(in crate::network::interop) async fn forget_shares(
+/// Forgets the login's own sender key of every group where a user's device has it: that device is another one now, and who has the one
+/// before may not be who is in the group.
+pub(in crate::network::interop) async fn forget_keys_of(
     txn: &mut dyn StoreTxn,
     row: &LoginRow,
     user: &Jid,
 ) -> Result<(), StoreError> {
-    let Ok(member) = RemoteUserId::parse(user.bare().to_string()) else {
+    let Some(Ok(own)) = row.remote_login.as_deref().map(str::parse::<Jid>) else {
         return Ok(());
     };
-    let address = address(user);
-    for chat in txn.groups_with(&row.gatekeeper, &member).await? {
-        txn.delete_sender_key_shares(row.id, &chat, Some(address.as_str()))
-            .await?;
+    let with = address(user);
+    for chat in txn.groups_sharing(row.id, with.as_str()).await? {
+        signal::forget_sender_key(txn, row.id, &chat, &address(&own)).await?;
     }
     Ok(())
 }

@@ -1,6 +1,10 @@
 //! Messages and read receipts into the outbox.
 
-use super::{GroupRules, READ, address, groups, padded, stanza};
+use super::{
+    GroupRules, READ, address,
+    groups::{self, Sealed},
+    padded, stanza,
+};
 use crate::{
     domain::{ChatId, LoginId, Outgoing, RemoteUserId, StanzaId, Timestamp},
     network::{
@@ -10,7 +14,7 @@ use crate::{
             message::{Encoding, Envelope},
         },
     },
-    signal::{Address, Device, Ratchets, SignalError},
+    signal::{Device, Ratchets, SignalError},
     store::{LoginState, NewOutboxRow, OutboxKind, StoreError, StoreTxn},
 };
 
@@ -52,14 +56,14 @@ pub async fn enqueue(
     } else {
         seal(txn, &mut ratchets, message, &plaintext).await?
     };
-    let (stanza, given) = match sealed {
+    let sealed = match sealed {
         Ok(Some(sealed)) => sealed,
         Ok(None) => return Ok(Ok(Enqueued::NoSession)),
         Err(error) => return Ok(Err(error)),
     };
     // First the new sender key takes the place of the one before, then it is noted who has it.
     ratchets.save(txn).await?;
-    for address in given {
+    for address in &sealed.given {
         txn.put_sender_key_share(login, &message.chat, address.as_str())
             .await?;
     }
@@ -69,7 +73,7 @@ pub async fn enqueue(
             stanza_id: message.id.clone(),
             chat: message.chat.clone(),
             kind: OutboxKind::Message,
-            payload: wire::encode(&stanza),
+            payload: wire::encode(&sealed.stanza),
             plaintext,
             portal: Some(origin.portal),
             event_id: Some(origin.event_id.clone()),
@@ -77,6 +81,10 @@ pub async fn enqueue(
             created_at: now,
         })
         .await?;
+    if queued && message.chat.is_group() {
+        txn.put_group_recipients(login, &message.chat, &message.id, &sealed.recipients)
+            .await?;
+    }
     fail::fail_point!("encrypt.before_commit");
     Ok(Ok(if queued {
         Enqueued::Queued
@@ -91,7 +99,7 @@ async fn seal(
     ratchets: &mut Ratchets,
     message: &Outgoing,
     plaintext: &[u8],
-) -> Result<Result<Option<(Node, Vec<Address>)>, NetworkError>, StoreError> {
+) -> Result<Result<Option<Sealed>, NetworkError>, StoreError> {
     let recipient = match recipient(&message.chat) {
         Ok(recipient) => recipient,
         Err(error) => return Ok(Err(error)),
@@ -103,7 +111,11 @@ async fn seal(
         Ok(ciphertext) => {
             let envelope = Envelope::of(&message.content);
             let stanza = stanza(&recipient, &message.id, &envelope, ciphertext, None);
-            Ok(Some((stanza, Vec::new())))
+            Ok(Some(Sealed {
+                stanza,
+                given: Vec::new(),
+                recipients: Vec::new(),
+            }))
         }
         Err(SignalError::NoSession) => Ok(None),
         Err(error) => Err(NetworkError::Unsendable(error.to_string())),

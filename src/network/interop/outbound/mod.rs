@@ -2,7 +2,7 @@
 //! receipts, sessions from fetched keys.
 //!
 //! ```xml
-//! <message to="…" id="…" type="text|media|…" [edit="1|7"]>
+//! <message to="…" id="…" type="text|media|…" [edit="1|7|8"]>
 //!   <enc v="2" type="pkmsg|msg" [mediatype="image|…"] [decrypt-fail="hide"] [count="2"]>ciphertext</enc></message>
 //! <receipt id="…" to="…" type="read" t="…"><list><item id="…"/>…</list></receipt>
 //! <receipt id="…" to="…" type="server-error"><encrypt>…</encrypt><rmr jid="…"/></receipt>
@@ -18,7 +18,7 @@ mod retries;
 mod sessions;
 
 pub use groups::{GroupRules, Missing, member_hash, missing_in_group};
-pub(in crate::network::interop) use groups::{forget_shares, is_member};
+pub(in crate::network::interop) use groups::{forget_keys_of, has_share, is_member};
 pub use keyless::Keyless;
 pub use media_requests::enqueue_media_request;
 pub use messages::{enqueue, enqueue_read};

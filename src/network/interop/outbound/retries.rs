@@ -2,7 +2,7 @@
 
 use super::{address, again_id, groups, padded, sessions::establish, stanza};
 use crate::{
-    domain::{ChatId, LoginId, RemoteUserId, StanzaId, Timestamp},
+    domain::{LoginId, RemoteUserId, StanzaId, Timestamp},
     network::interop::{
         bundle,
         wire::{self, Jid, Node, message::Envelope},
@@ -54,7 +54,7 @@ pub async fn answer_retry(
     let Some((own, device)) = Device::load(txn, login).await? else {
         return Ok(Retried::Nothing);
     };
-    let Some(asker) = asker(txn, &own, &row.row.chat, receipt).await? else {
+    let Some(asker) = asker(txn, &own, &row.row, receipt).await? else {
         tracing::warn!(%login, %id, "a retry was asked for by somebody the message was not for");
         return Ok(Retried::Nothing);
     };
@@ -124,8 +124,8 @@ impl Answer<'_> {
             }
         };
         ratchets.save(txn).await?;
-        // A login knows of one device a member.
-        if shared && self.asker.device() == 0 {
+        // Whatever device it is: who has the key and leaves makes it a spent one.
+        if shared {
             txn.put_sender_key_share(login, chat, to.as_str()).await?;
         }
         let whom = self.asker.bare();
@@ -161,14 +161,15 @@ impl Answer<'_> {
     }
 }
 
-/// Who asks for a message of a chat; `None` if it was not for them. Of a group that is who is in it now: what was said after somebody
-/// left is none of theirs.
+/// Who asks for a message; `None` if it was not for them. Of a group that is who was in it when the message was sent and still is: what
+/// was said before somebody came or after they left is none of theirs.
 async fn asker(
     txn: &mut dyn StoreTxn,
     own: &LoginRow,
-    chat: &ChatId,
+    sent: &NewOutboxRow,
     receipt: &Node,
 ) -> Result<Option<Jid>, StoreError> {
+    let chat = &sent.chat;
     let Some(from) = receipt.jid("from") else {
         return Ok(None);
     };
@@ -186,9 +187,10 @@ async fn asker(
     let Ok(member) = RemoteUserId::parse(asker.bare().to_string()) else {
         return Ok(None);
     };
-    let is_own = own.remote_login.as_deref() == Some(member.as_str());
+    let recipients = txn.group_recipients(own.id, &sent.stanza_id).await?;
+    let is_recipient = recipients.contains(&member);
     let is_member = groups::is_member(txn, &own.gatekeeper, chat, &member).await?;
-    Ok((is_member && !is_own).then_some(asker))
+    Ok((is_recipient && is_member).then_some(asker))
 }
 
 /// What the next answer to a member of a group is queued as; `None` if that member had all of them.
@@ -258,7 +260,7 @@ async fn renew(
         bundle::read_registration(receipt).is_some_and(|theirs| with != Some(theirs));
     if other_installation && !recently {
         ratchets.archive(txn, &address).await?;
-        groups::forget_shares(txn, own, from).await?;
+        groups::forget_keys_of(txn, own, from).await?;
         txn.set_session_remade(login, address.as_str(), now).await?;
         return Ok(false);
     }

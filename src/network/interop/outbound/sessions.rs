@@ -1,6 +1,6 @@
 //! Sessions made from keys that came from the gatekeeper or with a retry receipt.
 
-use super::{address, groups::forget_shares};
+use super::{address, groups::forget_keys_of};
 use crate::{
     domain::{ChatId, LoginId, Timestamp},
     network::{
@@ -67,7 +67,7 @@ pub(super) async fn establish(
     match ratchets.establish(txn, &address(with), bundle).await? {
         Ok(false) => Ok(Ok(None)),
         Ok(true) => {
-            forget_shares(txn, own, with).await?;
+            forget_keys_of(txn, own, with).await?;
             let Some(notice) = notices::identity_changed(login, with, now, now) else {
                 return Ok(Ok(None));
             };

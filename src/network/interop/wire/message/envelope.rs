@@ -11,7 +11,7 @@ pub struct Envelope {
     pub kind: &'static str,
     /// `mediatype`, if there is one.
     pub mediatype: Option<&'static str>,
-    /// `edit`: `1` for an edit, `7` for what takes back a message or reaction of one's own.
+    /// `edit`: `1` for an edit, `7` for what takes back a message or reaction of one's own, `8` for somebody else's message.
     pub edit: Option<&'static str>,
     /// Whether a phone is to say nothing if it cannot decrypt it (`decrypt-fail="hide"`).
     pub decrypt_fail_hide: bool,
@@ -33,7 +33,7 @@ impl Envelope {
             OutgoingContent::Media { details, .. } => Self::of_media(details.kind),
             OutgoingContent::Reaction { emoji, .. } => Self::of_reaction(emoji),
             OutgoingContent::Edit { .. } => Self::change("1"),
-            OutgoingContent::Revoke { .. } => Self::change("7"),
+            OutgoingContent::Revoke { target } => Self::of_revoke(target.sender.is_none()),
             OutgoingContent::Location(location) => Self::of_location(location.live),
             OutgoingContent::Contacts(cards) => Self::of_contacts(cards.len()),
             OutgoingContent::Poll(_) => Self::poll(false),
@@ -54,7 +54,9 @@ impl Envelope {
             IncomingContent::Media { details, .. } => Self::of_media(details.kind),
             IncomingContent::Reaction { emoji, .. } => Self::of_reaction(emoji),
             IncomingContent::Edit { .. } => Self::change("1"),
-            IncomingContent::Revoke { .. } => Self::change("7"),
+            IncomingContent::Revoke { target } => {
+                Self::of_revoke(target.sender.as_ref() == Some(&sender))
+            }
             IncomingContent::Location(location) => Self::of_location(location.live),
             IncomingContent::Contacts(cards) => Self::of_contacts(cards.len()),
             IncomingContent::Poll(_) => Self::poll(false),
@@ -83,6 +85,10 @@ impl Envelope {
             decrypt_fail_hide: true,
             ..Self::TEXT
         }
+    }
+
+    fn of_revoke(own: bool) -> Self {
+        Self::change(if own { "7" } else { "8" })
     }
 
     fn poll(vote: bool) -> Self {

@@ -16,11 +16,13 @@ use super::{
     read::{self, nothing, unsupported},
     text,
 };
-use crate::domain::{IncomingContent, IncomingMessage, MediaKind, MessageContext, StanzaId};
+use crate::domain::{
+    IncomingContent, IncomingMessage, MediaKind, MessageContext, MessageRef, StanzaId,
+};
 
-pub(super) fn revoke(target: &StanzaId, how: &Encoding<'_>) -> Message {
+pub(super) fn revoke(target: &MessageRef, how: &Encoding<'_>) -> Message {
     protocol(ProtocolMessage {
-        key: MessageField::some(key::build(target, None, how)),
+        key: MessageField::some(key::build(&target.id, target.sender.as_ref(), how)),
         r#type: Some(Type::REVOKE),
         ..ProtocolMessage::default()
     })
