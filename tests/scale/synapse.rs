@@ -308,7 +308,9 @@ impl Scene {
             .arg("--config")
             .arg(config)
             .args(["registration", "--output"])
-            .arg(folder.path().join("registration.yaml"));
+            .arg(folder.path().join("registration.yaml"))
+            .stderr(Stdio::null())
+            .stdout(Stdio::null());
         let made = command.status().expect("the bridge starts");
         assert!(made.success(), "there is no registration");
         let synapse = synapse(python, folder.path(), port).await;

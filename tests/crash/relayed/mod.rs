@@ -163,7 +163,7 @@ impl Relayed {
         });
         there.await;
         let relay = format!("set-relay {room} whatsapp");
-        self.command(stage, &relay, "for members without one").await;
+        self.command(stage, &relay, "speaks in").await;
         // What the bot says of the link is no part of the traffic; a first message of each side comes after it.
         self.settle(stage).await;
         self.first = stage.homeserver.world().rooms[&room].events.len();
