@@ -10,8 +10,8 @@ use drawbridge::{
     domain::{
         Capabilities, ChatId, EncryptedVote, GatekeeperId, Group, GroupChange, GroupFacts,
         GroupMember, GroupRole, IncomingContent, IncomingMessage, LoginId, MediaKey, MediaKind,
-        MessageContext, MessageRef, Outgoing, OutgoingContent, Picture, Poll, Reachability, RemoteMedia,
-        RemoteUserId, StanzaId, Timestamp, Typing,
+        MessageContext, MessageRef, Outgoing, OutgoingContent, Picture, Poll, Reachability,
+        RemoteMedia, RemoteUserId, StanzaId, Timestamp, Typing,
     },
     network::{
         ByteStream, ConnectionState, Enqueued, FetchedFile, MediaError, Network, NetworkError,
