@@ -1,7 +1,8 @@
 //! What many chats cost: one login with hundreds of groups whose rooms are made when it connects, one of them with a thousand members,
 //! between a homeserver and a gatekeeper at the far ends of the real wires.
 //!
-//! `scripts/scale [--engine sqlite|postgres] [--portals N] [--members N] [--per-second N] [--minutes N]`; one line of JSON each engine.
+//! `scripts/scale [--synapse] [--engine sqlite|postgres] [--portals N] [--members N] [--per-second N] [--minutes N]`; one line of JSON.
+//! With `--synapse` the homeserver is the Synapse that the Python in `DRAWBRIDGE_TEST_SYNAPSE` has, else one in this process.
 
 #[path = "../tests/scale/scene.rs"]
 mod scene;
@@ -12,8 +13,10 @@ mod scene;
     reason = "each program uses its part, and panics where it cannot go on"
 )]
 mod support;
+#[path = "../tests/scale/synapse.rs"]
+mod synapse;
 
-use std::time::Duration;
+use std::{path::PathBuf, time::Duration};
 
 use scene::{Size, measure};
 use support::stage::Engine;
@@ -22,6 +25,8 @@ struct Options {
     engine: Engine,
     size: Size,
     deadline: Duration,
+    /// The Python that has Synapse, if that is the homeserver.
+    python: Option<PathBuf>,
 }
 
 fn options() -> Result<Options, String> {
@@ -33,11 +38,19 @@ fn options() -> Result<Options, String> {
             per_second: 5,
         },
         deadline: Duration::from_mins(15),
+        python: None,
     };
     let mut words = std::env::args().skip(1);
     while let Some(word) = words.next() {
         // Cargo's own.
         if word == "--bench" {
+            continue;
+        }
+        if word == "--synapse" {
+            let python = std::env::var_os("DRAWBRIDGE_TEST_SYNAPSE");
+            let python =
+                python.ok_or("DRAWBRIDGE_TEST_SYNAPSE names no Python that has Synapse")?;
+            options.python = Some(python.into());
             continue;
         }
         let value = words.next().ok_or(format!("{word} needs a value"))?;
@@ -61,11 +74,15 @@ fn options() -> Result<Options, String> {
 fn main() {
     let options = options().unwrap_or_else(|error| {
         eprintln!(
-            "{error}\nusage: scale [--engine sqlite|postgres] [--portals N] [--members N] [--per-second N] [--minutes N]"
+            "{error}\nusage: scale [--synapse] [--engine sqlite|postgres] [--portals N] [--members N] [--per-second N] [--minutes N]"
         );
         std::process::exit(2);
     });
     let runtime = tokio::runtime::Runtime::new().expect("a runtime can be made");
-    let figures = runtime.block_on(measure(options.engine, options.size, options.deadline));
+    let (engine, size, deadline) = (options.engine, options.size, options.deadline);
+    let figures = match &options.python {
+        Some(python) => runtime.block_on(synapse::measure(python, engine, size, deadline)),
+        None => runtime.block_on(measure(engine, size, deadline)),
+    };
     println!("{}", figures.json(options.engine, options.size));
 }

@@ -119,6 +119,7 @@ store_tests! {
         a_group_is_shared_and_a_direct_chat_is_not,
         knows_rooms_and_readiness,
         keeps_ghosts,
+        finds_ghosts_nobody_needs,
         keeps_one_management_room_a_user,
     }
     links {

@@ -136,6 +136,14 @@ impl Bridge {
         if !claim.is_shown_by(text) {
             claim.tries += 1;
             if claim.tries >= MOST_TRIES {
+                let name = self.called(&of.gatekeeper, sender).await?;
+                let text = format!(
+                    "{name} wrote {MOST_TRIES} messages that are not the code, so the claim has ended, and that code is good for nothing any more. \
+                     Write `claim-account {} {sender}` for another one.",
+                    of.gatekeeper
+                );
+                let words = ["claim ended", sender.as_str(), &claim.code];
+                self.tell_owner_once(login, &words, &text).await?;
                 self.end_claim(&claim).await?;
             } else {
                 self.keep_claim(&claim).await?;

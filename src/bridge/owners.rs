@@ -86,7 +86,7 @@ impl Bridge {
             } else {
                 let left = left.strip_prefix(LEFT).unwrap_or(&left);
                 let words = ["left", route.portal.key.chat.as_str(), left];
-                self.tell_owner_once(login, &words, &way_back(route))
+                self.tell_owner_once(login, &words, &self.way_back(route))
                     .await?;
                 self.keep_left(&route.portal, login, format!("{TOLD}{left}"))
                     .await?;
@@ -255,24 +255,24 @@ impl Bridge {
         self.groups.members.wake(portal.id);
         Ok(())
     }
-}
 
-/// What somebody is told who left a room in which something is written.
-fn way_back(route: &PortalRoute) -> String {
-    let portal = &route.portal;
-    let (gatekeeper, chat) = (&portal.key.gatekeeper, &portal.key.chat);
-    let (whose, command) = match chat.direct_user() {
-        Some(other) => {
-            let name = super::ghosts::made_up_name(&other);
-            (format!("your chat with {name}"), "start-chat")
-        }
-        None => ("a group".to_owned(), "create-portal"),
-    };
-    let room = portal.room_id.as_deref().unwrap_or_default();
-    format!(
-        "Something new was written in {whose}, whose room you left. It is kept in [that room](https://matrix.to/#/{room}); \
-         write `{command} {gatekeeper} {chat}` to be invited again. You are not told of further messages."
-    )
+    /// What somebody is told who left a room in which something is written.
+    fn way_back(&self, route: &PortalRoute) -> String {
+        let portal = &route.portal;
+        let (gatekeeper, chat) = (&portal.key.gatekeeper, &portal.key.chat);
+        let (whose, command) = match chat.direct_user() {
+            Some(other) => {
+                let name = self.made_up_name(gatekeeper, &other);
+                (format!("your chat with {name}"), "start-chat")
+            }
+            None => ("a group".to_owned(), "create-portal"),
+        };
+        let room = portal.room_id.as_deref().unwrap_or_default();
+        format!(
+            "Something new was written in {whose}, whose room you left. It is kept in [that room](https://matrix.to/#/{room}); \
+             write `{command} {gatekeeper} {chat}` to be invited again. You are not told of further messages."
+        )
+    }
 }
 
 /// The portals of the groups a login is in.

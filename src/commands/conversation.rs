@@ -43,6 +43,11 @@ pub(super) enum Question {
     },
     /// Whether every portal of these logins is to be given up.
     DeleteAll { logins: Vec<LoginId> },
+    /// Whether these portals are to be given up and these ghosts forgotten.
+    CleanUp {
+        portals: Vec<PortalId>,
+        ghosts: Vec<OwnedUserId>,
+    },
 }
 
 impl Question {
@@ -51,7 +56,10 @@ impl Question {
         match self {
             Self::Gatekeeper => "the name of a gatekeeper",
             Self::Terms { .. } => "`accept`",
-            Self::LogOut { .. } | Self::Delete { .. } | Self::DeleteAll { .. } => "`confirm`",
+            Self::LogOut { .. }
+            | Self::Delete { .. }
+            | Self::DeleteAll { .. }
+            | Self::CleanUp { .. } => "`confirm`",
         }
     }
 
@@ -61,6 +69,7 @@ impl Question {
             Self::Gatekeeper | Self::Terms { .. } => "login",
             Self::LogOut { .. } => "logout",
             Self::Delete { .. } | Self::DeleteAll { .. } => "deletion",
+            Self::CleanUp { .. } => "clean-up",
         }
     }
 }
@@ -185,6 +194,10 @@ mod tests {
             },
             Question::DeleteAll {
                 logins: vec![LoginId(1)],
+            },
+            Question::CleanUp {
+                portals: vec![PortalId(3)],
+                ghosts: vec![ruma::user_id!("@g:b.c").to_owned()],
             },
         ];
         for question in questions {

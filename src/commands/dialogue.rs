@@ -1,7 +1,7 @@
 //! How a message is taken: as the answer to what was asked, or as a command.
 
 use super::{
-    Reply,
+    Reply, admin,
     arguments::named,
     call::Said,
     conversation::{Answer, Conversation, Partner, Question},
@@ -70,7 +70,10 @@ fn meant(bridge: &Bridge, question: &Question, body: &str) -> Option<Answer> {
         (Verb::Accept, Question::Terms { .. })
         | (
             Verb::Confirm,
-            Question::LogOut { .. } | Question::Delete { .. } | Question::DeleteAll { .. },
+            Question::LogOut { .. }
+            | Question::Delete { .. }
+            | Question::DeleteAll { .. }
+            | Question::CleanUp { .. },
         ) => Answer::Yes,
         (Verb::Accept | Verb::Confirm, _) => return None,
         _ => Answer::Passed,
@@ -106,5 +109,6 @@ pub(super) async fn go_on(bridge: &Bridge, said: &Said, question: &Question) -> 
         Question::LogOut { of, endings } => logout::end(bridge, &said.sender, of, endings).await,
         Question::Delete { portals, leaves } => deleting::delete(bridge, portals, leaves).await,
         Question::DeleteAll { logins } => deleting::delete_all_of(bridge, logins).await,
+        Question::CleanUp { portals, ghosts } => admin::clear(bridge, portals, ghosts).await,
     }
 }

@@ -1,8 +1,8 @@
-//! Who is in a room, and what they are called there.
+//! Who is in a room and what they are called there, and in which rooms an account is.
 
 use ruma::{
-    OwnedUserId, RoomId,
-    api::client::membership::{get_member_events, joined_members},
+    OwnedRoomId, OwnedUserId, RoomId,
+    api::client::membership::{get_member_events, joined_members, joined_rooms},
     events::room::member::{MembershipState, RoomMemberEvent},
     serde::Raw,
 };
@@ -48,5 +48,14 @@ impl Intent {
             .into_iter()
             .map(|(user, member)| (user, member.display_name))
             .collect())
+    }
+
+    /// The rooms this account is in.
+    ///
+    /// # Errors
+    /// What the homeserver said.
+    pub async fn joined_rooms(&self) -> Result<Vec<OwnedRoomId>, MatrixError> {
+        let request = joined_rooms::v3::Request::new();
+        Ok(self.call(request).await?.joined_rooms)
     }
 }

@@ -11,10 +11,10 @@ use drawbridge::{
     clock::ManualClock,
     commands::ManagementCommands,
     config::Config,
-    domain::{ChatId, GatekeeperId, PortalId, PortalKey, Timestamp},
+    domain::{ChatId, GatekeeperId, LoginId, PortalId, PortalKey, RemoteUserId, Timestamp},
     matrix::GhostNaming,
     network::Network,
-    store::{self, Database, Lane, MatrixEventRow},
+    store::{self, Database, GhostRow, Lane, MatrixEventRow, NameSource},
 };
 use ruma::{OwnedRoomId, UserId};
 use serde_json::json;
@@ -41,7 +41,18 @@ struct Office {
 
 impl Office {
     async fn open(gatekeepers: &[&str]) -> Self {
-        let homeserver = Homeserver::start(|_| (200, json!({ "event_id": "$redaction" }))).await;
+        let homeserver = Homeserver::start(|asked| {
+            let by = asked.query.get("user_id").map_or("", String::as_str);
+            let answer = match by.contains("_busy") {
+                _ if !asked.what.ends_with("/joined_rooms") => {
+                    json!({ "event_id": "$redaction" })
+                }
+                true => json!({ "joined_rooms": ["!r:example.org"] }),
+                false => json!({ "joined_rooms": [] }),
+            };
+            (200, answer)
+        })
+        .await;
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("config.yaml");
         let config = json!({
@@ -310,6 +321,68 @@ async fn administration_is_for_admins() {
         )
         .await;
     assert!(nested.contains("not both"), "{nested}");
+}
+
+/// A ghost of somebody, which the homeserver knows.
+fn ghost_row(name: &str) -> GhostRow {
+    GhostRow {
+        gatekeeper: GatekeeperId::parse("whatsapp").expect("an id"),
+        remote_id: RemoteUserId::parse(name).expect("an address"),
+        mxid: format!("@_drawbridge_whatsapp_{name}:example.org"),
+        registered: true,
+        name: None,
+        name_source: NameSource::Address,
+        picture: None,
+        avatar: None,
+    }
+}
+
+#[tokio::test]
+async fn ghosts_in_no_room_are_cleaned_up() {
+    let office = Office::open(&["whatsapp"]).await;
+    let db = office.bridge.database();
+    db.step(Lane::room("ghosts"), |txn| {
+        Box::pin(async move {
+            for name in ["idle", "busy", "met"] {
+                txn.put_ghost(&ghost_row(name)).await?;
+            }
+            Ok(())
+        })
+    })
+    .await
+    .expect("the store writes");
+    let asked = office.says(ADMIN, "clean-up").await;
+    assert!(asked.contains("2 ghosts that are in no room"), "{asked}");
+
+    // One of them is met again before the answer.
+    db.step(Lane::room("ghosts"), |txn| {
+        Box::pin(async move {
+            let key = PortalKey {
+                gatekeeper: GatekeeperId::parse("whatsapp").expect("an id"),
+                chat: ChatId::parse("met").expect("a chat"),
+                login: Some(LoginId(1)),
+            };
+            txn.ensure_portal(&key, PortalId(1)).await.map(drop)
+        })
+    })
+    .await
+    .expect("the store writes");
+    let done = office.says(ADMIN, "confirm").await;
+    assert_eq!(done, "One ghost is forgotten.");
+    let left = db
+        .read(|txn| {
+            Box::pin(async move {
+                let mut left = Vec::new();
+                for name in ["idle", "busy", "met"] {
+                    let mxid = ghost_row(name).mxid;
+                    left.push(txn.ghost_by_mxid(&mxid).await?.is_some());
+                }
+                Ok(left)
+            })
+        })
+        .await
+        .expect("the store reads");
+    assert_eq!(left, [false, true, true]);
 }
 
 #[tokio::test]

@@ -70,8 +70,12 @@ impl Network for Gatekeeper {
     async fn log_out(&self, _login: LoginId) -> Result<(), NetworkError> {
         never()
     }
-    fn address(&self, _input: &str) -> Result<RemoteUserId, NetworkError> {
-        never()
+    fn address(&self, input: &str) -> Result<RemoteUserId, NetworkError> {
+        match input.strip_prefix('+') {
+            Some(number) => RemoteUserId::parse(format!("{number}@s.whatsapp.net"))
+                .map_err(|error| NetworkError::NoSuchUser(error.to_string())),
+            None => never(),
+        }
     }
     async fn groups(&self, _login: LoginId) -> Result<Vec<(ChatId, Group)>, NetworkError> {
         let groups = self.groups.lock().expect("no panic");

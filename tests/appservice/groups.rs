@@ -1,13 +1,17 @@
 //! Groups of the gatekeeper as rooms, and what that costs the homeserver.
 
 use drawbridge::{
+    bridge::RoomSettings,
     config::ChatRooms,
     domain::{ChatId, GroupChange, GroupRole, RemoteUserId},
     store::RemoteNotice,
 };
 use serde_json::json;
 
-use super::town::{ALICE, BOB, BOT, Town, ghost, group_id, group_of, member, person, rooms};
+use super::town::{
+    ALICE, BOB, BOT, Town, ghost, group_id, group_of, member, person, rooms, whatsapp,
+};
+use crate::homeserver::World;
 
 fn own(name: &str) -> RemoteUserId {
     RemoteUserId::parse(name).expect("an address")
@@ -452,4 +456,92 @@ async fn what_somebody_writes_whom_a_linked_room_bans_is_not_shown() {
     town.homeserver.set_member(&room, BOB.0, &ghost(1), "leave");
     town.write(ALICE.1, &group_id(), person(1), "sorry").await;
     town.shown("sorry").await;
+}
+
+#[tokio::test]
+async fn whoever_writes_goes_before_those_who_come_in_their_turns() {
+    let town = Town::new(RoomSettings {
+        groups: ChatRooms::AtOnce,
+        members_per_second: 2,
+        ..rooms()
+    })
+    .await;
+    town.set_group(group_of(&[ALICE.2], 70));
+    town.bridge.sync_groups(ALICE.1).await.expect("the groups");
+    // The room is there, and its first members come.
+    town.wait("the room", |world| {
+        let mut rooms = world.rooms.values();
+        let is_it = |kind: &(String, String)| kind.0 == "m.bridge";
+        rooms.any(|room| room.state.keys().any(is_it)).then_some(())
+    })
+    .await;
+    town.write(ALICE.1, &group_id(), person(69), "late").await;
+    let room = town.shown("late").await;
+    let world = town.homeserver.world();
+    let events = world.rooms[&room].events.iter();
+    let before = events.take_while(|event| event["content"]["body"] != "late");
+    let came = before.filter(|event| {
+        let is_ghost = event["state_key"]
+            .as_str()
+            .is_some_and(|user| user.starts_with("@_"));
+        is_ghost && event["content"]["membership"] == "join"
+    });
+    // The first twenty, the writer, and at two a second hardly anybody else.
+    let came = came.count();
+    assert!((2..=23).contains(&came), "{came} came before the message");
+}
+
+#[tokio::test]
+async fn only_a_phone_number_is_shown_as_one() {
+    let town = Town::new(rooms()).await;
+    let other = own("100001234567890@msgr");
+    for (by, text) in [(person(1), "by number"), (other, "by another number")] {
+        let chat = ChatId::direct(&by);
+        town.write(ALICE.1, &chat, by, text).await;
+        town.shown(text).await;
+    }
+    let world = town.homeserver.world();
+    let mut names: Vec<&str> = world.names.values().map(String::as_str).collect();
+    names.sort_unstable();
+    let names: Vec<&&str> = names
+        .iter()
+        .filter(|name| name.contains("WhatsApp"))
+        .collect();
+    assert_eq!(
+        names,
+        [&"+491550001 (WhatsApp)", &"100001234567890 (WhatsApp)"]
+    );
+}
+
+#[tokio::test]
+async fn a_claim_that_ends_says_so() {
+    let town = Town::new(rooms()).await;
+    let desk = town.management_room().await;
+    let user = ruma::UserId::parse(ALICE.0).expect("a user id");
+    let of = whatsapp();
+    let claimed = town.bridge.claim_account(&user, &of, &person(5)).await;
+    let code = claimed.expect("a code");
+    let chat = ChatId::direct(&person(5));
+    for number in 0..5 {
+        let text = format!("word {number}");
+        town.write(ALICE.1, &chat, person(5), &text).await;
+        town.shown(&text).await;
+    }
+    town.all_taken(ALICE.1, &chat).await;
+    let told = |world: &World| {
+        let said = world.messages(&desk).into_iter();
+        let texts =
+            said.map(|(_, content)| content["body"].as_str().unwrap_or_default().to_owned());
+        texts
+            .filter(|text| text.contains("not the code"))
+            .collect::<Vec<_>>()
+    };
+    let said = told(&town.homeserver.world());
+    assert!(
+        matches!(&said[..], [one] if one.contains("claim-account whatsapp")),
+        "{said:?}"
+    );
+    // The code is good for nothing any more, and a message like any other.
+    town.write(ALICE.1, &chat, person(5), &code).await;
+    town.shown(&code).await;
 }

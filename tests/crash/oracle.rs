@@ -81,6 +81,11 @@ impl Verdict {
         self.complaints.push(what);
     }
 
+    /// Tells something that is counted elsewhere.
+    pub(crate) fn remark(&mut self, what: String) {
+        self.complaints.push(what);
+    }
+
     pub(crate) fn lose(&mut self, what: &str) {
         self.lost += 1;
         self.complaints.push(format!("lost: {what}"));
@@ -105,7 +110,7 @@ pub(crate) async fn settle(stage: &Stage, traffic: &mut Traffic, deadline: Durat
     for chat in 0..stage.chats.len() {
         traffic.act(stage, chat, Way::Out, Action::Text).await;
     }
-    traffic.last_in_group(stage).await;
+    traffic.last_in_groups(stage).await;
     arrive(stage, traffic, LAST, &mut hashes).await;
     // What should not come any more would come now.
     tokio::time::sleep(Duration::from_millis(300)).await;
@@ -159,6 +164,9 @@ fn judge(stage: &Stage, traffic: &Traffic, hashes: &mut Hashes) -> Verdict {
     }
     if let Some(group) = &traffic.group {
         group.judge(stage, sums(stage, hashes), &mut verdict);
+    }
+    if let Some(relayed) = &traffic.relayed {
+        relayed.judge(stage, sums(stage, hashes), &mut verdict);
     }
     verdict
 }

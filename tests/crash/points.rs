@@ -77,7 +77,7 @@ pub(crate) async fn every_point(engine: Engine, seed: u64) -> Verdict {
     );
     stage.log_in_and_open_chats().await;
     let mut traffic = Traffic::new(stage.chats.len(), seed);
-    traffic.add_group(&stage).await;
+    traffic.add_groups(&stage).await;
     let mut kills = 0;
     for (index, (point, leading)) in POINTS.iter().enumerate() {
         bridge.kill();
@@ -124,8 +124,8 @@ pub(crate) async fn every_point(engine: Engine, seed: u64) -> Verdict {
     );
     bridge.kill();
     let verdict = verdict.with(kills, seed);
-    if let Some(group) = traffic.group.filter(|_| !verdict.is_clean()) {
-        group.write_down(&stage);
+    if !verdict.is_clean() {
+        traffic.write_down(&stage);
     }
     stage.finish(!verdict.is_clean()).await;
     verdict
@@ -160,6 +160,7 @@ async fn lead(stage: &Stage, traffic: &mut Traffic, leading: Leading) {
         Leading::Group => [Act::Subject, Act::Member, Act::Role],
         _ => [Act::Text, Act::React, Act::Edit],
     };
+    traffic.act_in_linked(stage).await;
     for act in acts {
         traffic.act_in_group(stage, Who::User, act).await;
     }

@@ -12,6 +12,7 @@ mod ledger;
 mod moves;
 mod oracle;
 mod points;
+mod relayed;
 #[path = "../support/mod.rs"]
 #[expect(
     dead_code,
@@ -106,7 +107,7 @@ async fn kills(engine: Engine, kills: usize, seed: u64) -> Verdict {
     );
     stage.log_in_and_open_chats().await;
     let mut traffic = Traffic::new(stage.chats.len(), rng.random());
-    traffic.add_group(&stage).await;
+    traffic.add_groups(&stage).await;
     for round in 0..kills {
         // Some die while they start, most with traffic in flight.
         let alive = Duration::from_millis(rng.random_range(0..350));
@@ -155,8 +156,8 @@ async fn kills(engine: Engine, kills: usize, seed: u64) -> Verdict {
     verdict.tell();
     bridge.kill();
     let verdict = verdict.with(kills, seed);
-    if let Some(group) = traffic.group.filter(|_| !verdict.is_clean()) {
-        group.write_down(&stage);
+    if !verdict.is_clean() {
+        traffic.write_down(&stage);
     }
     stage.finish(!verdict.is_clean()).await;
     verdict

@@ -10,6 +10,7 @@ use super::{
     files::{KINDS, Workshop},
     group::{Act, Group, Who},
     ledger::{ChatLedger, Kind, Place, Reaction, Way, Written, has_caption, prefix},
+    relayed::Relayed,
     support::stage::Stage,
     user::{OPTIONS, User},
     view,
@@ -20,7 +21,9 @@ const IN_FLIGHT: usize = 300;
 /// How far back what is answered, changed and deleted lies at most, in messages.
 const RECENT: usize = 12;
 /// How much of what happens, happens in the group.
-const IN_GROUP: f64 = 0.4;
+const IN_GROUP: f64 = 0.35;
+/// And in the linked room.
+const IN_LINKED: f64 = 0.2;
 const EMOJI: [&str; 4] = ["👍", "😂", "🎉", "🔥"];
 const TIMERS: [u32; 4] = [86_400, 604_800, 7_776_000, 0];
 
@@ -70,6 +73,8 @@ pub(crate) struct Traffic {
     workshop: Workshop,
     /// The group, once there is one.
     pub(crate) group: Option<Group>,
+    /// The linked room, once there is one.
+    pub(crate) relayed: Option<Relayed>,
     /// What was written, by chat.
     pub(crate) chats: Vec<ChatLedger>,
     /// How many of each kind were sent.
@@ -84,6 +89,7 @@ impl Traffic {
             rng: StdRng::seed_from_u64(seed),
             workshop: Workshop::new(),
             group: None,
+            relayed: None,
             chats: Vec::new(),
             kinds: BTreeMap::new(),
             arrived: 0,
@@ -120,7 +126,11 @@ impl Traffic {
     /// Does something, or waits a moment.
     pub(crate) async fn some(&mut self, stage: &Stage) {
         tokio::time::sleep(Duration::from_millis(self.rng.random_range(1..12))).await;
-        let in_group = self.rng.random_bool(IN_GROUP);
+        if self.rng.random_bool(IN_LINKED) {
+            self.act_in_linked(stage).await;
+            return;
+        }
+        let in_group = self.rng.random_bool(IN_GROUP / (1.0 - IN_LINKED));
         if let Some(group) = self.group.as_mut().filter(|_| in_group) {
             if !group.is_full(stage) {
                 let done = group.anything(stage).await;
@@ -135,10 +145,32 @@ impl Traffic {
         self.anything(stage, chat).await;
     }
 
-    /// Makes the group.
-    pub(crate) async fn add_group(&mut self, stage: &Stage) {
+    /// Makes the group, and the room that is linked to another.
+    pub(crate) async fn add_groups(&mut self, stage: &Stage) {
         let seed = self.rng.random();
         self.group = Some(Group::prepare(stage, seed).await);
+        let seed = self.rng.random();
+        self.relayed = Some(Relayed::prepare(stage, seed).await);
+    }
+
+    /// Writes down what the groups show, for whoever looks into a failure.
+    pub(crate) fn write_down(&self, stage: &Stage) {
+        if let Some(group) = &self.group {
+            group.write_down(stage);
+        }
+        if let Some(relayed) = &self.relayed {
+            relayed.write_down(stage);
+        }
+    }
+
+    /// Does something in the linked room, if there is one and not too much is under way.
+    pub(crate) async fn act_in_linked(&mut self, stage: &Stage) {
+        if let Some(relayed) = &mut self.relayed
+            && !relayed.is_full(stage)
+        {
+            let done = relayed.anything(stage).await;
+            *self.kinds.entry(done).or_default() += 1;
+        }
     }
 
     /// Does one thing in the group, if there is one.
@@ -149,11 +181,15 @@ impl Traffic {
         }
     }
 
-    /// Everybody who stays in the group writes once more.
-    pub(crate) async fn last_in_group(&mut self, stage: &Stage) {
+    /// Everybody who stays in the groups writes once more.
+    pub(crate) async fn last_in_groups(&mut self, stage: &Stage) {
         if let Some(group) = &mut self.group {
             let count = group.last_texts(stage).await;
             *self.kinds.entry("group text").or_default() += count;
+        }
+        if let Some(relayed) = &mut self.relayed {
+            let count = relayed.last_texts(stage).await;
+            *self.kinds.entry("relayed text").or_default() += count;
         }
     }
 

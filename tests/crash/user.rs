@@ -1,4 +1,4 @@
-//! What the Matrix user does in a room, as an ordinary client does it.
+//! What a Matrix user does in a room, as an ordinary client does it.
 
 use drawbridge::domain::MediaKind;
 use serde_json::{Value, json};
@@ -23,6 +23,7 @@ const LATEST: usize = 60;
 pub(crate) struct User<'a> {
     homeserver: &'a Homeserver,
     room: String,
+    mxid: &'static str,
 }
 
 impl<'a> User<'a> {
@@ -31,19 +32,27 @@ impl<'a> User<'a> {
         Some(Self {
             homeserver: &stage.homeserver,
             room: stage.chats[chat].room()?,
+            mxid: USER,
         })
     }
 
     /// The user in a room.
     pub(crate) fn in_room(stage: &'a Stage, room: &str) -> Self {
+        Self::of_room(stage, room, USER)
+    }
+
+    /// Somebody in a room.
+    pub(crate) fn of_room(stage: &'a Stage, room: &str, mxid: &'static str) -> Self {
         Self {
             homeserver: &stage.homeserver,
             room: room.to_owned(),
+            mxid,
         }
     }
 
     fn send(&self, kind: &str, content: Value) -> String {
-        self.homeserver.send_event(&self.room, USER, kind, content)
+        let homeserver = self.homeserver;
+        homeserver.send_event(&self.room, self.mxid, kind, content)
     }
 
     /// The latest numbered messages of the contact's that the room shows.
@@ -161,7 +170,7 @@ impl<'a> User<'a> {
 
     /// Deletes an event.
     pub(crate) fn redact(&self, event_id: &str) {
-        self.homeserver.redact(&self.room, USER, event_id);
+        self.homeserver.redact(&self.room, self.mxid, event_id);
     }
 
     /// Lets messages of the room disappear.

@@ -260,3 +260,35 @@ async fn who_is_banned_in_a_linked_room_is_removed_if_the_group_lets_the_banner(
         .await;
     assert!(is_banned(1) && is_banned(2));
 }
+
+#[tokio::test]
+async fn the_edit_of_a_message_that_was_deleted_meanwhile_goes_nowhere() {
+    let scene = Scene::start().await;
+    let room = scene.group_room().await;
+    let text = |body: &str| json!({ "msgtype": "m.text", "body": body });
+    {
+        // All of it comes to the bridge at once, as after it was away.
+        let mut world = scene.homeserver.world();
+        let mut said = |content| world.append(&room, ALICE, "m.room.message", None, content, None);
+        let first = said(text("a slip"));
+        let mut edit = text("* the same slip");
+        edit["m.new_content"] = text("the same slip");
+        edit["m.relates_to"] = json!({ "rel_type": "m.replace", "event_id": first });
+        said(edit);
+        world.redact(&room, ALICE, &first, None);
+    }
+    scene.homeserver.send_text(&room, ALICE, "something else");
+    scene
+        .wait("the last text", |_| {
+            let known = scene.gatekeeper.known();
+            let mut texts = known.texts.iter();
+            texts.any(|text| text == "something else").then_some(())
+        })
+        .await;
+    let known = scene.gatekeeper.known();
+    assert!(
+        known.texts.iter().all(|text| text == "something else"),
+        "{:?}",
+        known.texts
+    );
+}

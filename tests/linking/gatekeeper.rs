@@ -10,8 +10,8 @@ use drawbridge::{
     domain::{
         Capabilities, ChatId, EncryptedVote, GatekeeperId, Group, GroupChange, GroupFacts,
         GroupMember, GroupRole, IncomingContent, IncomingMessage, LoginId, MediaKey, MediaKind,
-        MessageContext, MessageRef, Outgoing, Picture, Poll, Reachability, RemoteMedia,
-        RemoteUserId, StanzaId, Timestamp, Typing,
+        MessageContext, MessageRef, Outgoing, OutgoingContent, Picture, Poll, Reachability,
+        RemoteMedia, RemoteUserId, StanzaId, Timestamp, Typing,
     },
     network::{
         ByteStream, ConnectionState, Enqueued, FetchedFile, MediaError, Network, NetworkError,
@@ -25,6 +25,8 @@ use futures_util::future::BoxFuture;
 #[derive(Default)]
 pub(crate) struct Known {
     pub(crate) groups: BTreeMap<ChatId, Group>,
+    /// The texts it was asked to send, all of which it refuses.
+    pub(crate) texts: Vec<String>,
     /// What it was asked to change.
     pub(crate) asked: Vec<(LoginId, GroupChange)>,
     /// Why it refuses every change, if it does.
@@ -211,10 +213,13 @@ impl Network for Gatekeeper {
         &'t self,
         _txn: &'t mut dyn StoreTxn,
         _login: LoginId,
-        _message: &'t Outgoing,
+        message: &'t Outgoing,
         _origin: &'t Origin,
         _now: Timestamp,
     ) -> BoxFuture<'t, Result<Result<Enqueued, NetworkError>, StoreError>> {
+        if let OutgoingContent::Text { body, .. } = &message.content {
+            self.known().texts.push(body.clone());
+        }
         Box::pin(async { Ok(nothing()) })
     }
     fn enqueue_read<'t>(

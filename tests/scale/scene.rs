@@ -9,7 +9,7 @@ use drawbridge::{
     domain::{GatekeeperId, RemoteUserId},
     matrix::GhostNaming,
     network::interop::wire::Jid,
-    sandbox::{ContactHandle, Flavour},
+    sandbox::{ContactHandle, Flavour, Sandbox},
 };
 use serde_json::{Value, json};
 
@@ -23,9 +23,9 @@ use super::support::{
 /// How many members have phones that can write; a room's first twenty members come at once.
 const WRITERS: usize = 60;
 /// How often it is looked how far everything is.
-const LOOK: Duration = Duration::from_millis(100);
+pub(crate) const LOOK: Duration = Duration::from_millis(100);
 /// How long the bridge may take to start.
-const START: Duration = Duration::from_mins(1);
+pub(crate) const START: Duration = Duration::from_mins(1);
 
 /// How much of everything.
 #[derive(Debug, Clone, Copy)]
@@ -47,6 +47,8 @@ pub(crate) struct Late {
 /// What was found.
 #[derive(Debug)]
 pub(crate) struct Figures {
+    /// Which homeserver it was.
+    pub(crate) homeserver: &'static str,
     /// How long it took until every room and member was there.
     pub(crate) filled: Duration,
     /// Requests of the bridge to the homeserver in that time, and the most in one second.
@@ -72,7 +74,7 @@ impl Figures {
         let ahead = self.late.iter().map(|one| one.members_first).max();
         let seconds = self.filled.as_secs_f64();
         json!({
-            "engine": engine.to_string(), "portals": size.portals, "members": size.members, "members_per_second": size.per_second,
+            "homeserver": self.homeserver, "engine": engine.to_string(), "portals": size.portals, "members": size.members, "members_per_second": size.per_second,
             "filled_s": seconds, "requests": self.requests, "requests_per_s": count(self.requests) / seconds,
             "most_requests_in_a_second": self.most_a_second, "kinds": self.kinds,
             "late_messages": late.len(), "late_worst_s": worst, "members_before_a_late_message": ahead,
@@ -91,9 +93,45 @@ fn count(number: usize) -> f64 {
 struct Scene {
     stage: Stage,
     size: Size,
-    owner: ContactHandle,
-    writers: Vec<ContactHandle>,
-    large: Jid,
+    cast: Cast,
+}
+
+/// The people of the scene, and the large group they are in.
+pub(crate) struct Cast {
+    pub(crate) owner: ContactHandle,
+    /// Those whose phones can write.
+    pub(crate) writers: Vec<ContactHandle>,
+    pub(crate) large: Jid,
+}
+
+impl Cast {
+    /// Makes the groups of a login.
+    pub(crate) async fn gather(sandbox: &Sandbox, login: &Jid, size: Size) -> Self {
+        let mut contacts = Vec::new();
+        for number in 0..=WRITERS.min(size.members / 2) {
+            let name = format!("Member {number}");
+            let added = sandbox.add_contact(Flavour::WhatsApp, &name).await;
+            contacts.push(added.expect("a contact can be added"));
+        }
+        let owner = contacts.remove(0);
+        let rest = size.members - contacts.len() - 2;
+        let silent = sandbox.add_silent_phones(Flavour::WhatsApp, rest);
+        let mut members = silent.await.expect("phones can be added");
+        members.extend(contacts.iter().map(|contact| contact.jid().clone()));
+        members.push(login.clone());
+        let made = owner.create_group("Large", &members).await;
+        let large = made.expect("a group can be made");
+        for number in 1..size.portals {
+            let subject = format!("Small {number}");
+            let made = owner.create_group(&subject, std::slice::from_ref(login));
+            made.await.expect("a group can be made");
+        }
+        Self {
+            owner,
+            writers: contacts,
+            large,
+        }
+    }
 }
 
 /// Makes everything and measures; gives up after a time.
@@ -104,7 +142,10 @@ pub(crate) async fn measure(engine: Engine, size: Size, deadline: Duration) -> F
     stage.log_in_and_open_chats().await;
     let alone = resident_kilobytes(bridge.id());
     bridge.kill();
-    let scene = Scene::populate(stage, size).await;
+    let login = stage.login().expect("there is a login");
+    // The groups are made while the bridge is away.
+    let cast = Cast::gather(&stage.sandbox, &login, size).await;
+    let scene = Scene { stage, size, cast };
     let bridge = started(&scene.stage).await;
     let mut figures = scene.fill(&bridge, deadline).await;
     figures.memory[0] = alone;
@@ -124,40 +165,9 @@ async fn started(stage: &Stage) -> BridgeProcess {
 }
 
 impl Scene {
-    /// Makes the groups while the bridge is away.
-    async fn populate(stage: Stage, size: Size) -> Self {
-        let login = stage.login().expect("there is a login");
-        let mut contacts = Vec::new();
-        for number in 0..=WRITERS.min(size.members / 2) {
-            let name = format!("Member {number}");
-            let added = stage.sandbox.add_contact(Flavour::WhatsApp, &name).await;
-            contacts.push(added.expect("a contact can be added"));
-        }
-        let owner = contacts.remove(0);
-        let rest = size.members - contacts.len() - 2;
-        let silent = stage.sandbox.add_silent_phones(Flavour::WhatsApp, rest);
-        let mut members = silent.await.expect("phones can be added");
-        members.extend(contacts.iter().map(|contact| contact.jid().clone()));
-        members.push(login.clone());
-        let made = owner.create_group("Large", &members).await;
-        let large = made.expect("a group can be made");
-        for number in 1..size.portals {
-            let subject = format!("Small {number}");
-            let made = owner.create_group(&subject, std::slice::from_ref(&login));
-            made.await.expect("a group can be made");
-        }
-        Self {
-            stage,
-            size,
-            owner,
-            writers: contacts,
-            large,
-        }
-    }
-
     /// The room of the large group, once it has one, and who is in it.
     fn room<'w>(&self, world: &'w World) -> Option<(&'w str, HashSet<&'w str>)> {
-        let large = self.large.to_string();
+        let large = self.cast.large.to_string();
         let (room, of) = world.rooms.iter().find(|(_, room)| {
             let mut state = room.state.iter();
             state.any(|((kind, _), content)| {
@@ -176,7 +186,7 @@ impl Scene {
         let mut looks: Vec<(Instant, usize)> = Vec::new();
         let (mut waiting, mut late) = (None::<(String, Instant, usize)>, Vec::new());
         let mut most_a_second = 0;
-        let mut writers: Vec<&ContactHandle> = self.writers.iter().collect();
+        let mut writers: Vec<&ContactHandle> = self.cast.writers.iter().collect();
         loop {
             let now = Instant::now();
             let mut next = None;
@@ -193,16 +203,15 @@ impl Scene {
                     None => false,
                     Some((room, members)) => {
                         if let Some((text, at, there)) = &waiting
-                            && let shown = world.messages(room)
-                            && shown.iter().any(|(_, content)| content["body"] == **text)
+                            && let Some(before) = came_before(&world, room, text)
                         {
                             late.push(Late {
                                 took: at.elapsed(),
-                                members_first: members.len().saturating_sub(*there),
+                                members_first: before.saturating_sub(*there),
                             });
                             waiting = None;
                         }
-                        writers.retain(|one| !members.contains(ghost(one.jid()).as_str()));
+                        writers.retain(|one| !members.contains(ghost(one.jid(), SERVER).as_str()));
                         if waiting.is_none() {
                             next = writers.pop().map(|writer| (writer, members.len()));
                         }
@@ -213,7 +222,7 @@ impl Scene {
             };
             if let Some((writer, there)) = next {
                 let text = format!("late {}", late.len());
-                let sent = writer.send_text(&self.large.to_string(), &text).await;
+                let sent = writer.send_text(&self.cast.large.to_string(), &text).await;
                 sent.expect("a member can write");
                 waiting = Some((text, Instant::now(), there));
             } else if is_full && waiting.is_none() {
@@ -232,6 +241,7 @@ impl Scene {
         let kinds = world.requests.iter();
         let kinds = kinds.map(|(what, count)| ((*what).to_owned(), json!(count - earlier(what))));
         Figures {
+            homeserver: "in-process",
             filled: began.elapsed(),
             requests: total(&world) - earlier("all"),
             most_a_second,
@@ -251,8 +261,8 @@ impl Scene {
             world.requests.get("all").copied().unwrap_or(0)
         };
         let before = requests();
-        let large = self.large.to_string();
-        let sent = self.owner.send_text(&large, "welcome").await;
+        let large = self.cast.large.to_string();
+        let sent = self.cast.owner.send_text(&large, "welcome").await;
         sent.expect("the owner can write");
         let began = Instant::now();
         let bridge = started(&self.stage).await;
@@ -270,6 +280,14 @@ impl Scene {
     }
 }
 
+/// How many came into a room before a text was written there, if it was.
+fn came_before(world: &World, room: &str, text: &str) -> Option<usize> {
+    let events = &world.rooms.get(room)?.events;
+    let at = events.iter().position(|e| e["content"]["body"] == text)?;
+    let joins = |event: &&Value| event["content"]["membership"] == "join";
+    Some(events[..at].iter().filter(joins).count())
+}
+
 /// How many rooms of chats there are.
 fn portals(world: &World) -> usize {
     let rooms = world.rooms.values();
@@ -280,9 +298,9 @@ fn portals(world: &World) -> usize {
 }
 
 /// The ghost of a contact.
-fn ghost(jid: &Jid) -> String {
+pub(crate) fn ghost(jid: &Jid, server: &str) -> String {
     let gatekeeper = GatekeeperId::parse("whatsapp").expect("a gatekeeper's id");
     let remote = RemoteUserId::parse(jid.to_string()).expect("an address of a user");
-    let naming = GhostNaming::new("_drawbridge_", SERVER);
+    let naming = GhostNaming::new("_drawbridge_", server);
     naming.mxid(&gatekeeper, &remote).to_string()
 }

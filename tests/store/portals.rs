@@ -1,7 +1,7 @@
 //! Portals, ghosts, management rooms.
 
 use drawbridge::{
-    domain::{ChatId, LoginId, PortalId, PortalKey},
+    domain::{ChatId, GroupRole, LoginId, PortalId, PortalKey},
     store::{GhostRow, NameSource},
 };
 
@@ -96,6 +96,34 @@ pub(crate) async fn keeps_ghosts(place: Place) {
         step!(db, txn => txn.ghost_by_mxid("@x:example.org").await),
         None
     );
+    db.close().await;
+}
+
+pub(crate) async fn finds_ghosts_nobody_needs(place: Place) {
+    let db = place.open().await;
+    let ghost = |number, registered, name_source| GhostRow {
+        gatekeeper: gatekeeper(),
+        remote_id: user(number),
+        mxid: format!("@_drawbridge_whatsapp_{number}:example.org"),
+        registered,
+        name: None,
+        name_source,
+        picture: None,
+        avatar: None,
+    };
+    // One has a chat, one is in a group, one was given a name, and one is no account yet.
+    step!(db, txn => txn.put_ghost(&ghost(1, true, NameSource::Address)).await);
+    step!(db, txn => txn.put_ghost(&ghost(2, true, NameSource::Profile)).await);
+    step!(db, txn => txn.put_ghost(&ghost(3, true, NameSource::Address)).await);
+    step!(db, txn => txn.put_ghost(&ghost(4, true, NameSource::Contact)).await);
+    step!(db, txn => txn.put_ghost(&ghost(5, false, NameSource::Address)).await);
+    step!(db, txn => txn.ensure_portal(&direct(LOGIN), PORTAL).await);
+    let role = Some(GroupRole::Member);
+    step!(db, txn => txn.set_group_role(&gatekeeper(), &group().chat, &user(3), role).await);
+    let unused = step!(db, txn => txn.unused_ghosts().await);
+    assert_eq!(unused, [ghost(2, true, NameSource::Profile)]);
+    step!(db, txn => txn.delete_ghost(&gatekeeper(), &user(2)).await);
+    assert_eq!(step!(db, txn => txn.unused_ghosts().await), []);
     db.close().await;
 }
 

@@ -69,6 +69,7 @@ impl BridgeSetup {
                 "guard_file": self.dir.join("guard"),
             },
             "bridge": bridge,
+            "relay": { "enabled": true, "admins_only": false },
             "gatekeepers": gatekeepers,
             "partner": {
                 "listen": self.listen.1.to_string(), "address": format!("http://{}", self.listen.1),

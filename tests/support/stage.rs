@@ -2,7 +2,8 @@
 
 use std::{
     fmt,
-    path::PathBuf,
+    net::SocketAddr,
+    path::{Path, PathBuf},
     str::FromStr,
     sync::{Arc, Mutex},
     time::{Duration, SystemTime, UNIX_EPOCH},
@@ -54,6 +55,34 @@ impl fmt::Display for Engine {
             Self::Postgres => "postgres",
         })
     }
+}
+
+impl Engine {
+    /// The address of a new database; in this folder, if it is a file.
+    pub(crate) async fn database(self, folder: &Path) -> String {
+        match self {
+            Self::Sqlite => format!("sqlite:{}", folder.join("bridge.db").display()),
+            Self::Postgres => fresh_postgres().await,
+        }
+    }
+}
+
+/// A gatekeeper whose one Partner listens at this address, with its files in a folder.
+pub(crate) async fn gatekeeper(folder: &Path, partner: SocketAddr) -> Sandbox {
+    let options = SandboxOptions {
+        data_dir: folder.to_owned(),
+        chat_listen: "127.0.0.1:0".to_owned(),
+        http_listen: "127.0.0.1:0".to_owned(),
+        integrators: vec![Integrator {
+            id: 1,
+            name: "drawbridge".to_owned(),
+            base_url: format!("http://{partner}"),
+        }],
+        with_cast: false,
+        ..SandboxOptions::default()
+    };
+    let started = Sandbox::start(options, Arc::new(SystemClock)).await;
+    started.expect("the sandbox starts")
 }
 
 /// A chat of the user with a contact.
@@ -163,27 +192,8 @@ impl Stage {
         );
         let homeserver = Homeserver::start(&tokens.0, &tokens.1).await;
         let listen = (free_address(), free_address());
-        let sandbox = Sandbox::start(
-            SandboxOptions {
-                data_dir: far_end.path().to_owned(),
-                chat_listen: "127.0.0.1:0".to_owned(),
-                http_listen: "127.0.0.1:0".to_owned(),
-                integrators: vec![Integrator {
-                    id: 1,
-                    name: "drawbridge".to_owned(),
-                    base_url: format!("http://{}", listen.1),
-                }],
-                with_cast: false,
-                ..SandboxOptions::default()
-            },
-            Arc::new(SystemClock),
-        )
-        .await
-        .expect("the sandbox starts");
-        let database = match engine {
-            Engine::Sqlite => format!("sqlite:{}", dir.0.path().join("bridge.db").display()),
-            Engine::Postgres => fresh_postgres().await,
-        };
+        let sandbox = gatekeeper(far_end.path(), listen.1).await;
+        let database = engine.database(dir.0.path()).await;
         let setup = BridgeSetup {
             dir: dir.0.path().to_owned(),
             database,

@@ -3,6 +3,7 @@
 //! A name has a source: what a user of the bridge calls them, what they call themselves, or their address. One from a lesser source
 //! never takes the place of one from a better; so a name does not change with whoever was heard of last.
 
+mod idle;
 mod profile;
 
 use ruma::OwnedUserId;
@@ -257,8 +258,16 @@ impl Bridge {
 
     /// What somebody is shown as who shows no name.
     pub(super) fn address_name(&self, gatekeeper: &GatekeeperId, remote: &RemoteUserId) -> String {
-        let name = made_up_name(remote);
+        let name = self.made_up_name(gatekeeper, remote);
         self.shown_as(gatekeeper, &name).unwrap_or(name)
+    }
+
+    /// The name of somebody who showed none: the phone number in international form, or the user part of the address.
+    pub(super) fn made_up_name(&self, gatekeeper: &GatekeeperId, remote: &RemoteUserId) -> String {
+        self.phone_of(gatekeeper, remote).unwrap_or_else(|| {
+            let user = remote.as_str().split('@').next();
+            user.unwrap_or_default().to_owned()
+        })
     }
 
     /// The ghost's user id of a remote user.
@@ -270,14 +279,4 @@ impl Bridge {
 /// Under which key the name a contact shows is kept while somebody calls them otherwise.
 fn profile_name_key(mxid: &str) -> String {
     format!("profile_name/{mxid}")
-}
-
-/// The name of somebody who showed none: the phone number in international form, or the user part of the address.
-pub(super) fn made_up_name(remote: &RemoteUserId) -> String {
-    let user = remote.as_str().split('@').next().unwrap_or_default();
-    if !user.is_empty() && user.bytes().all(|b| b.is_ascii_digit()) {
-        format!("+{user}")
-    } else {
-        user.to_owned()
-    }
 }

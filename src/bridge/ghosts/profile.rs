@@ -241,7 +241,7 @@ impl Bridge {
 }
 
 /// Under which key is kept what a ghost's profile tells of whom it stands for.
-fn identity_key(row: &GhostRow) -> String {
+pub(super) fn identity_key(row: &GhostRow) -> String {
     format!("identity/{}", row.mxid)
 }
 

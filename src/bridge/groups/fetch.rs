@@ -88,7 +88,11 @@ impl Bridge {
     }
 
     /// Wakes who brings a group's room to what is true; makes it a portal if groups get their rooms at once.
-    async fn bring_or_make(&self, login: LoginId, key: &PortalKey) -> Result<(), BridgeError> {
+    pub(in crate::bridge) async fn bring_or_make(
+        &self,
+        login: LoginId,
+        key: &PortalKey,
+    ) -> Result<(), BridgeError> {
         let of = key.clone();
         let found = self
             .db

@@ -344,9 +344,9 @@ impl Bridge {
             let Some((login, chat)) = self.opener(&portal).await? else {
                 return Ok(false);
             };
-            if !self.groups.pace.turn().await {
+            let Some(_turn) = self.groups.pace.turn().await else {
                 return Ok(false);
-            }
+            };
             self.open_portal(login, &chat).await?;
         }
         if !portal.key.chat.is_group() {
@@ -374,9 +374,12 @@ impl Bridge {
     async fn bring_one_by_one(&self, id: PortalId) -> Result<(), BridgeError> {
         let mut inside = None;
         loop {
-            if self.view_next(id).await?.members.is_empty() || !self.groups.pace.turn().await {
+            if self.view_next(id).await?.members.is_empty() {
                 return Ok(());
             }
+            let Some(_turn) = self.groups.pace.turn().await else {
+                return Ok(());
+            };
             let alone = self.groups.alone(id);
             let held = alone.lock().await;
             let Some((sync, member)) = self.next_member(id).await? else {

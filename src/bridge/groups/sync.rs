@@ -3,7 +3,7 @@
 use ruma::OwnedRoomId;
 use serde_json::Value;
 
-use super::{AT_ONCE, GroupView};
+use super::{AT_ONCE, GroupView, view::is_admin};
 use crate::{
     bridge::{
         context::{Bridge, BridgeError},
@@ -144,8 +144,17 @@ impl Bridge {
         let unshown = sync.group.unshown();
         let total = unshown.len();
         let concerned = unshown.into_iter().filter(|(one, _)| scope.has(&one.user));
+        // A room that has its first members gets the others in their turns, so that whoever has something to say goes before them.
+        let at_once = match scope {
+            Scope::All => AT_ONCE.saturating_sub(sync.group.inside()),
+            Scope::Facts | Scope::Users(_) => AT_ONCE,
+        };
         let mut brought = 0;
         for (member, own) in concerned.take(AT_ONCE) {
+            // Logins and admins are before all others.
+            if brought >= at_once && own.is_none() && !is_admin(member.role) {
+                break;
+            }
             self.show_member(&sync, member, own, None).await?;
             brought += 1;
         }

@@ -64,6 +64,12 @@ impl GroupView {
             .unwrap_or_default()
     }
 
+    /// How many the room shows.
+    pub(super) fn inside(&self) -> usize {
+        let shown = self.members.iter().filter(|one| one.shown.is_some());
+        shown.count()
+    }
+
     /// Those of whom the room shows something else than is true: logins first, then admins.
     pub(in crate::bridge) fn unshown(&self) -> Vec<(&GroupMemberRow, Option<&Own>)> {
         let differs = self.members.iter().filter(|one| one.role != one.shown);

@@ -12,7 +12,6 @@ use crate::{
     bridge::{
         changes::Change,
         context::{Bridge, BridgeError, event_id, lock},
-        ghosts::made_up_name,
         outgoing::blocking,
         routes::PortalRoute,
     },
@@ -336,7 +335,7 @@ impl Bridge {
                 continue;
             }
             let name = row.and_then(|row| row.name);
-            let name = name.unwrap_or_else(|| made_up_name(&user));
+            let name = name.unwrap_or_else(|| self.made_up_name(&gatekeeper, &user));
             people.insert(user, Appearance { mxid, name });
         }
         Ok(people)

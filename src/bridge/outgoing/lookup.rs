@@ -183,6 +183,22 @@ impl Bridge {
         Ok(content[source].is_object() && !content["m.relates_to"]["rel_type"].is_string())
     }
 
+    /// Whether a message was deleted in the room.
+    pub(super) async fn is_deleted(
+        &self,
+        room_id: &OwnedRoomId,
+        event_id: &OwnedEventId,
+    ) -> Result<bool, BridgeError> {
+        let event = match self.bot().event(room_id, event_id).await {
+            Ok(Some(event)) => event,
+            Ok(None) => return Ok(false),
+            Err(error) => return passing(error).map(|()| false),
+        };
+        // Nothing stays of what it said.
+        let content = event["content"].as_object();
+        Ok(content.is_some_and(serde_json::Map::is_empty))
+    }
+
     async fn poll_at(
         &self,
         route: &PortalRoute,

@@ -328,6 +328,13 @@ impl Bridge {
             }
         }
         let known = self.look_up(&speaking, room_id, taken.said).await?;
+        // What was deleted before it was carried is not told of by its edits.
+        if let Some((subject, How::Edit)) = changed(taken.said)
+            && known.target == Target::Unknown
+            && self.is_deleted(room_id, &subject).await?
+        {
+            return Ok(Ok((speaking, Vec::new())));
+        }
         context.reply = known.reply;
         context.target = known.target;
         context.poll = known.poll;

@@ -10,7 +10,7 @@ use crate::{
     },
     config::ChatRooms,
     domain::{ChatId, LoginId},
-    store::{Lane, RemoteMessageRow, RemoteNotice},
+    store::{Lane, PortalRow, RemoteMessageRow, RemoteNotice},
 };
 
 impl Bridge {
@@ -39,13 +39,23 @@ impl Bridge {
             .cloned();
         let route = match open {
             Some(open) => open,
-            None if self.has_room(login, chat).await? || self.asks_for_room(login, waiting) => {
-                self.open_portal(login, chat).await?
-            }
-            None => {
-                self.pass_over(login, chat, waiting).await?;
-                return Ok(None);
-            }
+            None if self.asks_for_room(login, waiting) => self.open_portal(login, chat).await?,
+            None => match self.wanted_portal(login, chat).await? {
+                Some(portal) if portal.room_id.is_some() || !waiting.iter().all(changes_a_room) => {
+                    self.open_portal(login, chat).await?
+                }
+                Some(portal) => {
+                    // It is made in its turn, of what is true by then.
+                    self.groups.members.wake(portal.id);
+                    self.pass_over(login, chat, waiting).await?;
+                    return Ok(None);
+                }
+                None => {
+                    self.make_in_turn(login, chat, waiting).await?;
+                    self.pass_over(login, chat, waiting).await?;
+                    return Ok(None);
+                }
+            },
         };
         if says_something {
             self.look_after_owner(&route).await?;
@@ -65,9 +75,9 @@ impl Bridge {
                     | RemoteNotice::Gatekeeper { .. }
                     | RemoteNotice::SendFailed { .. },
                 ) => true,
-                Some(RemoteNotice::Joined) => self.settings.rooms.groups == ChatRooms::AtOnce,
                 Some(
                     RemoteNotice::Read { .. }
+                    | RemoteNotice::Joined
                     | RemoteNotice::Group(_)
                     | RemoteNotice::GroupPicture
                     | RemoteNotice::Profile { .. }
@@ -80,21 +90,41 @@ impl Bridge {
         })
     }
 
-    /// Whether a chat has a room, or one was asked for.
-    async fn has_room(&self, login: LoginId, chat: &ChatId) -> Result<bool, BridgeError> {
+    /// The portal of a chat or group: it has a room, or one was asked for.
+    async fn wanted_portal(
+        &self,
+        login: LoginId,
+        chat: &ChatId,
+    ) -> Result<Option<PortalRow>, BridgeError> {
         let chat = chat.clone();
         Ok(self
             .db
             .read(move |txn| {
                 let chat = chat.clone();
                 Box::pin(async move {
-                    let Some(row) = txn.login(login).await? else {
-                        return Ok(false);
-                    };
-                    Ok(txn.portal(&portal_key(&row, chat)).await?.is_some())
+                    match txn.login(login).await? {
+                        Some(row) => txn.portal(&portal_key(&row, chat)).await,
+                        None => Ok(None),
+                    }
                 })
             })
             .await?)
+    }
+
+    /// Has a room made for a group the login has come into, if such are wanted: as nothing is said there yet, at the common pace.
+    async fn make_in_turn(
+        &self,
+        login: LoginId,
+        chat: &ChatId,
+        waiting: &[RemoteMessageRow],
+    ) -> Result<(), BridgeError> {
+        let is_in = |row: &RemoteMessageRow| row.message.notice == Some(RemoteNotice::Joined);
+        if self.settings.rooms.groups != ChatRooms::AtOnce || !waiting.iter().any(is_in) {
+            return Ok(());
+        }
+        let key = portal_key(&self.login_row(login).await?, chat.clone());
+        self.know_group(login, &key).await?;
+        self.bring_or_make(login, &key).await
     }
 
     /// Ends what would only change a room that is not there. What was said stays.
@@ -104,20 +134,9 @@ impl Bridge {
         chat: &ChatId,
         waiting: &[RemoteMessageRow],
     ) -> Result<(), BridgeError> {
-        let changes_a_room = |row: &&RemoteMessageRow| {
-            matches!(
-                row.message.notice,
-                Some(
-                    RemoteNotice::Read { .. }
-                        | RemoteNotice::Group(_)
-                        | RemoteNotice::GroupPicture
-                        | RemoteNotice::Joined
-                )
-            )
-        };
         let done: Vec<(i64, i64)> = waiting
             .iter()
-            .filter(changes_a_room)
+            .filter(|row| changes_a_room(row))
             .map(|row| (row.seq, row.revision))
             .collect();
         if done.is_empty() {
@@ -138,4 +157,17 @@ impl Bridge {
         self.chats.wake((login, chat.clone()));
         Ok(())
     }
+}
+
+/// Whether something only changes a room, which shows it without this one if it is made later.
+fn changes_a_room(row: &RemoteMessageRow) -> bool {
+    matches!(
+        row.message.notice,
+        Some(
+            RemoteNotice::Read { .. }
+                | RemoteNotice::Group(_)
+                | RemoteNotice::GroupPicture
+                | RemoteNotice::Joined
+        )
+    )
 }

@@ -6,7 +6,7 @@ mod others;
 mod overview;
 mod quarantine;
 
-pub(super) use cleaning::clean_up;
+pub(super) use cleaning::{clean_up, clear};
 pub(super) use doctor::doctor;
 pub(super) use others::{doin, sudo};
 pub(super) use overview::{list_logins, list_users, status};

@@ -23,7 +23,7 @@ pub(super) const ENTRIES: &[Entry] = &[
     Entry::new(Verb::CleanUp, Group::Administration, "clean-up")
         .aliases(&["cleanup"])
         .takes(&[CONFIRM])
-        .does("forget portals whose room or login is gone")
+        .does("forget portals whose room or login is gone, and ghosts that are in no room")
         .private(),
     Entry::new(Verb::Quarantine, Group::Administration, "quarantine")
         .takes(&[

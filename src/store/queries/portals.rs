@@ -243,6 +243,31 @@ impl GhostRepository for Txn {
         .await?;
         Ok(())
     }
+
+    async fn unused_ghosts(&mut self) -> Result<Vec<GhostRow>> {
+        let rows = sqlx::query(
+            "SELECT * FROM ghosts WHERE registered AND name_source <> 2 \
+             AND NOT EXISTS (SELECT 1 FROM portals WHERE portals.gatekeeper = ghosts.gatekeeper AND portals.chat = ghosts.remote_id) \
+             AND NOT EXISTS (SELECT 1 FROM group_members WHERE group_members.gatekeeper = ghosts.gatekeeper \
+             AND group_members.remote_id = ghosts.remote_id) ORDER BY mxid",
+        )
+        .fetch_all(&mut *self.tx)
+        .await?;
+        rows.iter().map(ghost).collect()
+    }
+
+    async fn delete_ghost(
+        &mut self,
+        gatekeeper: &GatekeeperId,
+        remote_id: &RemoteUserId,
+    ) -> Result<()> {
+        sqlx::query("DELETE FROM ghosts WHERE gatekeeper = $1 AND remote_id = $2")
+            .bind(gatekeeper.as_str())
+            .bind(remote_id.as_str())
+            .execute(&mut *self.tx)
+            .await?;
+        Ok(())
+    }
 }
 
 #[async_trait]

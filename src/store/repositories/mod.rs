@@ -367,6 +367,14 @@ pub trait GhostRepository {
     async fn ghost_by_mxid(&mut self, mxid: &str) -> Result<Option<GhostRow>>;
     /// Stores a ghost, new or changed.
     async fn put_ghost(&mut self, ghost: &GhostRow) -> Result<()>;
+    /// The registered ghosts who have no portal and are in no group, but for those whom a user gave a name.
+    async fn unused_ghosts(&mut self) -> Result<Vec<GhostRow>>;
+    /// Forgets a ghost.
+    async fn delete_ghost(
+        &mut self,
+        gatekeeper: &GatekeeperId,
+        remote_id: &RemoteUserId,
+    ) -> Result<()>;
 }
 
 /// Which event is which message.

@@ -176,7 +176,10 @@ pub(super) fn in_room(
                 .members
                 .iter()
                 .filter(|(_, membership)| *membership == "join")
-                .map(|(user, _)| (user.clone(), json!({})))
+                .map(|(user, _)| {
+                    let name = world.names.get(user);
+                    (user.clone(), json!({ "display_name": name }))
+                })
                 .collect();
             Ok(json!({ "joined": joined }))
         }
