@@ -36,8 +36,9 @@ impl MachineStore {
     /// The machine may not be used by anybody else until this resolves; what others store meanwhile is refused
     /// ([`MachineStoreError::Held`]), and only what is looked up one by one is seen as it will be, not lists of room keys.
     ///
-    /// If it fails, or its future is dropped, nothing is stored, but the machine remembers what is not in the store. Everything asked
-    /// of this store then fails ([`MachineStoreError::Stale`]): drop both, make them anew and give the same events again.
+    /// If it fails, nothing is stored; if its future is dropped, nothing or everything is. But the machine may remember what is not in
+    /// the store, so everything asked of this store from then on fails ([`MachineStoreError::Stale`]): drop both, make them anew and
+    /// give what events there still are again. Those that were taken after all do no harm: their hashes are known.
     ///
     /// # Errors
     /// What `work` failed with, or the database's.
