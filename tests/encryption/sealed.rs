@@ -22,8 +22,9 @@ fn secrets(pickle: &impl Serialize) -> Vec<String> {
     let json = serde_json::to_string(pickle).unwrap();
     let parts = json.split(['{', '}', '"']);
     // Names and numbers are short; keys are 32 bytes at least, as text or as a list of numbers.
-    let long: Vec<_> = parts.filter(|part| part.len() > 40).collect();
-    long.into_iter().map(str::to_owned).collect()
+    let long = parts.filter(|part| part.len() > 40);
+    // An account has a hundred keys, all written alike.
+    long.take(8).map(str::to_owned).collect()
 }
 
 pub(crate) async fn nothing_secret_can_be_read_at_rest(place: Place) {

@@ -51,7 +51,8 @@ impl MachineStore {
         E: From<MachineStoreError>,
     {
         let _turn = self.turn.lock().await;
-        let _open = self.opened().await?;
+        // Not kept: whoever closes the store would wait for this, and what is read within for them.
+        drop(self.opened().await?);
         *self.held() = Some(Vec::new());
         let mut hold = Hold {
             store: self,
@@ -87,18 +88,11 @@ impl MachineStore {
         &self,
         writes: impl Future<Output = Result<Vec<Write>>> + Send,
     ) -> Result<()> {
-        let holder = HOLDER.try_with(|holder| *holder == self.address());
-        let holds = holder.unwrap_or(false);
-        let _open = if holds {
-            // Whoever does something in one step has asked already, and asking again could wait for somebody who waits for that.
-            None
-        } else {
-            Some(self.opened().await?)
-        };
+        let _open = self.opened().await?;
         let order = self.order.lock().await;
         let writes = writes.await?;
         if let Some(held) = &mut *self.held() {
-            if !holds {
+            if !self.is_held_here() {
                 return Err(MachineStoreError::Held);
             }
             held.extend(writes);
@@ -128,6 +122,13 @@ impl MachineStore {
         self.held
             .lock()
             .expect("nobody panics while it looks at what is held back")
+    }
+
+    /// Whether it is the current task that does something in one step.
+    fn is_held_here(&self) -> bool {
+        HOLDER
+            .try_with(|holder| *holder == self.address())
+            .unwrap_or(false)
     }
 
     fn address(&self) -> usize {
