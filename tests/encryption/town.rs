@@ -12,6 +12,7 @@ use ruma_crypto::{
     DeviceId, OwnedDeviceId, OwnedOneTimeKeyId, OwnedUserId, RoomId, TransactionId, UserId,
     api::client::{
         keys::{claim_keys, get_keys, upload_keys},
+        sync::sync_events::DeviceLists,
         to_device::send_event_to_device,
     },
     device_id,
@@ -163,7 +164,7 @@ impl Town {
 pub(crate) async fn receive(machine: &OlmMachine, mail: Mail) -> Result<(), OlmError> {
     let changes = EncryptionSyncChanges {
         to_device_events: mail,
-        changed_devices: &Default::default(),
+        changed_devices: &DeviceLists::new(),
         one_time_keys_counts: &BTreeMap::from([("signed_curve25519".into(), 50u32.into())]),
         unused_fallback_keys: None,
         next_batch_token: None,

@@ -1,6 +1,6 @@
 //! Writing: each time at once, or all that belongs together in one step.
 
-use std::sync::{Arc, MutexGuard, atomic::Ordering};
+use std::sync::{Arc, MutexGuard, PoisonError, atomic::Ordering};
 
 use super::{
     MachineStore, MachineStoreError, Result,
@@ -119,9 +119,7 @@ impl MachineStore {
 
     /// What is held back, while something is.
     pub(super) fn held(&self) -> MutexGuard<'_, Option<Vec<Write>>> {
-        self.held
-            .lock()
-            .expect("nobody panics while it looks at what is held back")
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether it is the current task that does something in one step.
