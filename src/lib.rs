@@ -12,6 +12,7 @@
 //! - **linked room**: somebody's own room that mirrors a chat.
 //! - **appservice**, **transaction**: the Matrix application service interface and its unit of delivery.
 //! - **stanza**: an element on the chat channel. **prekey bundle**, **session**: as in the Signal protocol.
+//! - **machine**: one device of a Matrix user in encrypted rooms, with its keys and ratchets.
 //! - **step**: one durable change of the store ([`store::Database::step`]).
 //!
 //! # Map, in reading order

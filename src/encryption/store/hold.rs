@@ -1,6 +1,6 @@
 //! Writing: each time at once, or all that belongs together in one step.
 
-use std::sync::{Arc, MutexGuard, atomic::Ordering};
+use std::sync::{Arc, MutexGuard, PoisonError, atomic::Ordering};
 
 use super::{
     MachineStore, MachineStoreError, Result,
@@ -36,8 +36,9 @@ impl MachineStore {
     /// The machine may not be used by anybody else until this resolves; what others store meanwhile is refused
     /// ([`MachineStoreError::Held`]), and only what is looked up one by one is seen as it will be, not lists of room keys.
     ///
-    /// If it fails, or its future is dropped, nothing is stored, but the machine remembers what is not in the store. Everything asked
-    /// of this store then fails ([`MachineStoreError::Stale`]): drop both, make them anew and give the same events again.
+    /// If it fails, nothing is stored; if its future is dropped, nothing or everything is. But the machine may remember what is not in
+    /// the store, so everything asked of this store from then on fails ([`MachineStoreError::Stale`]): drop both, make them anew and
+    /// give what events there still are again. Those that were taken after all do no harm: their hashes are known.
     ///
     /// # Errors
     /// What `work` failed with, or the database's.
@@ -50,7 +51,8 @@ impl MachineStore {
         E: From<MachineStoreError>,
     {
         let _turn = self.turn.lock().await;
-        let _open = self.opened().await?;
+        // Not kept: whoever closes the store would wait for this, and what is read within for them.
+        drop(self.opened().await?);
         *self.held() = Some(Vec::new());
         let mut hold = Hold {
             store: self,
@@ -86,18 +88,11 @@ impl MachineStore {
         &self,
         writes: impl Future<Output = Result<Vec<Write>>> + Send,
     ) -> Result<()> {
-        let holder = HOLDER.try_with(|holder| *holder == self.address());
-        let holds = holder.unwrap_or(false);
-        let _open = if holds {
-            // Whoever does something in one step has asked already, and asking again could wait for somebody who waits for that.
-            None
-        } else {
-            Some(self.opened().await?)
-        };
+        let _open = self.opened().await?;
         let order = self.order.lock().await;
         let writes = writes.await?;
         if let Some(held) = &mut *self.held() {
-            if !holds {
+            if !self.is_held_here() {
                 return Err(MachineStoreError::Held);
             }
             held.extend(writes);
@@ -124,9 +119,14 @@ impl MachineStore {
 
     /// What is held back, while something is.
     pub(super) fn held(&self) -> MutexGuard<'_, Option<Vec<Write>>> {
-        self.held
-            .lock()
-            .expect("nobody panics while it looks at what is held back")
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether it is the current task that does something in one step.
+    fn is_held_here(&self) -> bool {
+        HOLDER
+            .try_with(|holder| *holder == self.address())
+            .unwrap_or(false)
     }
 
     fn address(&self) -> usize {

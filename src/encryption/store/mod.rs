@@ -17,7 +17,7 @@ use std::{
     fmt,
     ops::Deref,
     sync::{
-        Arc, Mutex, RwLock,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
 };
@@ -57,7 +57,7 @@ pub struct Kept {
     device_id: OwnedDeviceId,
     clock: Arc<dyn Clock>,
     /// What never changes of the account, once it was seen.
-    own: RwLock<Option<StaticAccountData>>,
+    own: Mutex<Option<StaticAccountData>>,
     /// Held from the reading of a ratchet until its write has its place in the lane, so that no older state is written later.
     order: tokio::sync::Mutex<()>,
     /// What is written while something is done in one step.
@@ -98,7 +98,7 @@ impl MachineStore {
             user_id,
             device_id,
             clock,
-            own: RwLock::default(),
+            own: Mutex::default(),
             order: tokio::sync::Mutex::default(),
             held: Mutex::default(),
             turn: tokio::sync::Mutex::default(),
@@ -122,7 +122,7 @@ impl MachineStore {
     /// What never changes of the account, if it was loaded or stored by this value.
     #[must_use]
     pub fn get_static_account(&self) -> Option<StaticAccountData> {
-        self.own.read().expect("nobody panics with it").clone()
+        self.own().clone()
     }
 
     /// Forgets the ratchets by which messages are sent and received, after an old copy of the database was put back: with them keys
@@ -147,7 +147,7 @@ impl MachineStore {
     /// # Errors
     /// The database's.
     pub async fn forget(&self) -> Result<()> {
-        *self.own.write().expect("nobody panics with it") = None;
+        *self.own() = None;
         self.change((), |txn, machine, ()| {
             Box::pin(async move { txn.delete_machine(&machine).await })
         })
@@ -203,6 +203,10 @@ impl MachineStore {
             return Err(MachineStoreError::Stale);
         }
         Ok(open)
+    }
+
+    fn own(&self) -> MutexGuard<'_, Option<StaticAccountData>> {
+        self.own.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn now(&self) -> Timestamp {

@@ -6,7 +6,11 @@ use matrix_sdk_crypto::{
 };
 use serde::de::DeserializeOwned;
 
-use super::{MachineStore, MachineStoreError, Result, error::unreadable, write};
+use super::{
+    MachineStore, MachineStoreError, Result,
+    error::unreadable,
+    write::{self, Last},
+};
 use crate::store::{KeyRequestRow, MachineRecord, RecordKind, RoomKeyRow};
 
 pub(super) fn parse<T: DeserializeOwned>(what: &'static str, json: &[u8]) -> Result<T> {
@@ -48,7 +52,10 @@ impl MachineStore {
         if let Some(writes) = &*self.held()
             && let Some(found) = write::record(writes, kind, scope, name)
         {
-            return Ok(found);
+            return Ok(match found {
+                Last::Put(bytes) => Some(bytes),
+                Last::Gone => None,
+            });
         }
         self.read(
             (kind, scope.to_owned(), name.to_owned()),
@@ -197,7 +204,7 @@ impl MachineStore {
 
     /// Remembers what never changes of the account.
     pub(super) fn remember(&self, account: &Account) {
-        *self.own.write().expect("nobody panics with it") = Some(account.static_data().clone());
+        *self.own() = Some(account.static_data().clone());
     }
 
     /// What never changes of the account.

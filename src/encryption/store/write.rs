@@ -82,26 +82,27 @@ pub(super) async fn run(
     Ok(())
 }
 
+/// What the last write to a record leaves of it.
+pub(super) enum Last {
+    Put(Vec<u8>),
+    Gone,
+}
+
 /// What the last write to a record leaves of it; `None` if none wrote it.
-pub(super) fn record(
-    writes: &[Write],
-    kind: RecordKind,
-    scope: &str,
-    name: &str,
-) -> Option<Option<Vec<u8>>> {
+pub(super) fn record(writes: &[Write], kind: RecordKind, scope: &str, name: &str) -> Option<Last> {
     writes.iter().rev().find_map(|write| match write {
         Write::Put(put) if put.kind == kind && put.scope == scope && put.name == name => {
-            Some(Some(put.record.clone()))
+            Some(Last::Put(put.record.clone()))
         }
         Write::Delete {
             kind: its_kind,
             scope: its_scope,
-        } if *its_kind == kind && its_scope == scope => Some(None),
+        } if *its_kind == kind && its_scope == scope => Some(Last::Gone),
         Write::DeleteOne {
             kind: its_kind,
             scope: its_scope,
             name: its_name,
-        } if *its_kind == kind && its_scope == scope && its_name == name => Some(None),
+        } if *its_kind == kind && its_scope == scope && its_name == name => Some(Last::Gone),
         _ => None,
     })
 }
