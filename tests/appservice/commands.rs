@@ -21,10 +21,8 @@ use serde_json::json;
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 
-use super::{
-    clerk::Clerk,
-    script::{AS_TOKEN, Homeserver},
-};
+use super::script::{AS_TOKEN, Homeserver};
+use crate::gatekeeper::Gatekeeper;
 
 const ALICE: &str = "@alice:example.org";
 const ADMIN: &str = "@admin:example.org";
@@ -32,7 +30,7 @@ const ADMIN: &str = "@admin:example.org";
 struct Office {
     bridge: Arc<Bridge>,
     commands: ManagementCommands,
-    clerks: Vec<Arc<Clerk>>,
+    gatekeepers: Vec<Arc<Gatekeeper>>,
     homeserver: Homeserver,
     events: AtomicUsize,
     _folder: TempDir,
@@ -66,17 +64,19 @@ impl Office {
             clock: Arc::new(ManualClock::new(1_000)),
             cancel: CancellationToken::new(),
         });
-        let clerks: Vec<Arc<Clerk>> = gatekeepers
+        let gatekeepers: Vec<Arc<Gatekeeper>> = gatekeepers
             .iter()
-            .map(|id| Arc::new(Clerk::new(id, &db)))
+            .map(|id| Arc::new(Gatekeeper::new(id, &db)))
             .collect();
-        let networks = clerks.iter().map(|clerk| clerk.clone() as Arc<dyn Network>);
+        let networks = gatekeepers
+            .iter()
+            .map(|gatekeeper| gatekeeper.clone() as Arc<dyn Network>);
         bridge.attach(networks, Arc::new(ManagementCommands::new(&bridge)));
         let commands = ManagementCommands::new(&bridge);
         Self {
             bridge,
             commands,
-            clerks,
+            gatekeepers,
             homeserver,
             events: AtomicUsize::new(0),
             _folder: folder,
@@ -102,9 +102,9 @@ impl Office {
     }
 
     fn asked(&self) -> Vec<String> {
-        let asked = self.clerks.iter();
+        let asked = self.gatekeepers.iter();
         asked
-            .flat_map(|clerk| clerk.asked.lock().expect("no panic").clone())
+            .flat_map(|gatekeeper| gatekeeper.known().logins.clone())
             .collect()
     }
 }
@@ -213,7 +213,7 @@ async fn the_preferred_login_is_meant_where_none_is_named() {
     assert!(which.contains("set-preferred-login"), "{which}");
     office.says(ALICE, "set-preferred-login messenger").await;
     office.says(ALICE, "set-name Al").await;
-    let asked = office.clerks[1].asked.lock().expect("no panic").clone();
+    let asked = office.gatekeepers[1].known().logins.clone();
     assert_eq!(asked, ["log in", "name Al"]);
     let closed = office.says(ALICE, "start-chat whatsapp +49 1").await;
     assert!(
