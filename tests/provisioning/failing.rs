@@ -125,16 +125,17 @@ async fn bring_back(scene: &Scene, table: &str) {
 
 /// Makes every use of the database fail, or lets it work again: on SQLite by its tables, on Postgres by the connections to it.
 async fn set_broken(scene: &Scene, engine: Engine, tables: &[String], broken: bool) {
-    match (engine, broken) {
-        (Engine::Sqlite, _) => {
+    match engine {
+        Engine::Sqlite => {
             for table in tables {
-                match broken {
-                    true => take_away(scene, table).await,
-                    false => bring_back(scene, table).await,
+                if broken {
+                    take_away(scene, table).await;
+                } else {
+                    bring_back(scene, table).await;
                 }
             }
         }
-        (Engine::Postgres, _) => {
+        Engine::Postgres => {
             let (_, name) = scene.database.rsplit_once('/').expect("it has a name");
             let allow = format!("ALTER DATABASE {name} ALLOW_CONNECTIONS {}", !broken);
             sql(&cluster(), &allow).await;

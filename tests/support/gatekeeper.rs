@@ -153,10 +153,11 @@ impl Network for Gatekeeper {
         row.map(|_| ()).ok_or(NetworkError::NoSuchLogin)
     }
     fn address(&self, input: &str) -> Result<RemoteUserId, NetworkError> {
-        let number = || input.chars().filter(char::is_ascii_digit);
-        let address = match input.contains('@') {
-            true => input.to_owned(),
-            false => format!("{}@s.whatsapp.net", number().collect::<String>()),
+        let address = if input.contains('@') {
+            input.to_owned()
+        } else {
+            let number: String = input.chars().filter(char::is_ascii_digit).collect();
+            format!("{number}@s.whatsapp.net")
         };
         RemoteUserId::parse(address).map_err(|error| NetworkError::NoSuchUser(error.to_string()))
     }
