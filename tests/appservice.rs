@@ -1,6 +1,8 @@
 //! The homeserver's side over real HTTP and with the real store: what the homeserver calls, what is asked of it, and how gaps
 //! are repaired.
 
+#[path = "support/gatekeeper.rs"]
+mod gatekeeper;
 #[path = "support/homeserver/mod.rs"]
 #[expect(
     clippy::unwrap_used,
@@ -12,12 +14,10 @@ mod appservice {
     mod attachment;
     mod auth;
     mod bridge;
-    mod clerk;
     mod client;
     mod commands;
     mod download;
     mod events;
-    mod gatekeeper;
     mod groups;
     mod lookups;
     mod notices;

@@ -88,6 +88,8 @@ mod puppets;
 mod reader;
 #[path = "e2e/relay.rs"]
 mod relay;
+#[path = "e2e/relayed_polls.rs"]
+mod relayed_polls;
 #[path = "e2e/replies.rs"]
 mod replies;
 #[path = "e2e/signals.rs"]

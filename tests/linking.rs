@@ -1,6 +1,8 @@
 //! Rooms that somebody made: linked, let go, upgraded and changed, with the bridge's own code between a homeserver of this process
 //! and a gatekeeper that only remembers what it was asked.
 
+#[path = "support/gatekeeper.rs"]
+mod gatekeeper;
 #[path = "support/homeserver/mod.rs"]
 #[expect(
     dead_code,
@@ -12,7 +14,6 @@ mod homeserver;
 mod linking {
     mod changes;
     mod findings;
-    mod gatekeeper;
     mod links;
     mod scene;
     mod upgrades;

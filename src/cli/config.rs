@@ -4,7 +4,7 @@ use std::path::Path;
 
 use clap::Subcommand;
 
-use super::Failure;
+use super::{Failure, print};
 use crate::config::Config;
 
 #[derive(Debug, Subcommand)]
@@ -29,10 +29,9 @@ pub(super) fn execute(path: &Path, action: &Action) -> Result<(), Failure> {
                     )
                 })?;
             }
-            println!("{} can be used", path.display());
+            print(&format!("{} can be used\n", path.display()))
         }
-        Action::Dump => print!("{}", Config::dump(path)?),
-        Action::Example => print!("{}", Config::example()),
+        Action::Dump => print(&Config::dump(path)?),
+        Action::Example => print(&Config::example()),
     }
-    Ok(())
 }

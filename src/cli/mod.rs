@@ -9,7 +9,10 @@ mod registration;
 mod run;
 mod sandbox;
 
-use std::path::{Path, PathBuf};
+use std::{
+    io::{ErrorKind, Write as _},
+    path::{Path, PathBuf},
+};
 
 use clap::{Parser, Subcommand};
 
@@ -128,6 +131,16 @@ fn load(path: &Path) -> Result<Config, Failure> {
     let config = Config::load(path)?;
     crate::telemetry::start(&config.logging);
     Ok(config)
+}
+
+/// Writes a text to standard output, whose reader may stop before the end.
+fn print(text: &str) -> Result<(), Failure> {
+    match std::io::stdout().write_all(text.as_bytes()) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+            Err(anyhow::Error::from(error).into())
+        }
+        _ => Ok(()),
+    }
 }
 
 fn block_on(work: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {

@@ -1,10 +1,9 @@
 //! `drawbridge openapi`: the description of the provisioning API.
 
-use super::Failure;
+use super::{Failure, print};
 use crate::app;
 
 pub(super) fn execute() -> Result<(), Failure> {
     let text = app::api_description().map_err(anyhow::Error::from)?;
-    print!("{text}");
-    Ok(())
+    print(&text)
 }

@@ -14,7 +14,7 @@ use base64::{
 use clap::Args;
 use rand::{TryRng as _, rngs::SysRng};
 
-use super::Failure;
+use super::{Failure, print};
 use crate::{config::Config, matrix::registration};
 
 #[derive(Debug, Args)]
@@ -35,8 +35,7 @@ pub(super) struct Arguments {
 
 pub(super) fn execute(path: &Path, arguments: &Arguments) -> Result<(), Failure> {
     if arguments.example {
-        print!("{}", registration::to_yaml(&Config::sample()));
-        return Ok(());
+        return print(&registration::to_yaml(&Config::sample()));
     }
     for secret in Config::secret_files(path)? {
         if !secret.path.exists() {
@@ -54,11 +53,12 @@ pub(super) fn execute(path: &Path, arguments: &Arguments) -> Result<(), Failure>
     if arguments.double_puppet {
         return print_double_puppet(&config);
     }
-    write_private(
-        &arguments.output,
-        registration::to_yaml(&config).as_bytes(),
-        arguments.force,
-    )?;
+    let yaml = registration::to_yaml(&config);
+    if std::fs::read_to_string(&arguments.output).is_ok_and(|text| text == yaml) {
+        println!("{} is as it has to be", arguments.output.display());
+        return Ok(());
+    }
+    write_private(&arguments.output, yaml.as_bytes(), arguments.force)?;
     println!("made {}", arguments.output.display());
     println!(
         "Give it to the homeserver: with Synapse, name it under app_service_config_files in homeserver.yaml and restart; with the Conduit family, send its content to the admin room. README.md has both, step by step."
@@ -73,8 +73,7 @@ fn print_double_puppet(config: &Config) -> Result<(), Failure> {
             "set double_puppets.as_token_file to the name of a file that is to be made, such as double_puppet_token",
         ));
     };
-    print!("{yaml}");
-    Ok(())
+    print(&yaml)
 }
 
 /// 32 bytes from the operating system.

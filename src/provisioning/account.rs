@@ -1,14 +1,11 @@
 //! Who somebody is to the bridge, and their logins.
 
-use std::sync::Arc;
-
-use axum::{Extension, Json, extract::State, http::StatusCode};
+use axum::{Json, http::StatusCode};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::{
-    ProvisioningState,
-    caller::Caller,
+    asker::{ActiveLogin, Asker},
     error::{ApiError, Refusal},
     extract::{ActsFor, Body, LONGEST, LoginPath, Path, bounded},
     status::Connection,
@@ -158,11 +155,7 @@ async fn rows(bridge: &Bridge, user: &str) -> Result<Vec<LoginRow>, ApiError> {
         (status = 200, description = "The user.", body = Whoami),
     )
 )]
-pub(super) async fn whoami(
-    State(state): State<ProvisioningState>,
-    Extension(caller): Extension<Arc<Caller>>,
-) -> Result<Json<Whoami>, ApiError> {
-    let bridge = state.bridge()?;
+pub(super) async fn whoami(Asker { bridge, caller }: Asker) -> Result<Json<Whoami>, ApiError> {
     let mxid = caller.user.to_string();
     let management_room = bridge
         .database()
@@ -192,10 +185,8 @@ pub(super) async fn whoami(
     )
 )]
 pub(super) async fn login_flows(
-    State(state): State<ProvisioningState>,
-    Extension(caller): Extension<Arc<Caller>>,
+    Asker { bridge, caller }: Asker,
 ) -> Result<Json<Vec<Flow>>, ApiError> {
-    let bridge = state.bridge()?;
     let mut flows = Vec::new();
     for network in bridge.networks() {
         let terms = match bridge.terms() {
@@ -226,11 +217,7 @@ pub(super) async fn login_flows(
         (status = 200, description = "Those at all gatekeepers.", body = [Login]),
     )
 )]
-pub(super) async fn logins(
-    State(state): State<ProvisioningState>,
-    Extension(caller): Extension<Arc<Caller>>,
-) -> Result<Json<Vec<Login>>, ApiError> {
-    let bridge = state.bridge()?;
+pub(super) async fn logins(Asker { bridge, caller }: Asker) -> Result<Json<Vec<Login>>, ApiError> {
     let rows = rows(&bridge, caller.user.as_str()).await?;
     Ok(Json(rows.iter().map(|row| login(&bridge, row)).collect()))
 }
@@ -249,11 +236,10 @@ pub(super) async fn logins(
     )
 )]
 pub(super) async fn log_in(
-    State(state): State<ProvisioningState>,
-    Extension(caller): Extension<Arc<Caller>>,
+    asker: Asker,
     Body(wanted): Body<LogIn>,
 ) -> Result<Json<Login>, ApiError> {
-    let bridge = state.bridge()?;
+    let Asker { bridge, caller } = &asker;
     let unknown = || ApiError::not_found("there is no gatekeeper of that id; see `login_flows`");
     let gatekeeper = bounded("gatekeeper", &wanted.gatekeeper, LONGEST)?;
     if let Some(version) = &wanted.accepted_terms
@@ -275,8 +261,8 @@ pub(super) async fn log_in(
         bridge.accept_terms(&caller.user, &terms.version).await?;
     }
     let id = network.log_in(caller.user.as_str()).await?;
-    let row = state.login_of(&caller, id.0).await?;
-    Ok(Json(login(&bridge, &row)))
+    let row = asker.login(id.0).await?;
+    Ok(Json(login(bridge, &row)))
 }
 
 /// Has the gatekeeper delete a login, then forgets it here. The rooms of its chats stay with the user, but carry nothing any more.
@@ -292,12 +278,11 @@ pub(super) async fn log_in(
     )
 )]
 pub(super) async fn log_out(
-    State(state): State<ProvisioningState>,
-    Extension(caller): Extension<Arc<Caller>>,
+    asker: Asker,
     Path(LoginPath { login }): Path<LoginPath>,
 ) -> Result<StatusCode, ApiError> {
-    let row = state.login_of(&caller, login).await?;
-    let bridge = state.bridge()?;
+    let row = asker.login(login).await?;
+    let bridge = &asker.bridge;
     let rooms = bridge.rooms_of(row.id).await?;
     bridge.network(&row.gatekeeper)?.log_out(row.id).await?;
     bridge.forget_login(row.id);
@@ -318,14 +303,10 @@ pub(super) async fn log_out(
     )
 )]
 pub(super) async fn reconnect(
-    State(state): State<ProvisioningState>,
-    Extension(caller): Extension<Arc<Caller>>,
-    Path(LoginPath { login: number }): Path<LoginPath>,
+    ActiveLogin { asker, row }: ActiveLogin,
 ) -> Result<Json<Login>, ApiError> {
-    let row = state.active_login(&caller, number).await?;
-    let bridge = state.bridge()?;
-    let network = bridge.network(&row.gatekeeper)?;
-    network.log_in(caller.user.as_str()).await?;
-    let row = state.login_of(&caller, number).await?;
-    Ok(Json(login(&bridge, &row)))
+    let network = asker.bridge.network(&row.gatekeeper)?;
+    network.log_in(asker.caller.user.as_str()).await?;
+    let row = asker.login(row.id.0).await?;
+    Ok(Json(login(&asker.bridge, &row)))
 }

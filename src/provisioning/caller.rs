@@ -25,9 +25,7 @@ use super::{
 };
 use crate::{
     config::{Level, ProvisioningConfig},
-    domain::LoginId,
     matrix::Client,
-    store::{LoginRow, LoginState},
 };
 
 /// For how long it is remembered whose a token is.
@@ -180,32 +178,4 @@ pub(super) async fn demand(
         .extensions_mut()
         .insert(Arc::new(Caller { user, level }));
     Ok(next.run(request).await)
-}
-
-impl ProvisioningState {
-    /// A login of the caller's.
-    pub(super) async fn login_of(&self, caller: &Caller, login: i64) -> Result<LoginRow, ApiError> {
-        let row = self
-            .bridge()?
-            .database()
-            .read(move |txn| Box::pin(async move { txn.login(LoginId(login)).await }))
-            .await?;
-        row.filter(|row| row.mxid == caller.user.as_str())
-            .ok_or_else(|| ApiError::not_found(format!("{} has no login {login}", caller.user)))
-    }
-
-    /// A login of the caller's that works.
-    pub(super) async fn active_login(
-        &self,
-        caller: &Caller,
-        login: i64,
-    ) -> Result<LoginRow, ApiError> {
-        let row = self.login_of(caller, login).await?;
-        match row.state {
-            LoginState::LoggedOut => Err(ApiError::conflict(
-                "this login is being ended: delete it again to finish that",
-            )),
-            _ => Ok(row),
-        }
-    }
 }

@@ -59,14 +59,7 @@ pub(super) struct LoginPath {
 /// Somebody in the eyes of a login.
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Path)]
-pub(super) struct LoginUserPath {
-    /// The login's number, as `whoami` and `logins` give it.
-    #[param(
-        minimum = 1,
-        maximum = 9_007_199_254_740_991_i64,
-        example = 4_862_117_003_i64
-    )]
-    pub(super) login: i64,
+pub(super) struct UserPath {
     /// A phone number in international form, or an address of the gatekeeper.
     #[param(
         min_length = 1,
@@ -94,15 +87,7 @@ pub(super) struct RoomPath {
 /// A chat a room mirrors.
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Path)]
-pub(super) struct RoomChatPath {
-    /// The room's id; no alias.
-    #[param(
-        min_length = 2,
-        max_length = 255,
-        pattern = "^![!-~]+$",
-        example = "!trip:example.org"
-    )]
-    pub(super) room_id: String,
+pub(super) struct ChatPath {
     /// The chat's address, as the room's links give it.
     #[param(
         min_length = 1,

@@ -4,6 +4,7 @@
 //! or a user of the homeserver with an `OpenID` token. Its description (`openapi.json`) is made from the code by [`description`].
 
 mod account;
+mod asker;
 mod caller;
 mod description;
 mod error;

@@ -1,16 +1,13 @@
 //! Whom a login knows, finds, blocks, and asks to be reachable.
 
-use std::sync::Arc;
-
-use axum::{Extension, Json, extract::State, http::StatusCode};
+use axum::{Json, http::StatusCode};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::{
-    ProvisioningState,
-    caller::Caller,
+    asker::ActiveLogin,
     error::{ApiError, Refusal},
-    extract::{ActsFor, Body, LONGEST, LoginPath, LoginUserPath, Path, Query, bounded},
+    extract::{ActsFor, Body, LONGEST, LoginPath, Path, Query, UserPath, bounded},
 };
 use crate::{bridge, domain::Reachability};
 
@@ -130,12 +127,9 @@ pub(super) enum Answer {
     )
 )]
 pub(super) async fn contacts(
-    State(state): State<ProvisioningState>,
-    Extension(caller): Extension<Arc<Caller>>,
-    Path(LoginPath { login }): Path<LoginPath>,
+    ActiveLogin { asker, row }: ActiveLogin,
     Query(search): Query<Search>,
 ) -> Result<Json<Vec<Contact>>, ApiError> {
-    let row = state.active_login(&caller, login).await?;
     let limit = search.limit.unwrap_or(MOST);
     if !(1..=MOST).contains(&limit) {
         return Err(ApiError::bad(format!("`limit` is 1 to {MOST}")));
@@ -144,8 +138,10 @@ pub(super) async fn contacts(
     if let Some(text) = &text {
         bounded("search", text, LONGEST_SEARCH)?;
     }
-    let bridge = state.bridge()?;
-    let found = bridge.contacts(row.id, text.as_deref(), limit).await?;
+    let found = asker
+        .bridge
+        .contacts(row.id, text.as_deref(), limit)
+        .await?;
     Ok(Json(found.into_iter().map(Contact::from).collect()))
 }
 
@@ -162,14 +158,11 @@ pub(super) async fn contacts(
     )
 )]
 pub(super) async fn resolve(
-    State(state): State<ProvisioningState>,
-    Extension(caller): Extension<Arc<Caller>>,
-    Path(LoginPath { login }): Path<LoginPath>,
+    ActiveLogin { asker, row }: ActiveLogin,
     Query(whom): Query<Whom>,
 ) -> Result<Json<Contact>, ApiError> {
-    let row = state.active_login(&caller, login).await?;
     let identifier = bounded("identifier", &whom.identifier, LONGEST)?;
-    let contact = state.bridge()?.contact(row.id, identifier).await?;
+    let contact = asker.bridge.contact(row.id, identifier).await?;
     Ok(Json(contact.into()))
 }
 
@@ -186,12 +179,9 @@ pub(super) async fn resolve(
     )
 )]
 pub(super) async fn blocked(
-    State(state): State<ProvisioningState>,
-    Extension(caller): Extension<Arc<Caller>>,
-    Path(LoginPath { login }): Path<LoginPath>,
+    ActiveLogin { asker, row }: ActiveLogin,
 ) -> Result<Json<Vec<String>>, ApiError> {
-    let row = state.active_login(&caller, login).await?;
-    let blocked = state.bridge()?.blocked(row.id).await?;
+    let blocked = asker.bridge.blocked(row.id).await?;
     Ok(Json(blocked.iter().map(ToString::to_string).collect()))
 }
 
@@ -200,7 +190,7 @@ pub(super) async fn blocked(
     put,
     path = "/_drawbridge/v1/logins/{login}/blocked/{user}",
     tag = "people",
-    params(LoginUserPath, ActsFor),
+    params(LoginPath, UserPath, ActsFor),
     responses(
         (status = 204, description = "They are blocked."),
         (status = 404, description = "The user has no such login, or there is nobody of that identifier.", body = Refusal),
@@ -208,11 +198,10 @@ pub(super) async fn blocked(
     )
 )]
 pub(super) async fn block(
-    State(state): State<ProvisioningState>,
-    Extension(caller): Extension<Arc<Caller>>,
-    Path(LoginUserPath { login, user }): Path<LoginUserPath>,
+    login: ActiveLogin,
+    Path(UserPath { user }): Path<UserPath>,
 ) -> Result<StatusCode, ApiError> {
-    set_blocked(&state, &caller, login, &user, true).await
+    set_blocked(login, &user, true).await
 }
 
 /// Blocks somebody no more.
@@ -220,7 +209,7 @@ pub(super) async fn block(
     delete,
     path = "/_drawbridge/v1/logins/{login}/blocked/{user}",
     tag = "people",
-    params(LoginUserPath, ActsFor),
+    params(LoginPath, UserPath, ActsFor),
     responses(
         (status = 204, description = "They are not blocked."),
         (status = 404, description = "The user has no such login, or there is nobody of that identifier.", body = Refusal),
@@ -228,22 +217,18 @@ pub(super) async fn block(
     )
 )]
 pub(super) async fn unblock(
-    State(state): State<ProvisioningState>,
-    Extension(caller): Extension<Arc<Caller>>,
-    Path(LoginUserPath { login, user }): Path<LoginUserPath>,
+    login: ActiveLogin,
+    Path(UserPath { user }): Path<UserPath>,
 ) -> Result<StatusCode, ApiError> {
-    set_blocked(&state, &caller, login, &user, false).await
+    set_blocked(login, &user, false).await
 }
 
 async fn set_blocked(
-    state: &ProvisioningState,
-    caller: &Caller,
-    login: i64,
+    ActiveLogin { asker, row }: ActiveLogin,
     user: &str,
     block: bool,
 ) -> Result<StatusCode, ApiError> {
-    let row = state.active_login(caller, login).await?;
-    let bridge = state.bridge()?;
+    let bridge = &asker.bridge;
     let user = bounded("user", user, LONGEST)?;
     let user = bridge.network(&row.gatekeeper)?.address(user)?;
     bridge.block(row.id, &user, block).await?;
@@ -264,13 +249,10 @@ async fn set_blocked(
     )
 )]
 pub(super) async fn ask_reachability(
-    State(state): State<ProvisioningState>,
-    Extension(caller): Extension<Arc<Caller>>,
-    Path(LoginPath { login }): Path<LoginPath>,
+    ActiveLogin { asker, row }: ActiveLogin,
     Body(ask): Body<Ask>,
 ) -> Result<Json<Asked>, ApiError> {
-    let row = state.active_login(&caller, login).await?;
-    let bridge = state.bridge()?;
+    let bridge = &asker.bridge;
     let identifier = bounded("identifier", &ask.identifier, LONGEST)?;
     let user = bridge.network(&row.gatekeeper)?.address(identifier)?;
     let answer = match bridge.ask_reachability(row.id, &user).await? {

@@ -1,18 +1,15 @@
 //! Chats, groups, and the rooms that mirror them.
 
-use std::sync::Arc;
-
-use axum::{Extension, Json, extract::State, http::StatusCode};
+use axum::{Json, http::StatusCode};
 use ruma::RoomId;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::{
-    ProvisioningState,
-    caller::Caller,
+    asker::{ActiveLogin, Asker, InRoom},
     error::{ApiError, Refusal},
     extract::{
-        ActsFor, Body, LONGEST, LoginPath, Path, RoomChatPath, RoomPath, bounded, room_id, whole,
+        ActsFor, Body, ChatPath, LONGEST, LoginPath, Path, RoomPath, bounded, room_id, whole,
     },
 };
 use crate::{
@@ -151,21 +148,14 @@ async fn chat(bridge: &Bridge, row: &LoginRow, identifier: &str) -> Result<ChatI
     Ok(ChatId::direct(&contact.user))
 }
 
-async fn links(bridge: &Bridge, room: &RoomId) -> Result<Vec<PortalRow>, ApiError> {
-    Ok(bridge.portals_in(room).await?)
-}
-
 /// Whether somebody has something to do with a portal.
-async fn takes_part(
-    bridge: &Bridge,
-    caller: &Caller,
-    portal: &PortalRow,
-) -> Result<bool, ApiError> {
-    if caller.level >= Level::Admin {
+async fn takes_part(asker: &Asker, portal: &PortalRow) -> Result<bool, ApiError> {
+    if asker.caller.level >= Level::Admin {
         return Ok(true);
     }
-    let (mxid, of) = (caller.user.to_string(), portal.clone());
-    Ok(bridge
+    let (mxid, of) = (asker.caller.user.to_string(), portal.clone());
+    Ok(asker
+        .bridge
         .database()
         .read(move |txn| {
             let (mxid, of) = (mxid.clone(), of.clone());
@@ -180,10 +170,10 @@ async fn takes_part(
         .await?)
 }
 
-async fn show(bridge: &Bridge, caller: &Caller, room: &RoomId) -> Result<Room, ApiError> {
+async fn show(asker: &Asker, room: &RoomId) -> Result<Room, ApiError> {
     let mut shown = Vec::new();
-    for portal in links(bridge, room).await? {
-        if takes_part(bridge, caller, &portal).await? {
+    for portal in asker.bridge.portals_in(room).await? {
+        if takes_part(asker, &portal).await? {
             shown.push(Link {
                 gatekeeper: portal.key.gatekeeper.to_string(),
                 chat: portal.key.chat.to_string(),
@@ -217,16 +207,13 @@ async fn show(bridge: &Bridge, caller: &Caller, room: &RoomId) -> Result<Room, A
     )
 )]
 pub(super) async fn open_chat(
-    State(state): State<ProvisioningState>,
-    Extension(caller): Extension<Arc<Caller>>,
-    Path(LoginPath { login }): Path<LoginPath>,
+    ActiveLogin { asker, row }: ActiveLogin,
     Body(wanted): Body<OpenChat>,
 ) -> Result<Json<Room>, ApiError> {
-    let row = state.active_login(&caller, login).await?;
-    let bridge = state.bridge()?;
-    let chat = chat(&bridge, &row, &wanted.identifier).await?;
+    let bridge = &asker.bridge;
+    let chat = chat(bridge, &row, &wanted.identifier).await?;
     let room = bridge.open_chat(row.id, &chat).await?;
-    Ok(Json(show(&bridge, &caller, &room).await?))
+    Ok(Json(show(&asker, &room).await?))
 }
 
 /// Makes a group and the room that mirrors it.
@@ -244,13 +231,10 @@ pub(super) async fn open_chat(
     )
 )]
 pub(super) async fn create_group(
-    State(state): State<ProvisioningState>,
-    Extension(caller): Extension<Arc<Caller>>,
-    Path(LoginPath { login }): Path<LoginPath>,
+    ActiveLogin { asker, row }: ActiveLogin,
     Body(wanted): Body<NewGroup>,
 ) -> Result<Json<Room>, ApiError> {
-    let row = state.active_login(&caller, login).await?;
-    let bridge = state.bridge()?;
+    let bridge = &asker.bridge;
     let subject = bounded("subject", &wanted.subject, LONGEST_SUBJECT)?;
     if wanted.members.len() > MOST_MEMBERS {
         return Err(ApiError::bad(format!(
@@ -264,9 +248,9 @@ pub(super) async fn create_group(
         members.push(network.address(bounded("members", member, LONGEST)?)?);
     }
     let room = bridge
-        .group_from(&caller.user, row.id, subject, &members, at.as_deref())
+        .group_from(&asker.caller.user, row.id, subject, &members, at.as_deref())
         .await?;
-    Ok(Json(show(&bridge, &caller, &room).await?))
+    Ok(Json(show(&asker, &room).await?))
 }
 
 /// The chats a room mirrors.
@@ -280,13 +264,8 @@ pub(super) async fn create_group(
         (status = 404, description = "The room mirrors no chat of the user.", body = Refusal),
     )
 )]
-pub(super) async fn room(
-    State(state): State<ProvisioningState>,
-    Extension(caller): Extension<Arc<Caller>>,
-    Path(RoomPath { room_id: room }): Path<RoomPath>,
-) -> Result<Json<Room>, ApiError> {
-    let room = room_id(&room)?;
-    Ok(Json(show(&*state.bridge()?, &caller, &room).await?))
+pub(super) async fn room(InRoom { asker, room }: InRoom) -> Result<Json<Room>, ApiError> {
+    Ok(Json(show(&asker, &room).await?))
 }
 
 /// Repairs a room: what the gatekeeper says of its chats is shown again.
@@ -301,19 +280,14 @@ pub(super) async fn room(
         (status = 409, description = "The gatekeeper or the homeserver refuses.", body = Refusal),
     )
 )]
-pub(super) async fn sync(
-    State(state): State<ProvisioningState>,
-    Extension(caller): Extension<Arc<Caller>>,
-    Path(RoomPath { room_id: room }): Path<RoomPath>,
-) -> Result<Json<Room>, ApiError> {
-    let room = room_id(&room)?;
-    let bridge = state.bridge()?;
-    for portal in links(&bridge, &room).await? {
-        if takes_part(&bridge, &caller, &portal).await? {
+pub(super) async fn sync(InRoom { asker, room }: InRoom) -> Result<Json<Room>, ApiError> {
+    let bridge = &asker.bridge;
+    for portal in bridge.portals_in(&room).await? {
+        if takes_part(&asker, &portal).await? {
             bridge.sync_portal(portal.id).await?;
         }
     }
-    Ok(Json(show(&bridge, &caller, &room).await?))
+    Ok(Json(show(&asker, &room).await?))
 }
 
 /// Links a room to a chat. The user needs the power to change the room's settings.
@@ -331,17 +305,16 @@ pub(super) async fn sync(
     )
 )]
 pub(super) async fn link(
-    State(state): State<ProvisioningState>,
-    Extension(caller): Extension<Arc<Caller>>,
-    Path(RoomPath { room_id: room }): Path<RoomPath>,
+    InRoom { asker, room }: InRoom,
     Body(wanted): Body<NewLink>,
 ) -> Result<Json<Room>, ApiError> {
-    let room = room_id(&room)?;
-    let row = state.active_login(&caller, wanted.login).await?;
-    let bridge = state.bridge()?;
-    let chat = chat(&bridge, &row, &wanted.identifier).await?;
-    bridge.link_room(&caller.user, row.id, &chat, &room).await?;
-    Ok(Json(show(&bridge, &caller, &room).await?))
+    let row = asker.active_login(wanted.login).await?;
+    let bridge = &asker.bridge;
+    let chat = chat(bridge, &row, &wanted.identifier).await?;
+    bridge
+        .link_room(&asker.caller.user, row.id, &chat, &room)
+        .await?;
+    Ok(Json(show(&asker, &room).await?))
 }
 
 /// Ends the link of a room to a chat.
@@ -349,7 +322,7 @@ pub(super) async fn link(
     delete,
     path = "/_drawbridge/v1/rooms/{room_id}/links/{chat}",
     tag = "rooms",
-    params(RoomChatPath, ActsFor),
+    params(RoomPath, ChatPath, ActsFor),
     responses(
         (status = 204, description = "The link is ended."),
         (status = 403, description = "The user may not use the bridge, or lacks the power to do this in the room; the sentence names it, and who has it.", body = Refusal),
@@ -358,19 +331,16 @@ pub(super) async fn link(
     )
 )]
 pub(super) async fn unlink(
-    State(state): State<ProvisioningState>,
-    Extension(caller): Extension<Arc<Caller>>,
-    Path(RoomChatPath {
-        room_id: room,
-        chat,
-    }): Path<RoomChatPath>,
+    InRoom { asker, room }: InRoom,
+    Path(ChatPath { chat }): Path<ChatPath>,
 ) -> Result<StatusCode, ApiError> {
-    let room = room_id(&room)?;
     let chat = ChatId::parse(chat)
         .map_err(|error| ApiError::bad(format!("this is no chat's address: {error}")))?;
-    let bridge = state.bridge()?;
-    show(&bridge, &caller, &room).await?;
-    bridge.unlink_room(&caller.user, &room, Some(&chat)).await?;
+    let bridge = &asker.bridge;
+    show(&asker, &room).await?;
+    bridge
+        .unlink_room(&asker.caller.user, &room, Some(&chat))
+        .await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -389,16 +359,15 @@ pub(super) async fn unlink(
     )
 )]
 pub(super) async fn set_relay(
-    State(state): State<ProvisioningState>,
-    Extension(caller): Extension<Arc<Caller>>,
-    Path(RoomPath { room_id: room }): Path<RoomPath>,
+    InRoom { asker, room }: InRoom,
     Body(wanted): Body<NewRelay>,
 ) -> Result<StatusCode, ApiError> {
-    let room = room_id(&room)?;
-    let row = state.active_login(&caller, wanted.login).await?;
-    let bridge = state.bridge()?;
-    show(&bridge, &caller, &room).await?;
-    bridge.set_relay(&caller.user, &room, Some(row.id)).await?;
+    let row = asker.active_login(wanted.login).await?;
+    let bridge = &asker.bridge;
+    show(&asker, &room).await?;
+    bridge
+        .set_relay(&asker.caller.user, &room, Some(row.id))
+        .await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -415,14 +384,9 @@ pub(super) async fn set_relay(
         (status = 409, description = "The homeserver refuses.", body = Refusal),
     )
 )]
-pub(super) async fn unset_relay(
-    State(state): State<ProvisioningState>,
-    Extension(caller): Extension<Arc<Caller>>,
-    Path(RoomPath { room_id: room }): Path<RoomPath>,
-) -> Result<StatusCode, ApiError> {
-    let room = room_id(&room)?;
-    let bridge = state.bridge()?;
-    show(&bridge, &caller, &room).await?;
-    bridge.set_relay(&caller.user, &room, None).await?;
+pub(super) async fn unset_relay(InRoom { asker, room }: InRoom) -> Result<StatusCode, ApiError> {
+    let bridge = &asker.bridge;
+    show(&asker, &room).await?;
+    bridge.set_relay(&asker.caller.user, &room, None).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -1,12 +1,12 @@
 //! How the bridge and its connections are.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::collections::BTreeMap;
 
-use axum::{Extension, Json, extract::State};
+use axum::Json;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::{ProvisioningState, caller::Caller, error::ApiError, extract::ActsFor};
+use super::{asker::Asker, error::ApiError, extract::ActsFor};
 use crate::{
     bridge::{Bridge, LoginCondition},
     config::Level,
@@ -96,14 +96,10 @@ pub(super) struct Status {
         (status = 200, description = "How the bridge is.", body = Status),
     )
 )]
-pub(super) async fn status(
-    State(state): State<ProvisioningState>,
-    Extension(caller): Extension<Arc<Caller>>,
-) -> Result<Json<Status>, ApiError> {
+pub(super) async fn status(Asker { bridge, caller }: Asker) -> Result<Json<Status>, ApiError> {
     if caller.level < Level::Admin {
         return Err(ApiError::forbidden("only admins of the bridge are told"));
     }
-    let bridge = state.bridge()?;
     let (logins, mut status) = bridge
         .database()
         .read(|txn| {

@@ -1,8 +1,11 @@
 //! The commands over a real bridge and store: conversations, confirmations, who may do what, and what happens after a crash.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicUsize, Ordering},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::{Duration, Instant},
 };
 
 use drawbridge::{
@@ -21,10 +24,8 @@ use serde_json::json;
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 
-use super::{
-    clerk::Clerk,
-    script::{AS_TOKEN, Homeserver},
-};
+use super::script::{AS_TOKEN, Homeserver};
+use crate::gatekeeper::Gatekeeper;
 
 const ALICE: &str = "@alice:example.org";
 const ADMIN: &str = "@admin:example.org";
@@ -32,7 +33,7 @@ const ADMIN: &str = "@admin:example.org";
 struct Office {
     bridge: Arc<Bridge>,
     commands: ManagementCommands,
-    clerks: Vec<Arc<Clerk>>,
+    gatekeepers: Vec<Arc<Gatekeeper>>,
     homeserver: Homeserver,
     db: Database,
     events: AtomicUsize,
@@ -45,7 +46,7 @@ impl Office {
             let by = asked.query.get("user_id").map_or("", String::as_str);
             let answer = match by.contains("_busy") {
                 _ if !asked.what.ends_with("/joined_rooms") => {
-                    json!({ "event_id": "$redaction" })
+                    json!({ "event_id": "$redaction", "user_id": "@drawbridgebot:example.org" })
                 }
                 true => json!({ "joined_rooms": ["!r:example.org"] }),
                 false => json!({ "joined_rooms": [] }),
@@ -78,17 +79,19 @@ impl Office {
             clock: Arc::new(ManualClock::new(1_000)),
             cancel: CancellationToken::new(),
         });
-        let clerks: Vec<Arc<Clerk>> = gatekeepers
+        let gatekeepers: Vec<Arc<Gatekeeper>> = gatekeepers
             .iter()
-            .map(|id| Arc::new(Clerk::new(id, &db)))
+            .map(|id| Arc::new(Gatekeeper::new(id, &db)))
             .collect();
-        let networks = clerks.iter().map(|clerk| clerk.clone() as Arc<dyn Network>);
+        let networks = gatekeepers
+            .iter()
+            .map(|gatekeeper| gatekeeper.clone() as Arc<dyn Network>);
         bridge.attach(networks, Arc::new(ManagementCommands::new(&bridge)));
         let commands = ManagementCommands::new(&bridge);
         Self {
             bridge,
             commands,
-            clerks,
+            gatekeepers,
             homeserver,
             db,
             events: AtomicUsize::new(0),
@@ -114,10 +117,39 @@ impl Office {
         self.commands.answer(context).await
     }
 
+    /// An event came that was not understood.
+    async fn sets_aside(&self, room: &str, event_id: &str, json: &str) {
+        let rows = [MatrixEventRow {
+            event_id: event_id.to_owned(),
+            room_id: room.to_owned(),
+            json: json.to_owned(),
+            quarantine: Some("it has no sender".to_owned()),
+        }];
+        let transaction = event_id.to_owned();
+        let stored = self.bridge.database().step(Lane::room(room), move |txn| {
+            let (rows, transaction) = (rows.clone(), transaction.clone());
+            Box::pin(async move {
+                txn.accept_transaction(&transaction, &[1], &rows, Timestamp(1))
+                    .await
+            })
+        });
+        stored.await.expect("the store writes");
+    }
+
+    /// Which events of a room wait.
+    async fn waiting(&self, room: &'static str) -> Vec<String> {
+        let read = self
+            .bridge
+            .database()
+            .read(move |txn| Box::pin(async move { txn.waiting_events(room, 10).await }));
+        let events = read.await.expect("the store reads").into_iter();
+        events.map(|event| event.event_id).collect()
+    }
+
     fn asked(&self) -> Vec<String> {
-        let asked = self.clerks.iter();
+        let asked = self.gatekeepers.iter();
         asked
-            .flat_map(|clerk| clerk.asked.lock().expect("no panic").clone())
+            .flat_map(|gatekeeper| gatekeeper.known().logins.clone())
             .collect()
     }
 }
@@ -226,7 +258,7 @@ async fn the_preferred_login_is_meant_where_none_is_named() {
     assert!(which.contains("set-preferred-login"), "{which}");
     office.says(ALICE, "set-preferred-login messenger").await;
     office.says(ALICE, "set-name Al").await;
-    let asked = office.clerks[1].asked.lock().expect("no panic").clone();
+    let asked = office.gatekeepers[1].known().logins.clone();
     assert_eq!(asked, ["log in", "name Al"]);
     let closed = office.says(ALICE, "start-chat whatsapp +49 1").await;
     assert!(
@@ -388,24 +420,10 @@ async fn ghosts_in_no_room_are_cleaned_up() {
 #[tokio::test]
 async fn the_quarantine_is_listed_tried_again_and_dropped() {
     let office = Office::open(&["whatsapp"]).await;
-    let rows: Vec<MatrixEventRow> = ["$a", "$b"]
-        .into_iter()
-        .map(|id| MatrixEventRow {
-            event_id: id.to_owned(),
-            room_id: "!r:example.org".to_owned(),
-            json: r#"{"secret":"marmalade"}"#.to_owned(),
-            quarantine: Some("it has no sender".to_owned()),
-        })
-        .collect();
-    office
-        .bridge
-        .database()
-        .step(Lane::room("!r:example.org"), move |txn| {
-            let rows = rows.clone();
-            Box::pin(async move { txn.accept_transaction("1", &[1], &rows, Timestamp(1)).await })
-        })
-        .await
-        .expect("the store writes");
+    for id in ["$a", "$b"] {
+        let odd = r#"{"secret":"marmalade"}"#;
+        office.sets_aside("!r:example.org", id, odd).await;
+    }
     let list = office.says(ADMIN, "quarantine").await;
     assert!(list.contains("it has no sender"), "{list}");
     let numbers: Vec<&str> = list.split('`').skip(1).step_by(2).take(2).collect();
@@ -426,26 +444,54 @@ async fn the_quarantine_is_listed_tried_again_and_dropped() {
     assert!(dropped.contains("is dropped"), "{dropped}");
     let list = office.says(ADMIN, "quarantine").await;
     assert_eq!(list, "No event is set aside.");
-    let waiting = office
-        .bridge
-        .database()
-        .read(|txn| Box::pin(async move { txn.waiting_events("!r:example.org", 10).await }))
-        .await
-        .expect("the store reads");
-    assert_eq!(
-        waiting
-            .iter()
-            .map(|e| e.event_id.as_str())
-            .collect::<Vec<_>>(),
-        ["$a"]
-    );
+    assert_eq!(office.waiting("!r:example.org").await, ["$a"]);
+}
+
+#[tokio::test]
+async fn an_event_that_can_be_read_by_now_is_done_when_it_is_tried_again() {
+    let office = Office::open(&["whatsapp"]).await;
+    office.bridge.introduce_bot().await.expect("a bot");
+    let room = "!desk:example.org";
+    let kept = office.bridge.database().step(Lane::room(room), move |txn| {
+        Box::pin(async move { txn.set_management_room(ALICE, Some(room)).await })
+    });
+    kept.await.expect("the store writes");
+    let event = json!({
+        "type": "m.room.message", "event_id": "$late", "room_id": room, "sender": ALICE,
+        "origin_server_ts": 1, "content": { "msgtype": "m.text", "body": "version" },
+    });
+    office.sets_aside(room, "$late", &event.to_string()).await;
+    let list = office.says(ADMIN, "quarantine").await;
+    let number = list.split('`').nth(1).expect("a number");
+    let retry = format!("quarantine retry {number}");
+    let again = office.says(ADMIN, &retry).await;
+    assert!(again.contains("is tried again"), "{again}");
+    let end = Instant::now() + Duration::from_secs(20);
+    while !office.waiting(room).await.is_empty() {
+        assert!(Instant::now() < end, "it still waits");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let asked = office.homeserver.asked().into_iter();
+    let answers: Vec<_> = asked
+        .filter(|asked| {
+            asked
+                .what
+                .contains("/rooms/!desk:example.org/send/m.room.message/")
+        })
+        .map(|asked| asked.body)
+        .collect();
+    assert_eq!(answers.len(), 1, "{answers:?}");
+    let body = answers[0]["body"].as_str().expect("a text");
+    assert_eq!(body, concat!("drawbridge ", env!("CARGO_PKG_VERSION")));
+    let list = office.says(ADMIN, "quarantine").await;
+    assert_eq!(list, "No event is set aside.");
 }
 
 #[tokio::test]
 async fn nobody_is_told_of_the_chats_of_others_rooms() {
     const BOB: &str = "@bob:example.org";
     let office = Office::open(&["whatsapp"]).await;
-    let login = office.clerks[0].log_in(BOB).await.unwrap();
+    let login = office.gatekeepers[0].log_in(BOB).await.unwrap();
     let portal = office.db.step(Lane::login(login), move |txn| {
         Box::pin(async move {
             let key = PortalKey {

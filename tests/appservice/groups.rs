@@ -25,11 +25,8 @@ async fn a_group_becomes_a_room_that_shows_all_of_it() {
     group.facts.picture = Some("p1".to_owned());
     group.facts.announce = true;
     group.facts.locked = true;
-    town.gatekeeper
-        .pictures
-        .lock()
-        .unwrap()
-        .insert("p1".to_owned(), b"jpeg".to_vec());
+    let picture = ("p1".to_owned(), b"jpeg".to_vec());
+    town.gatekeeper.known().album.extend([picture]);
     town.set_group(group);
     let before = town.requests();
     town.write(ALICE.1, &group_id(), person(1), "hello").await;

@@ -30,8 +30,10 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 
-use super::gatekeeper::Gatekeeper;
-use crate::homeserver::{Homeserver, World};
+use crate::{
+    gatekeeper::Gatekeeper,
+    homeserver::{Homeserver, World},
+};
 
 const AS_TOKEN: &str = "as-0123456789abcdef0123456789abcdef";
 const HS_TOKEN: &str = "hs-0123456789abcdef0123456789abcdef";
@@ -139,7 +141,7 @@ impl Town {
             .await
             .expect("the test's own data is right");
         }
-        let gatekeeper = Arc::new(Gatekeeper::new(&whatsapp()));
+        let gatekeeper = Arc::new(Gatekeeper::new("whatsapp", &db));
         let cancel = CancellationToken::new();
         let bridge = bridge(&homeserver, &db, &gatekeeper, rooms.clone(), &cancel).await;
         Self {
@@ -171,12 +173,7 @@ impl Town {
 
     /// The gatekeeper knows a group.
     pub(crate) fn set_group(&self, group: Group) {
-        let mut groups = self
-            .gatekeeper
-            .groups
-            .lock()
-            .expect("the test's own data is right");
-        groups.insert(group_id(), group);
+        self.gatekeeper.known().groups.insert(group_id(), group);
     }
 
     /// What the network does when the gatekeeper tells that a group changed: the store has the truth, and a notice waits.

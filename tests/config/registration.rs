@@ -1,5 +1,7 @@
 //! The registration: the sample in the repository, and what a homeserver needs to find in it.
 
+use std::{path::Path, process::Command};
+
 use drawbridge::{config::Config, matrix::registration};
 use serde_yaml_ng::Value;
 
@@ -12,6 +14,35 @@ fn the_sample_in_the_repository_is_the_programs() {
         registration::to_yaml(&Config::sample()),
         "write it again: cargo run -- registration --example > registration.yaml"
     );
+}
+
+#[test]
+fn making_it_again_changes_nothing_and_overwrites_nothing() {
+    let folder = Folder::with(LEAST);
+    let file = folder.dir.path().join("registration.yaml");
+    let make = |output: &Path| {
+        Command::new(env!("CARGO_BIN_EXE_drawbridge"))
+            .args(["registration", "--config"])
+            .arg(folder.path())
+            .arg("--output")
+            .arg(output)
+            .output()
+            .unwrap()
+    };
+    assert!(make(&file).status.success());
+    let text = std::fs::read_to_string(&file).unwrap();
+    let again = make(&file);
+    assert!(again.status.success(), "{again:?}");
+    let said = String::from_utf8_lossy(&again.stdout);
+    assert!(said.contains("is as it has to be"), "{said}");
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), text);
+
+    std::fs::write(&file, "id: another\n").unwrap();
+    let refused = make(&file);
+    assert_eq!(refused.status.code(), Some(1));
+    let hint = String::from_utf8_lossy(&refused.stderr);
+    assert!(hint.contains("--force"), "{hint}");
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), "id: another\n");
 }
 
 #[test]

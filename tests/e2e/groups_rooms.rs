@@ -81,7 +81,7 @@ async fn make(
 #[tokio::test(flavor = "multi_thread")]
 async fn groups_are_made_from_matrix_at_both_gatekeepers() {
     let world = World::start(Plan {
-        room_version: "11",
+        config: json!({"bridge": {"room_version": "10"}}),
         ..Plan::default()
     })
     .await;
@@ -94,7 +94,7 @@ async fn groups_are_made_from_matrix_at_both_gatekeepers() {
     for (place, (room, members)) in &made {
         let own = place.login_of(&world, &alice);
         let created = alice.state(room, "m.room.create", "").await;
-        assert_eq!(created.expect("a creation event")["room_version"], "11");
+        assert_eq!(created.expect("a creation event")["room_version"], "10");
         let user = alice.mxid.clone();
         alice.sees_power(room, &user, 75).await;
         for member in members {

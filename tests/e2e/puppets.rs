@@ -103,6 +103,50 @@ async fn a_token_is_taken_forgotten_and_told_once_when_it_is_lost() {
     assert_eq!(own.received_count(), 0, "nothing came back to her phone");
 }
 
+/// A user of another homeserver, whose client API the configuration names: the bridge acts as them there, in rooms of its own.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_user_of_another_homeserver_appears_as_themselves() {
+    let permissions = json!({"drawbridge.test": "user", "elsewhere.test": "user"});
+    let world = World::start(Plan {
+        config: json!({"bridge": {"permissions": permissions}}),
+        federated: true,
+        ..Plan::default()
+    })
+    .await;
+    let mut zoe = world.stranger("zoe").await;
+    let mut desk = Desk::open(&mut zoe).await;
+    desk.log_in(&mut zoe, "whatsapp").await;
+    let token = zoe.another_session().await;
+    let command = format!("login-matrix {token}");
+    let told = zoe.say(&desk.room, &command).await;
+    desk.is_told(&mut zoe, "appears as you from now on").await;
+    let room = desk.room.clone();
+    zoe.watch("the token to be deleted", |seen| {
+        seen.is_redacted(&room, &told).then_some(())
+    })
+    .await;
+
+    let own = claim(&world, &mut zoe, &mut desk).await;
+    own.say("as me").await;
+    let chat = zoe
+        .watch("her own message", |seen| seen.room_with("as me"))
+        .await;
+    let created = zoe.state(&chat, "m.room.create", "").await;
+    assert_eq!(created.expect("a creation event")["room_version"], "12");
+    let me = zoe.mxid.clone();
+    zoe.hear(&chat, &me, |body| body == "as me").await;
+    let direct = zoe.account_data("m.direct").await;
+    assert!(direct.to_string().contains(&chat), "{direct}");
+
+    // What she writes there goes out once, and what the bridge writes as her does not come back.
+    zoe.say(&chat, "to my phone").await;
+    own.receives_exactly(&["to my phone"]).await;
+    own.say("as me again").await;
+    zoe.hear(&chat, &me, |body| body == "as me again").await;
+    zoe.say(&chat, "once more").await;
+    own.receives_exactly(&["to my phone", "once more"]).await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn who_is_blocked_is_ignored_and_the_other_way_round() {
     let world = World::start(Plan {

@@ -127,6 +127,11 @@ impl World {
         if plan.double_puppets {
             config["double_puppets"] = json!({"as_token_file": PUPPET_TOKEN});
         }
+        let elsewhere = free_port();
+        if plan.federated {
+            let address = format!("http://127.0.0.1:{elsewhere}");
+            config["double_puppets"]["homeservers"] = json!({ELSEWHERE: address});
+        }
         merge(&mut config, &plan.config);
         let mut bridge = Bridge::configure(&folder.path().join("bridge"), &config);
         let registration = folder.path().join("bridge/registration.yaml");
@@ -158,7 +163,7 @@ impl World {
             Some(federation) => Some(
                 Homeserver::start(
                     &folder.path().join("elsewhere"),
-                    free_port(),
+                    elsewhere,
                     &[],
                     plan.room_version,
                     false,

@@ -27,8 +27,10 @@ use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use super::gatekeeper::Gatekeeper;
-use crate::homeserver::{Homeserver, World};
+use crate::{
+    gatekeeper::Gatekeeper,
+    homeserver::{Homeserver, World},
+};
 
 pub(crate) const ALICE: &str = "@alice:test.example";
 pub(crate) const BOB: &str = "@bob:test.example";
@@ -135,7 +137,7 @@ impl Scene {
             clock: clock.clone(),
             cancel: CancellationToken::new(),
         });
-        let gatekeeper = Arc::new(Gatekeeper::new("whatsapp"));
+        let gatekeeper = Arc::new(Gatekeeper::new("whatsapp", &db));
         let networks: [Arc<dyn Network>; 1] = [gatekeeper.clone()];
         bridge.attach(networks, Arc::new(Silent));
         db.step(Lane::login(LOGIN), |txn| {

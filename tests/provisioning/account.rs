@@ -4,11 +4,10 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use super::scene::{ADMIN, ALICE, BOB, BOT, DEADLINE, Scene};
+use super::scene::{ADMIN, ALICE, BOB, BOT, DEADLINE, Engine, Scene};
 
-#[tokio::test]
-async fn a_user_logs_in_is_connected_and_logs_out() {
-    let scene = Scene::start().await;
+pub(crate) async fn a_user_logs_in_is_connected_and_logs_out(engine: Engine) {
+    let scene = Scene::on(engine).await;
     let me = scene.ask(ALICE, "GET", "whoami").await.expect(200);
     assert_eq!(
         me,
@@ -67,9 +66,8 @@ async fn a_user_logs_in_is_connected_and_logs_out() {
     scene.stop().await;
 }
 
-#[tokio::test]
-async fn a_login_that_was_forgotten_is_brought_back() {
-    let scene = Scene::start().await;
+pub(crate) async fn a_login_that_was_forgotten_is_brought_back(engine: Engine) {
+    let scene = Scene::on(engine).await;
     let login = scene.log_in(ALICE).await;
     let (_, address) = scene.sandbox.partner_logins()[0].clone();
     scene
@@ -94,9 +92,8 @@ async fn a_login_that_was_forgotten_is_brought_back() {
     scene.stop().await;
 }
 
-#[tokio::test]
-async fn a_gatekeeper_that_is_not_there_is_not_found() {
-    let scene = Scene::start().await;
+pub(crate) async fn a_gatekeeper_that_is_not_there_is_not_found(engine: Engine) {
+    let scene = Scene::on(engine).await;
     for gatekeeper in ["telegram", "Whats App", "ümlaut"] {
         let wanted = json!({ "gatekeeper": gatekeeper });
         let code = scene.tell(ALICE, "POST", "logins", wanted).await;
@@ -105,9 +102,8 @@ async fn a_gatekeeper_that_is_not_there_is_not_found() {
     scene.stop().await;
 }
 
-#[tokio::test]
-async fn nobody_uses_the_login_of_another() {
-    let scene = Scene::start().await;
+pub(crate) async fn nobody_uses_the_login_of_another(engine: Engine) {
+    let scene = Scene::on(engine).await;
     let login = scene.log_in(ALICE).await;
     let one = json!({ "identifier": "+447700900001" });
     let group = json!({ "subject": "Hike", "members": ["+447700900001"] });
@@ -138,9 +134,8 @@ async fn nobody_uses_the_login_of_another() {
     scene.stop().await;
 }
 
-#[tokio::test]
-async fn how_the_bridge_is_is_told_to_admins_alone() {
-    let scene = Scene::start().await;
+pub(crate) async fn how_the_bridge_is_is_told_to_admins_alone(engine: Engine) {
+    let scene = Scene::on(engine).await;
     scene.log_in(ALICE).await;
     let code = scene.ask(ALICE, "GET", "status").await.refused(403);
     assert_eq!(code, "M_FORBIDDEN");

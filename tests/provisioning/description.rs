@@ -1,6 +1,12 @@
 //! The description is the program's, says everything, and is true of the program.
 
-use std::{collections::BTreeSet, fs, path::Path, process::Command};
+use std::{
+    collections::BTreeSet,
+    fs,
+    io::Read as _,
+    path::Path,
+    process::{Command, Stdio},
+};
 
 use serde_json::Value;
 
@@ -35,6 +41,25 @@ fn the_file_in_the_repository_is_what_the_program_prints() {
         fs::read(path).expect("openapi.json") == printed.stdout,
         "write it again: cargo run -- openapi > openapi.json"
     );
+}
+
+#[test]
+fn who_reads_only_the_beginning_gets_it() {
+    let mut printing = Command::new(env!("CARGO_BIN_EXE_drawbridge"))
+        .arg("openapi")
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the program runs");
+    // It is longer than what a pipe holds.
+    let mut read = [0; 11];
+    let mut reader = printing.stdout.take().expect("a pipe");
+    reader.read_exact(&mut read).expect("a beginning");
+    drop(reader);
+    assert_eq!(&read, b"{\n  \"openap");
+    let ended = printing.wait_with_output().expect("it ends");
+    assert!(ended.status.success(), "{ended:?}");
+    assert!(ended.stderr.is_empty(), "{ended:?}");
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::scene::{ALICE, DEADLINE, Scene};
+use super::scene::{ALICE, DEADLINE, Engine, Scene};
 
 /// Who has not switched messages of other apps on, and does when asked.
 const WILLING: &str = "+447700900007";
@@ -13,9 +13,8 @@ fn names(contacts: &Value) -> Vec<&str> {
         .collect()
 }
 
-#[tokio::test]
-async fn people_are_found_and_listed() {
-    let scene = Scene::start().await;
+pub(crate) async fn people_are_found_and_listed(engine: Engine) {
+    let scene = Scene::on(engine).await;
     let login = scene.log_in(ALICE).await;
     let lena = scene.contact("Lena").await;
     let max = scene.contact("Max").await;
@@ -70,9 +69,8 @@ async fn people_are_found_and_listed() {
     scene.stop().await;
 }
 
-#[tokio::test]
-async fn somebody_is_blocked_and_let_back() {
-    let scene = Scene::start().await;
+pub(crate) async fn somebody_is_blocked_and_let_back(engine: Engine) {
+    let scene = Scene::on(engine).await;
     let login = scene.log_in(ALICE).await;
     let lena = scene.contact("Lena").await;
     let (list, one) = (
@@ -93,9 +91,8 @@ async fn somebody_is_blocked_and_let_back() {
     scene.stop().await;
 }
 
-#[tokio::test]
-async fn who_takes_no_messages_of_other_apps_is_asked_to() {
-    let scene = Scene::start().await;
+pub(crate) async fn who_takes_no_messages_of_other_apps_is_asked_to(engine: Engine) {
+    let scene = Scene::on(engine).await;
     let login = scene.log_in(ALICE).await;
     let whom = json!({ "identifier": WILLING });
     let chats = format!("logins/{login}/chats");

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::scene::{ADMIN, ALICE, BOB, BOT, DEADLINE, EVE, Scene};
+use super::scene::{ADMIN, ALICE, BOB, BOT, DEADLINE, EVE, Engine, Scene};
 
 /// Waits until the contact has got a text.
 async fn got(contact: &drawbridge::sandbox::ContactHandle, text: &str) {
@@ -27,9 +27,8 @@ fn room_with_bot(scene: &Scene, creator: &str, members: &[&str]) -> String {
     room
 }
 
-#[tokio::test]
-async fn a_chat_is_opened_once_and_carries_messages() {
-    let scene = Scene::start().await;
+pub(crate) async fn a_chat_is_opened_once_and_carries_messages(engine: Engine) {
+    let scene = Scene::on(engine).await;
     let login = scene.log_in(ALICE).await;
     let lena = scene.contact("Lena").await;
     let path = format!("logins/{login}/chats");
@@ -77,9 +76,8 @@ async fn a_chat_is_opened_once_and_carries_messages() {
     scene.stop().await;
 }
 
-#[tokio::test]
-async fn nobody_and_nothing_is_no_chat() {
-    let scene = Scene::start().await;
+pub(crate) async fn nobody_and_nothing_is_no_chat(engine: Engine) {
+    let scene = Scene::on(engine).await;
     let login = scene.log_in(ALICE).await;
     let path = format!("logins/{login}/chats");
     for identifier in ["+447700999999", "lena", " ", "100@elsewhere"] {
@@ -93,9 +91,8 @@ async fn nobody_and_nothing_is_no_chat() {
     scene.stop().await;
 }
 
-#[tokio::test]
-async fn a_group_is_made_with_its_room() {
-    let scene = Scene::start().await;
+pub(crate) async fn a_group_is_made_with_its_room(engine: Engine) {
+    let scene = Scene::on(engine).await;
     let login = scene.log_in(ALICE).await;
     let (lena, max) = (scene.contact("Lena").await, scene.contact("Max").await);
     let path = format!("logins/{login}/groups");
@@ -136,9 +133,8 @@ async fn a_group_is_made_with_its_room() {
     scene.stop().await;
 }
 
-#[tokio::test]
-async fn a_room_is_linked_by_who_has_the_power_and_let_go() {
-    let scene = Scene::start().await;
+pub(crate) async fn a_room_is_linked_by_who_has_the_power_and_let_go(engine: Engine) {
+    let scene = Scene::on(engine).await;
     let login = scene.log_in(ALICE).await;
     let lena = scene.contact("Lena").await;
     let wanted = json!({ "login": login, "identifier": lena.phone() });
@@ -189,9 +185,8 @@ async fn a_room_is_linked_by_who_has_the_power_and_let_go() {
     scene.stop().await;
 }
 
-#[tokio::test]
-async fn a_login_speaks_for_others_when_it_is_told_to() {
-    let scene = Scene::start().await;
+pub(crate) async fn a_login_speaks_for_others_when_it_is_told_to(engine: Engine) {
+    let scene = Scene::on(engine).await;
     let (login, bobs) = (scene.log_in(ALICE).await, scene.log_in(BOB).await);
     let lena = scene.contact("Lena").await;
     let room = room_with_bot(&scene, ALICE, &[EVE]);

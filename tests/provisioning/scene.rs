@@ -18,7 +18,7 @@ use tempfile::TempDir;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::homeserver::Homeserver;
+use crate::{homeserver::Homeserver, postgres};
 
 pub(crate) const ALICE: &str = "@alice:test.example";
 pub(crate) const BOB: &str = "@bob:test.example";
@@ -30,6 +30,13 @@ pub(crate) const SECRET: &str = "provisioning-0123456789abcdef0123456789abcdef";
 pub(crate) const HS_TOKEN: &str = "hs-0123456789abcdef0123456789abcdef";
 const AS_TOKEN: &str = "as-0123456789abcdef0123456789abcdef";
 pub(crate) const DEADLINE: Duration = Duration::from_secs(20);
+
+/// Where the bridge keeps what it remembers.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Engine {
+    Sqlite,
+    Postgres,
+}
 
 /// What an API answered.
 #[derive(Debug)]
@@ -62,6 +69,8 @@ pub(crate) struct Scene {
     /// Where the homeserver's endpoints are.
     pub(crate) appservice: String,
     pub(crate) http: reqwest::Client,
+    /// The address of the bridge's database.
+    pub(crate) database: String,
     stop: CancellationToken,
     running: Option<JoinHandle<()>>,
     _folder: TempDir,
@@ -72,17 +81,37 @@ pub(crate) fn free_address() -> SocketAddr {
     listener.local_addr().expect("an address")
 }
 
+/// Where the test run's Postgres is.
+pub(crate) fn cluster() -> String {
+    std::env::var("DRAWBRIDGE_TEST_POSTGRES")
+        .expect("a Postgres: run scripts/test, or scripts/postgres-run cargo test")
+}
+
 impl Scene {
     /// Everything runs, and the API is on its own listener.
     pub(crate) async fn start() -> Self {
+        Self::on(Engine::Sqlite).await
+    }
+
+    /// The same with this database.
+    pub(crate) async fn on(engine: Engine) -> Self {
         let listen = free_address().to_string();
-        Self::with(json!({ "enabled": true, "listen": listen, "secret": SECRET })).await
+        let provisioning = json!({ "enabled": true, "listen": listen, "secret": SECRET });
+        Self::run(provisioning, engine).await
     }
 
     /// Everything runs, with these settings of the API.
     pub(crate) async fn with(provisioning: Value) -> Self {
+        Self::run(provisioning, Engine::Sqlite).await
+    }
+
+    async fn run(provisioning: Value, engine: Engine) -> Self {
         let homeserver = Homeserver::start(AS_TOKEN, HS_TOKEN).await;
         let folder = tempfile::tempdir().expect("a folder");
+        let database = match engine {
+            Engine::Sqlite => format!("sqlite:{}", folder.path().join("bridge.db").display()),
+            Engine::Postgres => postgres::fresh(&cluster()).await,
+        };
         let (partner, appservice) = (free_address(), free_address());
         let options = SandboxOptions {
             data_dir: folder.path().join("sandbox"),
@@ -108,7 +137,7 @@ impl Scene {
                 "as_token": AS_TOKEN, "hs_token": HS_TOKEN,
             },
             "database": {
-                "uri": format!("sqlite:{}", folder.path().join("bridge.db").display()),
+                "uri": database,
                 "sealing_key": "c2VhbGluZy1rZXktb2YtdGhlLXRlc3RzLTMyLWJ5dGU=",
                 "guard_file": folder.path().join("guard"),
             },
@@ -148,6 +177,7 @@ impl Scene {
             api: listen.map_or_else(|| appservice.clone(), |listen| format!("http://{listen}")),
             appservice,
             http: reqwest::Client::new(),
+            database,
             stop,
             running: Some(running),
             _folder: folder,

@@ -1,7 +1,8 @@
-//! A gatekeeper that has groups, refuses what it is told to refuse, and remembers what it was asked.
+//! A gatekeeper without a wire, for a bridge in the same process: it keeps logins, has groups with their pictures, refuses what it
+//! is told to refuse, and remembers what it was asked. It carries no messages.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, HashMap},
     sync::{Mutex, MutexGuard},
 };
 
@@ -17,7 +18,7 @@ use drawbridge::{
         ByteStream, ConnectionState, Enqueued, FetchedFile, MediaError, Network, NetworkError,
         Origin,
     },
-    store::{StoreError, StoreTxn},
+    store::{Database, Lane, LoginRow, LoginSecrets, LoginState, StoreError, StoreTxn},
 };
 use futures_util::future::BoxFuture;
 
@@ -31,20 +32,25 @@ pub(crate) struct Known {
     pub(crate) asked: Vec<(LoginId, GroupChange)>,
     /// Why it refuses every change, if it does.
     pub(crate) refuses: Option<String>,
+    /// The pictures of groups, by their ids.
+    pub(crate) album: HashMap<String, Vec<u8>>,
     /// The pictures it was given.
     pub(crate) pictures: Vec<Option<Vec<u8>>>,
     /// The keys under which groups were made, in order.
     pub(crate) keys: Vec<String>,
+    /// What logins did: began, ended, took a name.
+    pub(crate) logins: Vec<String>,
 }
 
 pub(crate) struct Gatekeeper {
     id: GatekeeperId,
     capabilities: Capabilities,
+    db: Database,
     known: Mutex<Known>,
 }
 
-fn nothing<T>() -> Result<T, NetworkError> {
-    Err(NetworkError::Refused("not in this test".to_owned()))
+fn never<T>() -> Result<T, NetworkError> {
+    Err(NetworkError::Refused("nobody asks for this".to_owned()))
 }
 
 /// What a change makes of a group.
@@ -69,16 +75,37 @@ fn apply(group: &mut Group, change: &GroupChange) {
 }
 
 impl Gatekeeper {
-    pub(crate) fn new(id: &str) -> Self {
+    pub(crate) fn new(id: &str, db: &Database) -> Self {
         Self {
             id: GatekeeperId::parse(id).expect("an id"),
             capabilities: Capabilities::default(),
+            db: db.clone(),
             known: Mutex::default(),
         }
     }
 
     pub(crate) fn known(&self) -> MutexGuard<'_, Known> {
         self.known.lock().expect("no panic")
+    }
+
+    fn row(&self, mxid: &str) -> LoginRow {
+        let mut number = i64::try_from(self.id.as_str().len()).expect("a short name");
+        number += mxid.bytes().map(i64::from).sum::<i64>() * 100;
+        LoginRow {
+            id: LoginId(number),
+            gatekeeper: self.id.clone(),
+            mxid: mxid.to_owned(),
+            visible_id: mxid.to_owned(),
+            remote_login: Some(format!("1-{number}@interop")),
+            state: LoginState::Active,
+            secrets: LoginSecrets {
+                noise_private: vec![1; 32],
+                identity_pair: vec![2; 69],
+                registration_id: 3,
+            },
+            next_prekey_id: 1,
+            signed_prekey_id: 1,
+        }
     }
 }
 
@@ -96,14 +123,45 @@ impl Network for Gatekeeper {
     fn visible_id(&self, mxid: &str) -> Result<String, NetworkError> {
         Ok(mxid.to_owned())
     }
-    async fn log_in(&self, _mxid: &str) -> Result<LoginId, NetworkError> {
-        nothing()
+    async fn log_in(&self, mxid: &str) -> Result<LoginId, NetworkError> {
+        self.known().logins.push("log in".to_owned());
+        let row = self.row(mxid);
+        let id = row.id;
+        self.db
+            .step(Lane::login(id), move |txn| {
+                let row = row.clone();
+                Box::pin(async move {
+                    if txn.login(row.id).await?.is_none() {
+                        txn.insert_login(&row).await?;
+                    }
+                    Ok(())
+                })
+            })
+            .await?;
+        Ok(id)
     }
-    async fn log_out(&self, _login: LoginId) -> Result<(), NetworkError> {
-        Ok(())
+    async fn log_out(&self, login: LoginId) -> Result<(), NetworkError> {
+        self.known().logins.push("log out".to_owned());
+        let row = self
+            .db
+            .step(Lane::login(login), move |txn| {
+                Box::pin(async move {
+                    let row = txn.login(login).await?;
+                    txn.delete_login(login).await?;
+                    Ok(row)
+                })
+            })
+            .await?;
+        row.map(|_| ()).ok_or(NetworkError::NoSuchLogin)
     }
     fn address(&self, input: &str) -> Result<RemoteUserId, NetworkError> {
-        RemoteUserId::parse(input).map_err(|error| NetworkError::NoSuchUser(error.to_string()))
+        let address = if input.contains('@') {
+            input.to_owned()
+        } else {
+            let number: String = input.chars().filter(char::is_ascii_digit).collect();
+            format!("{number}@s.whatsapp.net")
+        };
+        RemoteUserId::parse(address).map_err(|error| NetworkError::NoSuchUser(error.to_string()))
     }
     async fn groups(&self, _login: LoginId) -> Result<Vec<(ChatId, Group)>, NetworkError> {
         Ok(self.known().groups.clone().into_iter().collect())
@@ -165,10 +223,19 @@ impl Network for Gatekeeper {
     async fn picture(
         &self,
         _login: LoginId,
-        _of: &ChatId,
-        _known: Option<&str>,
+        of: &ChatId,
+        known: Option<&str>,
     ) -> Result<Picture, NetworkError> {
-        Ok(Picture::None)
+        let knows = self.known();
+        let group = knows.groups.get(of);
+        let Some(id) = group.and_then(|group| group.facts.picture.clone()) else {
+            return Ok(Picture::None);
+        };
+        if known == Some(id.as_str()) {
+            return Ok(Picture::Same);
+        }
+        let bytes = knows.album.get(&id).cloned();
+        Ok(bytes.map_or(Picture::None, |bytes| Picture::Jpeg { id, bytes }))
     }
     async fn set_picture(
         &self,
@@ -181,7 +248,9 @@ impl Network for Gatekeeper {
         known.pictures.push(jpeg);
         Ok(id)
     }
-    fn set_name(&self, _login: LoginId, _name: &str) {}
+    fn set_name(&self, _login: LoginId, name: &str) {
+        self.known().logins.push(format!("name {name}"));
+    }
     async fn block(
         &self,
         _login: LoginId,
@@ -198,16 +267,16 @@ impl Network for Gatekeeper {
         _login: LoginId,
         _user: &RemoteUserId,
     ) -> Result<Reachability, NetworkError> {
-        nothing()
+        Ok(Reachability::Asked)
     }
     async fn resolve(&self, _login: LoginId, input: &str) -> Result<RemoteUserId, NetworkError> {
         if input.starts_with("4915155550") {
             return self.address(input);
         }
-        Err(NetworkError::NoSuchUser(format!("{input} is nobody")))
+        Err(NetworkError::NotReachable)
     }
     async fn prepare(&self, _login: LoginId, _chat: &ChatId) -> Result<(), NetworkError> {
-        nothing()
+        never()
     }
     fn enqueue<'t>(
         &'t self,
@@ -220,7 +289,7 @@ impl Network for Gatekeeper {
         if let OutgoingContent::Text { body, .. } = &message.content {
             self.known().texts.push(body.clone());
         }
-        Box::pin(async { Ok(nothing()) })
+        Box::pin(async { Ok(never()) })
     }
     fn enqueue_read<'t>(
         &'t self,
@@ -253,12 +322,15 @@ impl Network for Gatekeeper {
     }
     fn read_message(
         &self,
-        _plaintext: &[u8],
+        plaintext: &[u8],
         _sender: &RemoteUserId,
         _own: &str,
     ) -> IncomingMessage {
         IncomingMessage {
-            content: IncomingContent::Nothing,
+            content: IncomingContent::Text {
+                body: String::from_utf8_lossy(plaintext).into_owned(),
+                preview: None,
+            },
             context: MessageContext::default(),
         }
     }
