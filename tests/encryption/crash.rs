@@ -127,7 +127,7 @@ pub(crate) async fn a_crash_at_any_moment_loses_no_key(place: Place) {
         let received = store.in_one_step(work, |txn| {
             Box::pin(async move { txn.set_value(TAKEN, "yes").await })
         });
-        match cut_off(&db, polls, received).await {
+        match Box::pin(cut_off(&db, polls, received)).await {
             Some(done) => done.unwrap(),
             None => crashes += 1,
         }
