@@ -129,15 +129,7 @@ impl App {
         if report.renewal.is_some() {
             start_new_sessions(&db).await?;
         }
-        let http = reqwest::Client::builder()
-            .user_agent(concat!("drawbridge/", env!("CARGO_PKG_VERSION")))
-            .connect_timeout(Duration::from_secs(10))
-            // Neither side of the bridge redirects; following one could lead a token elsewhere.
-            .redirect(reqwest::redirect::Policy::none())
-            .build()
-            .map_err(|error| {
-                AppError::Client(format!("the HTTP client cannot be made: {error}"))
-            })?;
+        let http = http_client()?;
         let signing_key = SigningKey::open(&config.partner.signing_key_file, now)
             .map_err(|error| AppError::SigningKey(error.to_string()))?;
         let signing_key = Arc::new(signing_key);
@@ -342,7 +334,11 @@ async fn meet_homeserver(
     cancel: CancellationToken,
 ) -> Result<(), AppError> {
     loop {
-        match bridge.introduce_bot().await {
+        let introduced = tokio::select! {
+            introduced = bridge.introduce_bot() => introduced,
+            () = cancel.cancelled() => return Ok(()),
+        };
+        match introduced {
             Ok(()) => break,
             Err(BridgeError::Matrix(error)) if !error.is_transient() => {
                 return Err(AppError::Homeserver(error));
@@ -405,6 +401,16 @@ async fn sweep(hosted: Arc<HostedMedia>, clock: Arc<dyn Clock>, cancel: Cancella
             () = cancel.cancelled() => {}
         }
     }
+}
+
+fn http_client() -> Result<reqwest::Client, AppError> {
+    reqwest::Client::builder()
+        .user_agent(concat!("drawbridge/", env!("CARGO_PKG_VERSION")))
+        .connect_timeout(Duration::from_secs(10))
+        // Neither side of the bridge redirects; following one could lead a token elsewhere.
+        .redirect(reqwest::redirect::Policy::none())
+        .build()
+        .map_err(|error| AppError::Client(format!("the HTTP client cannot be made: {error}")))
 }
 
 async fn listen(key: &'static str, address: &str) -> Result<TcpListener, AppError> {

@@ -97,6 +97,10 @@ pub enum DeviceTrust {
 
 /// The section's values.
 #[derive(Debug, Clone, Deserialize)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a switch of the configuration"
+)]
 pub struct EncryptionConfig {
     /// Whether the bridge takes part in encrypted rooms.
     pub allow: bool,

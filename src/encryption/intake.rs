@@ -78,10 +78,11 @@ impl Encryption {
             };
             let mut taken = Taken::default();
             for (seq, json) in rows {
-                match serde_json::from_str(&json) {
-                    Ok(traffic) => taken.add(traffic),
-                    // It was written by this program; what it cannot read is of a version that was not kept.
-                    Err(_) => tracing::error!(seq, "what came for the bot's device is unreadable"),
+                if let Ok(traffic) = serde_json::from_str(&json) {
+                    taken.add(traffic);
+                } else {
+                    // This program wrote it, so another version of it did.
+                    tracing::error!(seq, "what came for the bot's device is unreadable");
                 }
             }
             let changed = !taken.lists.changed.is_empty() || !taken.lists.left.is_empty();

@@ -186,7 +186,8 @@ impl Encryption {
     pub async fn run(&self, sink: Arc<dyn AppserviceSink>, cancel: CancellationToken) {
         // Only the first counts, and it is the only one.
         let _ = self.0.sink.set(sink);
-        cancel.run_until_cancelled(self.keep_working()).await;
+        let working = Box::pin(self.keep_working());
+        cancel.run_until_cancelled(working).await;
     }
 
     async fn keep_working(&self) {

@@ -22,14 +22,22 @@ pub(super) struct Rooms(Mutex<HashMap<String, Room>>);
 
 #[derive(Clone, Default)]
 struct Room {
-    /// How it is encrypted, if it is; `None` if that is not known.
-    rules: Option<Option<Arc<Rules>>>,
+    rules: Known,
     /// Who gets its keys; `None` if that is not known.
     recipients: Option<Arc<Recipients>>,
     /// Counts what was seen of it, so that an answer that is older than a change is not kept.
     seen: u64,
     /// Whoever encrypts for it.
     turn: Arc<tokio::sync::Mutex<Turn>>,
+}
+
+/// Whether a room is encrypted.
+#[derive(Clone, Default)]
+enum Known {
+    #[default]
+    Nothing,
+    Plain,
+    Encrypted(Arc<Rules>),
 }
 
 /// What its last message was encrypted for.
@@ -84,7 +92,7 @@ impl Rooms {
             return;
         };
         match kind {
-            "m.room.encryption" => room.rules = None,
+            "m.room.encryption" => room.rules = Known::Nothing,
             "m.room.member" | "m.room.history_visibility" => room.recipients = None,
             _ => return,
         }
@@ -105,8 +113,10 @@ impl Inner {
         room: &RoomId,
     ) -> Result<Option<Arc<Rules>>, EncryptionError> {
         let known = self.rooms.get(room);
-        if let Some(rules) = known.rules {
-            return Ok(rules);
+        match known.rules {
+            Known::Nothing => {}
+            Known::Plain => return Ok(None),
+            Known::Encrypted(rules) => return Ok(Some(rules)),
         }
         let id = crossed(room)?;
         let stored = self.machine.read().await.olm.room_settings(&id).await?;
@@ -116,7 +126,7 @@ impl Inner {
         };
         let rules = settings.map(|settings| Arc::new(self.rules_of(&settings)));
         self.rooms.learn(room, known.seen, |room| {
-            room.rules = Some(rules.clone());
+            room.rules = rules.clone().map_or(Known::Plain, Known::Encrypted);
         });
         Ok(rules)
     }

@@ -66,13 +66,13 @@ impl DeviceTraffic {
         messages.or(lists).or(counts).or(fallback)?;
         let mut traffic = Self::default();
         if let Some(messages) = messages.and_then(read::<Vec<Box<RawValue>>>) {
-            let is_ours = |message: &Box<RawValue>| {
-                read::<Addressee>(&&**message).is_some_and(|to| {
+            let is_ours = |message: &RawValue| {
+                read::<Addressee>(&message).is_some_and(|to| {
                     to.to_user_id.as_deref() == Some(user)
                         && matches!(to.to_device_id.as_deref(), Some(id) if id == device || id == "*")
                 })
             };
-            traffic.to_device = messages.into_iter().filter(is_ours).collect();
+            traffic.to_device = messages.into_iter().filter(|message| is_ours(message)).collect();
         }
         if let Some(lists) = lists.and_then(read::<Lists>) {
             traffic.changed = lists.changed;

@@ -29,7 +29,9 @@ pub(in crate::bridge) struct Pace {
 pub(in crate::bridge) struct Busy(Arc<watch::Sender<usize>>);
 
 /// Held by whoever has their turn, until they are done.
-pub(super) struct Turn(#[expect(dead_code, reason = "its end is what counts")] OwnedSemaphorePermit);
+pub(super) struct Turn(
+    #[expect(dead_code, reason = "its end is what counts")] OwnedSemaphorePermit,
+);
 
 impl Drop for Busy {
     fn drop(&mut self) {
