@@ -14,5 +14,6 @@ mod linking {
     mod gatekeeper;
     mod links;
     mod scene;
+    mod several;
     mod upgrades;
 }

@@ -19,18 +19,18 @@ mod writer;
 pub use commit::{Database, Lane, Step};
 pub use error::StoreError;
 pub use model::{
-    Accepted, ExpiryRow, GhostRow, GroupMemberRow, GroupRow, GroupShown, InboxEvent, Instance,
-    LockedEvent, LoginRow, LoginSecrets, LoginState, MatrixEventRow, MessageLink, NameSource,
-    NewOutboxRow, NewRemoteMessage, NoticeRow, OutboxKind, OutboxRow, PollOption, PollRow,
-    PortalRow, PortalSettings, PreKeyRow, PuppetRow, QuarantinedEvent, ReachabilityRow,
+    Accepted, DeliveryRow, ExpiryRow, GhostRow, GroupMemberRow, GroupRow, GroupShown, InboxEvent,
+    Instance, LockedEvent, LoginRow, LoginSecrets, LoginState, MatrixEventRow, MessageLink,
+    NameSource, NewOutboxRow, NewRemoteMessage, NoticeRow, OutboxKind, OutboxRow, PollOption,
+    PollRow, PortalRow, PortalSettings, PreKeyRow, PuppetRow, QuarantinedEvent, ReachabilityRow,
     ReactionRow, ReceiptStage, RemoteMessageRow, RemoteNotice, Renewal, SendStage, SessionRow,
     SignedPreKeyRow, StatusReport, UploadRow,
 };
 pub use open::{OpenReport, inspect, migrate, open};
 pub use repositories::{
-    DeviceTrafficRepository, ExpiryRepository, FenceRepository, GhostRepository, GroupRepository,
-    KeyValueRepository, LinkRepository, LockedEventRepository, LoginRepository,
-    MatrixInboxRepository, NoticeRepository, OutboxRepository, PeopleRepository, PollRepository,
-    PortalRepository, ReactionRepository, RemoteInboxRepository, SenderKeyRepository,
-    SignalRepository, Store, StoreTxn, UploadRepository, UserRepository,
+    DeliveryRepository, DeviceTrafficRepository, ExpiryRepository, FenceRepository,
+    GhostRepository, GroupRepository, KeyValueRepository, LinkRepository, LockedEventRepository,
+    LoginRepository, MatrixInboxRepository, NoticeRepository, OutboxRepository, PeopleRepository,
+    PollRepository, PortalRepository, ReactionRepository, RemoteInboxRepository,
+    SenderKeyRepository, SignalRepository, Store, StoreTxn, UploadRepository, UserRepository,
 };

@@ -185,6 +185,35 @@ impl KeyValueRepository for Txn {
         Ok(())
     }
 
+    async fn replace_value(
+        &mut self,
+        key: &str,
+        before: Option<&str>,
+        after: Option<&str>,
+    ) -> Result<bool> {
+        let query = match (before, after) {
+            (None, None) => return Ok(true),
+            (None, Some(after)) => sqlx::query(
+                "INSERT INTO key_values (key, value) VALUES ($1, $2) ON CONFLICT (key) DO NOTHING",
+            )
+            .bind(key)
+            .bind(after),
+            (Some(before), None) => {
+                sqlx::query("DELETE FROM key_values WHERE key = $1 AND value = $2")
+                    .bind(key)
+                    .bind(before)
+            }
+            (Some(before), Some(after)) => {
+                sqlx::query("UPDATE key_values SET value = $3 WHERE key = $1 AND value = $2")
+                    .bind(key)
+                    .bind(before)
+                    .bind(after)
+            }
+        };
+        let replaced = query.execute(&mut *self.tx).await?;
+        Ok(replaced.rows_affected() > 0)
+    }
+
     async fn values(&mut self, prefix: &str) -> Result<Vec<(String, String)>> {
         // Compared here and not there: the engines sort texts by different rules.
         let rows = sqlx::query("SELECT key, value FROM key_values ORDER BY key")
