@@ -93,7 +93,7 @@ async fn a_gatekeeper_that_was_removed_holds_back_no_other() {
     scene.queues(&chat(1), &["hello"]).await;
     scene.queues(&chat(2), &["hello"]).await;
     let told = scene.said(&room, "Not sent").await;
-    assert!(told.contains("messenger"), "{told}");
+    assert!(told.contains("not connected to Messenger"), "{told}");
 }
 
 #[tokio::test]
@@ -244,8 +244,20 @@ async fn a_link_that_comes_to_nothing_leaves_no_portal() {
     let scene = Scene::start().await;
     let levels = json!({ "users": { ALICE: 100, BOT: 50 } });
     let room = scene.room_with_bot(ALICE, levels);
-    scene.homeserver.set_member(&room, ALICE, &ghost(1), "ban");
-    scene.link(ALICE, chat(1), &room).await.unwrap_err();
+    scene.homeserver.world().held.insert(ghost(1));
+    let link = scene.link(ALICE, chat(1), &room);
+    // The bot is sent away while the link is under way.
+    let meanwhile = async {
+        scene
+            .wait("the ghost to be made", |world| {
+                world.registered.contains(&ghost(1)).then_some(())
+            })
+            .await;
+        scene.homeserver.set_member(&room, ALICE, BOT, "leave");
+        scene.homeserver.world().held.clear();
+    };
+    let (linked, ()) = tokio::join!(link, meanwhile);
+    linked.unwrap_err();
     let portals = scene
         .db
         .read(|txn| Box::pin(async move { txn.portals().await }))

@@ -31,7 +31,7 @@ impl Bridge {
     }
 
     /// An event that is to be handed on to some portals.
-    pub(super) fn handing_on(taken: &Taken<'_>, to: Vec<PortalId>, source: Source) -> Item {
+    fn handing_on(taken: &Taken<'_>, to: Vec<PortalId>, source: Source) -> Item {
         let source = match source {
             Source::Chat(from) => Some(from),
             Source::Room | Source::Bridge => None,
@@ -40,6 +40,43 @@ impl Bridge {
             end: End::HandOn(Arc::new(taken.event.clone()), to, source),
             ..Item::nothing(taken)
         }
+    }
+
+    /// Hands an event on to the chats it goes to.
+    pub(super) async fn share_out(
+        &self,
+        room_id: &OwnedRoomId,
+        portals: &[Arc<PortalRoute>],
+        taken: &Taken<'_>,
+        source: Source,
+        batch: &mut Vec<Item>,
+    ) -> Result<(), BridgeError> {
+        let turn = match source {
+            Source::Room => Turn::of(&taken.event.json),
+            _ => None,
+        };
+        let to = match turn {
+            Some(turn) => turn.concerns(portals),
+            None => {
+                let is_target = |route: &&Arc<PortalRoute>| match source {
+                    Source::Room => true,
+                    Source::Chat(from) => from != route.portal.id,
+                    Source::Bridge => false,
+                };
+                let targets = portals.iter().filter(is_target);
+                targets.map(|route| route.portal.id).collect()
+            }
+        };
+        if to.is_empty() && turn.is_some() {
+            self.take_room_change(room_id, portals, taken.event, taken.parsed)
+                .await?;
+        }
+        batch.push(if to.is_empty() {
+            Item::nothing(taken)
+        } else {
+            Self::handing_on(taken, to, source)
+        });
+        Ok(())
     }
 
     /// Hands events on to the portals they go to.

@@ -18,7 +18,6 @@ use self::voices::{Source, Voice};
 use super::{
     changes::Change,
     context::{Bridge, BridgeError, lock},
-    requests::Turn,
     routes::{PortalRoute, Route},
     workers::Outcome,
 };
@@ -239,43 +238,6 @@ impl Bridge {
         }
         self.take_portal_event(room_id, one, taken, source, batch)
             .await
-    }
-
-    /// Hands an event on to the chats it goes to.
-    async fn share_out(
-        &self,
-        room_id: &OwnedRoomId,
-        portals: &[Arc<PortalRoute>],
-        taken: &Taken<'_>,
-        source: Source,
-        batch: &mut Vec<Item>,
-    ) -> Result<(), BridgeError> {
-        let turn = match source {
-            Source::Room => Turn::of(&taken.event.json),
-            _ => None,
-        };
-        let to = match turn {
-            Some(turn) => turn.concerns(portals),
-            None => {
-                let is_target = |route: &&Arc<PortalRoute>| match source {
-                    Source::Room => true,
-                    Source::Chat(from) => from != route.portal.id,
-                    Source::Bridge => false,
-                };
-                let targets = portals.iter().filter(is_target);
-                targets.map(|route| route.portal.id).collect()
-            }
-        };
-        if to.is_empty() && turn.is_some() {
-            self.take_room_change(room_id, portals, taken.event, taken.parsed)
-                .await?;
-        }
-        batch.push(if to.is_empty() {
-            Item::nothing(taken)
-        } else {
-            Self::handing_on(taken, to, source)
-        });
-        Ok(())
     }
 
     async fn take_portal_event(
