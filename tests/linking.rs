@@ -16,5 +16,6 @@ mod linking {
     mod findings;
     mod links;
     mod scene;
+    mod several;
     mod upgrades;
 }

@@ -11,6 +11,8 @@ use std::collections::BTreeSet;
 
 #[path = "store/commit.rs"]
 mod commit;
+#[path = "store/deliveries.rs"]
+mod deliveries;
 #[path = "store/fence.rs"]
 mod fence;
 #[path = "store/groups.rs"]
@@ -122,10 +124,17 @@ store_tests! {
         finds_ghosts_nobody_needs,
         keeps_one_management_room_a_user,
     }
+    deliveries {
+        an_event_goes_to_each_portal_by_itself,
+        an_event_that_is_handled_is_not_handed_on_again,
+        a_value_is_replaced_only_if_nobody_else_did,
+        notices_are_found_behind_messages,
+    }
     links {
         finds_both_ways_in_order_of_part,
         a_link_stays_as_it_is,
         reads_up_to_an_event_once,
+        every_login_of_a_group_reads_for_itself,
         a_late_message_of_the_same_second_is_still_unread,
         finds_the_newest_of_messages_of_one_second,
         the_newest_unread_is_the_last_of_its_room_until_a_time,
@@ -214,6 +223,7 @@ store_tests! {
         migrating_does_not_take_over,
         a_database_of_the_first_version_is_taken_along,
         a_database_of_the_second_version_is_taken_along,
+        what_was_read_before_stays_read_by_every_login,
     }
 }
 

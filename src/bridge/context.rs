@@ -126,6 +126,10 @@ pub struct Bridge {
     pub(super) networks: OnceLock<BTreeMap<GatekeeperId, Arc<dyn Network>>>,
     pub(super) commands: OnceLock<Arc<dyn Commands>>,
     pub(super) rooms: Workers<OwnedRoomId>,
+    /// What brings events of rooms with several chats to each of them, by portal.
+    pub(super) deliveries: Workers<PortalId>,
+    /// Portals that may have deliveries waiting, and how often something was handed on to them.
+    pub(super) delivering: Mutex<HashMap<PortalId, u64>>,
     pub(super) chats: Workers<(LoginId, ChatId)>,
     /// What tells users how far their messages are; apart from the chats, so that it waits for no file.
     pub(super) statuses: Workers<(LoginId, ChatId)>,
@@ -189,6 +193,21 @@ impl Bridge {
                     parts.cancel.clone(),
                 )
             };
+            let deliveries = {
+                let this = this.clone();
+                Workers::new(
+                    Arc::new(move |portal| {
+                        let this = this.clone();
+                        Box::pin(async move {
+                            match this.upgrade() {
+                                Some(bridge) => bridge.carry_deliveries(portal).await,
+                                None => Outcome::Done,
+                            }
+                        })
+                    }),
+                    parts.cancel.clone(),
+                )
+            };
             let chats = chat_workers(this, &parts.cancel, |bridge, login, chat| {
                 Box::pin(async move { bridge.carry_in(login, &chat).await })
             });
@@ -208,6 +227,8 @@ impl Bridge {
                 networks: OnceLock::new(),
                 commands: OnceLock::new(),
                 rooms,
+                deliveries,
+                delivering: Mutex::default(),
                 chats,
                 statuses,
                 routes: Mutex::default(),

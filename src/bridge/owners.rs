@@ -1,7 +1,9 @@
 //! The owner of a portal coming and going, and the bot taking its leave.
 
+use std::sync::Arc;
+
 use ruma::{
-    OwnedRoomId, OwnedUserId,
+    EventId, OwnedRoomId, OwnedUserId, UserId,
     events::{AnyTimelineEvent, room::member::MembershipState},
 };
 
@@ -12,7 +14,7 @@ use super::{
     routes::{PortalRoute, logins_in, owner_of},
 };
 use crate::{
-    domain::{LoginId, RemoteUserId},
+    domain::{LoginId, PortalId, RemoteUserId},
     store::{Lane, LoginRow, PortalRow, StoreError, StoreTxn},
     translate::bridge_notice,
 };
@@ -39,26 +41,101 @@ pub(super) fn left_key(portal: &PortalRow, login: LoginId) -> String {
     }
 }
 
+/// The key under which it is kept that the user of a login is not in a portal's room.
+fn absent_key(portal: &PortalRow, login: LoginId) -> String {
+    format!("absent/{}/{login}", portal.id)
+}
+
+/// The login that speaks for others in a portal; none while its user is not in the room.
+pub(super) async fn relay_inside(
+    txn: &mut dyn StoreTxn,
+    portal: &PortalRow,
+) -> Result<Option<LoginId>, StoreError> {
+    let Some(relay) = portal.relay else {
+        return Ok(None);
+    };
+    let absent = txn.value(&absent_key(portal, relay)).await?;
+    Ok(absent.is_none().then_some(relay))
+}
+
 impl Bridge {
-    /// Remembers that the user of a login left a portal: the room stays left, and they are told of the next message.
-    pub(super) async fn note_owner_left(
+    /// Remembers that the user of a login left a room, or came back: what is left stays left, and they are told of the next message.
+    /// A direct chat that was linked to it goes on elsewhere; the portals of which that is so.
+    pub(super) async fn note_owners_left(
         &self,
-        route: &PortalRoute,
+        room_id: &OwnedRoomId,
+        portals: &[Arc<PortalRoute>],
         event: &AnyTimelineEvent,
-    ) -> Result<(), BridgeError> {
+    ) -> Result<Vec<PortalId>, BridgeError> {
         let Some(change) = member_change(event) else {
+            return Ok(Vec::new());
+        };
+        let is_out = matches!(
+            change.membership,
+            MembershipState::Leave | MembershipState::Ban
+        );
+        let mut ended = Vec::new();
+        for route in portals {
+            let Some(login) = route.login_of(&change.of).map(|login| login.id) else {
+                continue;
+            };
+            if is_out && route.portal.linked && !route.is_group() {
+                if !self.is_inside(room_id, &change.of).await? {
+                    self.end_link(room_id, route, event.event_id()).await?;
+                    ended.push(route.portal.id);
+                }
+                continue;
+            }
+            let left = is_out.then(|| event.event_id().as_str());
+            self.set_left(&route.portal, login, left).await?;
+            match change.membership {
+                MembershipState::Join => self.keep(&absent_key(&route.portal, login), None).await?,
+                _ if is_out => {
+                    let since = Some(event.event_id().as_str());
+                    self.keep(&absent_key(&route.portal, login), since).await?;
+                }
+                _ => {}
+            }
+            self.forget_route(Some(room_id), Some(&(login, route.portal.key.chat.clone())));
+        }
+        Ok(ended)
+    }
+
+    /// Whether somebody is in a room now.
+    async fn is_inside(&self, room_id: &OwnedRoomId, user: &UserId) -> Result<bool, BridgeError> {
+        let bot = self.bot();
+        match bot.state(room_id, "m.room.member", user.as_str()).await {
+            Ok(member) => Ok(member.is_some_and(|member| member["membership"] == "join")),
+            Err(error) if error.is_transient() => Err(error.into()),
+            Err(_) => Ok(false),
+        }
+    }
+
+    /// Ends the link of a direct chat whose user is not in the room any more: nobody speaks there as them, or reads what is theirs.
+    async fn end_link(
+        &self,
+        room_id: &OwnedRoomId,
+        route: &PortalRoute,
+        because: &EventId,
+    ) -> Result<(), BridgeError> {
+        let Some(contact) = route.portal.key.chat.direct_user() else {
             return Ok(());
         };
-        let Some(login) = route.login_of(&change.of).map(|login| login.id) else {
-            return Ok(());
-        };
-        let left = match change.membership {
-            MembershipState::Leave | MembershipState::Ban => Some(event.event_id().as_str()),
-            _ => None,
-        };
-        self.set_left(&route.portal, login, left).await?;
-        self.forget_route(None, Some(&(login, route.portal.key.chat.clone())));
-        Ok(())
+        let name = self.ghost_name(route, &contact);
+        let portal = route.portal.id.to_string();
+        let text = format!(
+            "{} is not in this room any more, so their chat with {name} is not connected to it any more.",
+            route.owner
+        );
+        let txn_id = self.effect_id(&["absent", &portal, because.as_str()]);
+        self.notify(room_id, &txn_id, &bridge_notice(&text, None))
+            .await?;
+        let text = format!(
+            "You are not in the room {room_id} any more, so your chat with {name} is not connected to it any more. It goes on in a room of its own."
+        );
+        let words = ["absent", portal.as_str(), because.as_str()];
+        self.tell_owner_once(route.login, &words, &text).await?;
+        self.delete_portal(route.portal.id).await
     }
 
     /// Before a message is shown in a room its user has left: invites them, or tells them once in the management room.
@@ -220,12 +297,15 @@ impl Bridge {
         room_id: &OwnedRoomId,
         other: &RemoteUserId,
     ) -> Result<(), BridgeError> {
-        let word = "You are logged out: this room is not connected to the chat any more.";
-        self.take_leave(room_id, word).await?;
-        let ghost = self
-            .client
-            .ghost(&self.naming.mxid(&portal.key.gatekeeper, other));
-        if let Err(error) = ghost.leave(room_id).await {
+        let others = self.others_in_room(portal, room_id).await?;
+        let ghost = self.naming.mxid(&portal.key.gatekeeper, other);
+        if others.is_empty() {
+            let word = "You are logged out: this room is not connected to the chat any more.";
+            self.take_leave(room_id, word).await?;
+        } else if self.needed_by(&others).await?.contains(&ghost) {
+            return Ok(());
+        }
+        if let Err(error) = self.client.ghost(&ghost).leave(room_id).await {
             tracing::debug!(room = %room_id, %error, "a ghost could not leave");
         }
         Ok(())

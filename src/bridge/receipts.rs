@@ -74,7 +74,10 @@ impl Bridge {
         for route in routes.iter() {
             let login = route.login_of(&read.user);
             if let Some(route) = login.and_then(|login| route.seen_by(login.id)) {
-                self.report_read_in(&route, read).await?;
+                // One chat that cannot be told holds back no other.
+                if let Err(error) = self.report_read_in(&route, read).await {
+                    tracing::warn!(portal = %route.portal.id, %error, "a read receipt was not passed on");
+                }
             }
         }
         Ok(())
@@ -100,7 +103,7 @@ impl Bridge {
             .step(Lane::login(login), move |txn| {
                 let (event, chat, network) = (event.clone(), chat.clone(), sender.clone());
                 Box::pin(async move {
-                    let mut unread = txn.unread_up_to(portal, &event).await?;
+                    let mut unread = txn.unread_up_to(portal, login, &event).await?;
                     // An edit is read with its message.
                     unread.retain(|link| is_told && link.part < EDITS);
                     for (sender, ids) in by_sender(&unread) {
@@ -110,7 +113,7 @@ impl Bridge {
                                 .await?;
                         }
                     }
-                    txn.set_read_up_to(portal, &event).await
+                    txn.set_read_up_to(portal, login, &event).await
                 })
             })
             .await?;
@@ -125,7 +128,8 @@ impl Bridge {
         route: &PortalRoute,
         read: &ReadUpTo,
     ) -> Result<Option<String>, BridgeError> {
-        let (portal, event) = (route.portal.id, read.event_id.to_string());
+        let (portal, login) = (route.portal.id, route.login);
+        let event = read.event_id.to_string();
         let looked_for = event.clone();
         let links = self
             .db
@@ -144,7 +148,7 @@ impl Bridge {
         let newest = self
             .db
             .read(move |txn| {
-                Box::pin(async move { txn.newest_unread(portal, Timestamp(at)).await })
+                Box::pin(async move { txn.newest_unread(portal, login, Timestamp(at)).await })
             })
             .await?;
         Ok(newest.map(|link| link.event_id))

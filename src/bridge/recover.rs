@@ -30,12 +30,13 @@ impl Bridge {
                 Box::pin(async move { txn.unlock_all_events().await })
             })
             .await?;
-        let (rooms, chats, unreported, portals, logins) = self
+        let (rooms, deliveries, chats, unreported, portals, logins) = self
             .db
             .read(|txn| {
                 Box::pin(async move {
                     Ok((
                         txn.waiting_rooms().await?,
+                        txn.portals_waiting().await?,
                         txn.waiting_chats().await?,
                         txn.unreported_chats().await?,
                         txn.portals().await?,
@@ -44,6 +45,7 @@ impl Bridge {
                 })
             })
             .await?;
+        lock(&self.delivering).extend(deliveries.iter().map(|portal| (*portal, 0)));
         // The process before may have sent any of these without living to see the answer.
         lock(&self.uncertain).extend(chats.iter().cloned());
         for chat in chats {
@@ -53,6 +55,10 @@ impl Bridge {
             self.statuses.wake(chat);
         }
         for portal in portals {
+            if portal.is_begun_link() {
+                self.forget_begun(portal.id).await?;
+                continue;
+            }
             if !portal.ready {
                 // What waits in a room that is not known yet must find that it is a portal's, whoever made it.
                 let login = match portal.key.login {
@@ -75,6 +81,9 @@ impl Bridge {
             if let Ok(room) = OwnedRoomId::try_from(room) {
                 self.rooms.wake(room);
             }
+        }
+        for portal in deliveries {
+            self.deliveries.wake(portal);
         }
         for network in self.networks() {
             network.start().await?;
@@ -125,6 +134,7 @@ impl Bridge {
             tracing::warn!(%error, "a room that was let go could not be left yet");
         }
         self.rooms.hurry();
+        self.deliveries.hurry();
         self.chats.hurry();
         self.statuses.hurry();
         self.people.hurry();
@@ -166,6 +176,7 @@ impl Bridge {
     /// Waits until the workers have ended what they had in hand; they end after the cancellation given at the start.
     pub async fn stopped(&self) {
         self.rooms.stopped().await;
+        self.deliveries.stopped().await;
         self.chats.stopped().await;
         self.statuses.stopped().await;
         self.people.stopped().await;

@@ -7,7 +7,10 @@ use std::{
 
 use ruma::{OwnedRoomId, OwnedUserId, RoomId, UserId};
 
-use super::context::{Bridge, BridgeError, lock};
+use super::{
+    context::{Bridge, BridgeError, lock},
+    owners::relay_inside,
+};
 use crate::{
     domain::{ChatId, LoginId, RemoteUserId},
     store::{LoginRow, PortalRow, StoreError, StoreTxn},
@@ -153,7 +156,8 @@ impl Bridge {
                 let room = room.clone();
                 Box::pin(async move {
                     let mut portals = Vec::new();
-                    for portal in txn.portals_in(&room).await? {
+                    for mut portal in txn.portals_in(&room).await? {
+                        portal.relay = relay_inside(txn, &portal).await?;
                         let logins = logins_in(txn, &portal).await?;
                         portals.push((portal, logins));
                     }

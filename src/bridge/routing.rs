@@ -109,6 +109,7 @@ impl AppserviceSink for Bridge {
 
     fn ping_received(&self, _txn_id: Option<&str>) {
         self.rooms.hurry();
+        self.deliveries.hurry();
         self.chats.hurry();
         self.statuses.hurry();
         self.people.hurry();

@@ -72,7 +72,10 @@ impl DeviceTraffic {
                         && matches!(to.to_device_id.as_deref(), Some(id) if id == device || id == "*")
                 })
             };
-            traffic.to_device = messages.into_iter().filter(|message| is_ours(message)).collect();
+            traffic.to_device = messages
+                .into_iter()
+                .filter(|message| is_ours(message))
+                .collect();
         }
         if let Some(lists) = lists.and_then(read::<Lists>) {
             traffic.changed = lists.changed;

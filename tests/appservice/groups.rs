@@ -293,6 +293,36 @@ async fn what_is_written_in_a_chat_without_a_room_waits_for_it() {
 }
 
 #[tokio::test]
+async fn what_is_told_of_people_does_not_wait_behind_what_they_wrote() {
+    let mut asked_for = rooms();
+    asked_for.direct_chats = ChatRooms::Never;
+    let town = Town::new(asked_for).await;
+    let management = town.management_room().await;
+    let direct = ChatId::direct(&person(5));
+    for number in 0..70 {
+        let text = format!("message {number}");
+        town.write(ALICE.1, &direct, person(5), &text).await;
+    }
+    let accepted = RemoteNotice::Reachability { accepted: true };
+    town.tell(ALICE.1, person(5), accepted).await;
+    town.wait("the answer to be told", |world| {
+        let mut said = world.messages(&management).into_iter();
+        said.any(|(_, content)| {
+            let body = content["body"].as_str().unwrap_or_default();
+            body.contains("takes messages of other apps now")
+        })
+        .then_some(())
+    })
+    .await;
+    let known = town
+        .db
+        .read(|txn| Box::pin(async move { txn.reachabilities(ALICE.1).await }));
+    assert_eq!(known.await.unwrap().len(), 1);
+    // What they wrote waits for a room still.
+    assert!(town.portal().await.is_none());
+}
+
+#[tokio::test]
 async fn all_groups_get_rooms_at_once_if_that_is_wanted() {
     let mut at_once = rooms();
     at_once.groups = ChatRooms::AtOnce;

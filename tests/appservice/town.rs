@@ -315,6 +315,12 @@ impl Town {
         self.arrive(to, chat, by, Some(text.to_owned()), None).await;
     }
 
+    /// A login is told of somebody.
+    pub(crate) async fn tell(&self, to: LoginId, of: RemoteUserId, notice: RemoteNotice) {
+        let chat = ChatId::direct(&of);
+        self.arrive(to, &chat, of, None, Some(notice)).await;
+    }
+
     async fn arrive(
         &self,
         to: LoginId,

@@ -210,3 +210,42 @@ async fn a_private_room_gives_way_and_a_link_can_be_ended() {
     let nothing = command_in(&mut alice, &room, "unbridge").await;
     assert!(nothing.contains("not linked"), "{nothing}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_of_several_chats_is_let_go_and_the_others_stay() {
+    let world = World::start(Plan {
+        config: json!({"relay": {"enabled": true, "admins_only": false}}),
+        ..Plan::default()
+    })
+    .await;
+    let mut community = Community::gather(&world).await;
+    community.link_group().await;
+    let contact = community.link_contact(&world).await;
+    let (room, livia) = (community.room.clone(), community.livia.ghost());
+    let theirs = ghost("messenger", &contact.jid());
+    community.alice.say(&room, "to all").await;
+    contact.receives("to all").await;
+    community.livia.gets("to all").await;
+
+    let unlink = format!("unbridge {}", contact.jid());
+    let ended = command_in(&mut community.alice, &room, &unlink).await;
+    assert!(ended.contains("is ended"), "{ended}");
+    community.alice.sees_member(&room, &theirs, "leave").await;
+    community.alice.say(&room, "to the group").await;
+    community.livia.gets("to the group").await;
+    community.livia.says("still here").await;
+    community.hears(&livia, "still here").await;
+    let there = community.alice.members(&room).await;
+    assert_eq!(there.get(&livia).map(String::as_str), Some("join"));
+    assert_eq!(there.get(BOT).map(String::as_str), Some("join"));
+
+    // The other chat goes on in a room of its own, and hears nothing more of this one.
+    contact.say("where are you?").await;
+    let new = join_new_room(&mut community.alice).await;
+    community
+        .alice
+        .hear(&new, &theirs, |body| body == "where are you?")
+        .await;
+    community.alice.say(&new, "here").await;
+    contact.receives_exactly(&["to all", "here"]).await;
+}

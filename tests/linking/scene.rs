@@ -36,6 +36,8 @@ pub(crate) const ALICE: &str = "@alice:test.example";
 pub(crate) const BOB: &str = "@bob:test.example";
 pub(crate) const BOT: &str = "@drawbridgebot:test.example";
 pub(crate) const LOGIN: LoginId = LoginId(7);
+/// Bob's.
+pub(crate) const BOBS: LoginId = LoginId(8);
 const AS_TOKEN: &str = "as-0123456789abcdef0123456789abcdef";
 const HS_TOKEN: &str = "hs-0123456789abcdef0123456789abcdef";
 const DEADLINE: Duration = Duration::from_secs(20);
@@ -55,6 +57,8 @@ pub(crate) struct Scene {
     pub(crate) bridge: Arc<Bridge>,
     pub(crate) gatekeeper: Arc<Gatekeeper>,
     pub(crate) db: Database,
+    config: Config,
+    cancel: CancellationToken,
     _folder: TempDir,
 }
 
@@ -121,25 +125,15 @@ impl Scene {
         });
         std::fs::write(&path, config.to_string()).expect("a file");
         let config = Config::load(&path).expect("a configuration");
-        let http = reqwest::Client::new();
-        let client = Client::new(&config.homeserver, &config.appservice, http).expect("a client");
         let uri = format!("sqlite:{}", folder.path().join("bridge.db").display());
         let (db, _) = store::open(&uri, &[7; 32], None, Timestamp(1))
             .await
             .expect("a database");
         let clock = Arc::new(ManualClock::new(1_700_000_000_000));
         let naming = GhostNaming::new("_drawbridge_", "test.example");
-        let bridge = Bridge::new(BridgeParts {
-            db: db.clone(),
-            client,
-            naming: naming.clone(),
-            settings: app::settings(&config),
-            clock: clock.clone(),
-            cancel: CancellationToken::new(),
-        });
         let gatekeeper = Arc::new(Gatekeeper::new("whatsapp", &db));
-        let networks: [Arc<dyn Network>; 1] = [gatekeeper.clone()];
-        bridge.attach(networks, Arc::new(Silent));
+        let cancel = CancellationToken::new();
+        let bridge = bridge(&config, &db, &gatekeeper, &cancel);
         db.step(Lane::login(LOGIN), |txn| {
             Box::pin(async move { txn.insert_login(&login_of(LOGIN, ALICE, &own())).await })
         })
@@ -158,8 +152,65 @@ impl Scene {
             bridge,
             gatekeeper,
             db,
+            config,
+            cancel,
             _folder: folder,
         }
+    }
+
+    /// Ends the bridge and starts another one with the same store. What comes from the homeserver goes to the first one still.
+    pub(crate) async fn restart(&mut self) {
+        self.cancel.cancel();
+        self.bridge.stopped().await;
+        self.cancel = CancellationToken::new();
+        self.bridge = bridge(&self.config, &self.db, &self.gatekeeper, &self.cancel);
+        self.bridge.start().await.expect("a bridge");
+        self.bridge.introduce_bot().await.expect("a bot");
+    }
+
+    /// Bob has a login, too.
+    pub(crate) async fn log_bob_in(&self) -> RemoteUserId {
+        let own = RemoteUserId::parse("1-1002@interop").expect("an address");
+        let row = login_of(BOBS, BOB, &own);
+        self.db
+            .step(Lane::login(BOBS), move |txn| {
+                let row = row.clone();
+                Box::pin(async move { txn.insert_login(&row).await })
+            })
+            .await
+            .expect("a login");
+        own
+    }
+
+    /// What waits to be sent to a chat, in order.
+    pub(crate) async fn queued(&self, chat: &ChatId) -> Vec<String> {
+        let queued = self
+            .db
+            .read(|txn| Box::pin(async move { txn.queued(LOGIN, 0, 99).await }))
+            .await
+            .expect("the store");
+        let of_chat = queued.into_iter().filter(|row| row.row.chat == *chat);
+        of_chat
+            .map(|row| String::from_utf8_lossy(&row.row.payload).into_owned())
+            .collect()
+    }
+
+    /// Waits until so many messages wait to be sent to a chat.
+    pub(crate) async fn queues_some(&self, chat: &ChatId, count: usize) -> Vec<String> {
+        let end = tokio::time::Instant::now() + DEADLINE;
+        loop {
+            let queued = self.queued(chat).await;
+            if queued.len() >= count {
+                return queued;
+            }
+            assert!(tokio::time::Instant::now() < end, "{chat}: {queued:?}");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
+    /// Waits until these wait to be sent to a chat, and nothing else.
+    pub(crate) async fn queues(&self, chat: &ChatId, texts: &[&str]) {
+        assert_eq!(self.queues_some(chat, texts.len()).await, texts);
     }
 
     /// A room of somebody's with the bot in it and these levels.
@@ -295,6 +346,27 @@ impl Scene {
     pub(crate) async fn wait<T>(&self, what: &str, check: impl Fn(&World) -> Option<T>) -> T {
         self.homeserver.wait(what, DEADLINE, check).await
     }
+}
+
+fn bridge(
+    config: &Config,
+    db: &Database,
+    gatekeeper: &Arc<Gatekeeper>,
+    cancel: &CancellationToken,
+) -> Arc<Bridge> {
+    let http = reqwest::Client::new();
+    let client = Client::new(&config.homeserver, &config.appservice, http).expect("a client");
+    let bridge = Bridge::new(BridgeParts {
+        db: db.clone(),
+        client,
+        naming: GhostNaming::new("_drawbridge_", "test.example"),
+        settings: app::settings(config),
+        clock: Arc::new(ManualClock::new(1_700_000_000_000)),
+        cancel: cancel.clone(),
+    });
+    let networks: [Arc<dyn Network>; 1] = [gatekeeper.clone()];
+    bridge.attach(networks, Arc::new(Silent));
+    bridge
 }
 
 /// The first notice of the bot in a room that contains a text.

@@ -1,11 +1,11 @@
 //! Which event is which message.
 
 use drawbridge::{
-    domain::{PortalId, Timestamp},
-    store::MessageLink,
+    domain::{ChatId, LoginId, PortalId, PortalKey, Timestamp},
+    store::{MessageLink, NewRemoteMessage},
 };
 
-use crate::place::{NOW, PORTAL, Place, stanza, step, user};
+use crate::place::{LOGIN, NOW, PORTAL, Place, gatekeeper, incoming, stanza, step, user};
 
 fn link(event: &str, id: &str, part: i64, sent_at: i64) -> MessageLink {
     MessageLink {
@@ -61,23 +61,23 @@ pub(crate) async fn reads_up_to_an_event_once(place: Place) {
         }
         Ok(())
     });
-    let unread = step!(db, txn => txn.unread_up_to(PORTAL, "$own").await);
+    let unread = step!(db, txn => txn.unread_up_to(PORTAL, LOGIN, "$own").await);
     let ids: Vec<_> = unread.iter().map(|link| link.stanza_id.as_str()).collect();
     assert_eq!(ids, ["m1", "m2"]);
-    step!(db, txn => txn.set_read_up_to(PORTAL, "$own").await);
-    assert!(step!(db, txn => txn.unread_up_to(PORTAL, "$own").await).is_empty());
-    let rest = step!(db, txn => txn.unread_up_to(PORTAL, "$e4").await);
+    step!(db, txn => txn.set_read_up_to(PORTAL, LOGIN, "$own").await);
+    assert!(step!(db, txn => txn.unread_up_to(PORTAL, LOGIN, "$own").await).is_empty());
+    let rest = step!(db, txn => txn.unread_up_to(PORTAL, LOGIN, "$e4").await);
     assert_eq!(rest.len(), 2);
-    assert!(step!(db, txn => txn.unread_up_to(PORTAL, "$unknown").await).is_empty());
+    assert!(step!(db, txn => txn.unread_up_to(PORTAL, LOGIN, "$unknown").await).is_empty());
     db.close().await;
 }
 
 pub(crate) async fn a_late_message_of_the_same_second_is_still_unread(place: Place) {
     let db = place.open().await;
     step!(db, txn => txn.put_link(&link("$1", "m1", 0, 0)).await);
-    step!(db, txn => txn.set_read_up_to(PORTAL, "$1").await);
+    step!(db, txn => txn.set_read_up_to(PORTAL, LOGIN, "$1").await);
     step!(db, txn => txn.put_link(&link("$2", "m2", 0, 0)).await);
-    let unread = step!(db, txn => txn.unread_up_to(PORTAL, "$2").await);
+    let unread = step!(db, txn => txn.unread_up_to(PORTAL, LOGIN, "$2").await);
     assert_eq!(unread.len(), 1);
     assert_eq!(unread[0].stanza_id, stanza("m2"));
     db.close().await;
@@ -105,7 +105,7 @@ pub(crate) async fn the_newest_unread_is_the_last_of_its_room_until_a_time(place
     let db = place.open().await;
     let late = Timestamp(NOW.0 + 5000);
     assert_eq!(
-        step!(db, txn => txn.newest_unread(PORTAL, late).await),
+        step!(db, txn => txn.newest_unread(PORTAL, LOGIN, late).await),
         None
     );
     step!(db, txn => {
@@ -114,12 +114,15 @@ pub(crate) async fn the_newest_unread_is_the_last_of_its_room_until_a_time(place
         txn.put_link(&MessageLink { sender: None, ..link("$3", "m3", 0, 0) }).await?;
         txn.put_link(&MessageLink { portal: PortalId(71), ..link("$4", "m4", 0, 0) }).await
     });
-    let newest = step!(db, txn => txn.newest_unread(PORTAL, late).await);
+    let newest = step!(db, txn => txn.newest_unread(PORTAL, LOGIN, late).await);
     assert_eq!(newest.map(|link| link.event_id).as_deref(), Some("$2"));
-    let newest = step!(db, txn => txn.newest_unread(PORTAL, NOW).await);
+    let newest = step!(db, txn => txn.newest_unread(PORTAL, LOGIN, NOW).await);
     assert_eq!(newest.map(|link| link.event_id).as_deref(), Some("$1"));
-    step!(db, txn => txn.set_read_up_to(PORTAL, "$1").await);
-    assert_eq!(step!(db, txn => txn.newest_unread(PORTAL, NOW).await), None);
+    step!(db, txn => txn.set_read_up_to(PORTAL, LOGIN, "$1").await);
+    assert_eq!(
+        step!(db, txn => txn.newest_unread(PORTAL, LOGIN, NOW).await),
+        None
+    );
     db.close().await;
 }
 
@@ -139,5 +142,45 @@ pub(crate) async fn forgets_an_event_with_all_its_parts(place: Place) {
         step!(db, txn => txn.links_by_event(PortalId(71), "$2").await).len(),
         1
     );
+    db.close().await;
+}
+
+pub(crate) async fn every_login_of_a_group_reads_for_itself(place: Place) {
+    let db = place.open().await;
+    let second = LoginId(8);
+    step!(db, txn => {
+        let chat = ChatId::parse("5@g.us").unwrap();
+        let key = PortalKey { gatekeeper: gatekeeper(), chat: chat.clone(), login: None };
+        txn.ensure_portal(&key, PORTAL).await?;
+        for n in 1..=3 {
+            txn.put_link(&link(&format!("$e{n}"), &format!("m{n}"), 0, 0)).await?;
+            let message = NewRemoteMessage {
+                chat: chat.clone(), sender: user(1), ..incoming(&format!("m{n}"))
+            };
+            txn.put_remote_message(&message).await?;
+            // The second login came into the group after the first message.
+            if n > 1 {
+                txn.put_remote_message(&NewRemoteMessage { login: second, ..message }).await?;
+            }
+        }
+        txn.set_read_up_to(PORTAL, LOGIN, "$e2").await
+    });
+    let unread = |login| {
+        let db = db.clone();
+        async move {
+            let unread = step!(db, txn => txn.unread_up_to(PORTAL, login, "$e3").await);
+            unread
+                .into_iter()
+                .map(|link| link.event_id)
+                .collect::<Vec<_>>()
+        }
+    };
+    assert_eq!(unread(LOGIN).await, ["$e3"]);
+    assert_eq!(unread(second).await, ["$e2", "$e3"]);
+    step!(db, txn => txn.set_read_up_to(PORTAL, second, "$e3").await);
+    // Reading further up changes nothing.
+    step!(db, txn => txn.set_read_up_to(PORTAL, second, "$e1").await);
+    assert!(unread(second).await.is_empty());
+    assert_eq!(unread(LOGIN).await, ["$e3"]);
     db.close().await;
 }

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use drawbridge::{
-    domain::{PortalId, PortalKey},
+    domain::{LoginId, PortalId, PortalKey},
     store::{self, MessageLink, NameSource, PortalSettings, SendStage, StoreError},
 };
 use sqlx::{Connection as _, PgConnection, SqliteConnection, migrate::Migrator};
@@ -191,5 +191,33 @@ pub(crate) async fn a_database_of_the_second_version_is_taken_along(place: Place
     // Nobody knows any more which login wrote what was linked then.
     let author = step!(db, txn => txn.author(PORTAL, &stanza("nobodys")).await);
     assert_eq!(author, None);
+    db.close().await;
+}
+
+pub(crate) async fn what_was_read_before_stays_read_by_every_login(place: Place) {
+    let rows = "
+        INSERT INTO portals (id, gatekeeper, chat, login, ready)
+            VALUES (70, 'whatsapp', '1@s.whatsapp.net', 7, TRUE), (71, 'whatsapp', '5@g.us', -1, TRUE);
+        INSERT INTO logins (id, gatekeeper, mxid, visible_id, remote_login, state, secrets, next_prekey_id, signed_prekey_id)
+            VALUES (8, 'whatsapp', '@bob:example.org', 'bob', 'own@interop', 'active', '', 1, 1);
+        INSERT INTO group_members (gatekeeper, chat, remote_id, role) VALUES ('whatsapp', '5@g.us', 'own@interop', 'member');
+        INSERT INTO links (portal, event_id, part, stanza_id, sender, sent_at, read_sent)
+            VALUES (70, '$1', 0, 'a', '1@s.whatsapp.net', 1, TRUE), (70, '$2', 0, 'b', '1@s.whatsapp.net', 2, FALSE),
+            (71, '$3', 0, 'c', '1@s.whatsapp.net', 3, TRUE), (71, '$4', 0, 'd', '1@s.whatsapp.net', 4, FALSE);";
+    let migrations = [
+        "0001_initial.sql",
+        "0002_conversation.sql",
+        "0003_people.sql",
+    ];
+    make(&place, &migrations, rows).await;
+    let db = place.open().await;
+    for (portal, login, until, left) in [
+        (PORTAL, LOGIN, "$2", "$2"),
+        (PortalId(71), LoginId(8), "$4", "$4"),
+    ] {
+        let unread = step!(db, txn => txn.unread_up_to(portal, login, until).await);
+        let unread: Vec<_> = unread.iter().map(|link| link.event_id.as_str()).collect();
+        assert_eq!(unread, [left]);
+    }
     db.close().await;
 }

@@ -18,7 +18,10 @@ use drawbridge::{
         ByteStream, ConnectionState, Enqueued, FetchedFile, MediaError, Network, NetworkError,
         Origin,
     },
-    store::{Database, Lane, LoginRow, LoginSecrets, LoginState, StoreError, StoreTxn},
+    store::{
+        Database, Lane, LoginRow, LoginSecrets, LoginState, NewOutboxRow, OutboxKind, StoreError,
+        StoreTxn,
+    },
 };
 use futures_util::future::BoxFuture;
 
@@ -40,6 +43,10 @@ pub(crate) struct Known {
     pub(crate) keys: Vec<String>,
     /// What logins did: began, ended, took a name.
     pub(crate) logins: Vec<String>,
+    /// The chats with which no session can be made now.
+    pub(crate) stuck: Vec<ChatId>,
+    /// Who was told that their messages were read, and by which login.
+    pub(crate) read: Vec<(LoginId, RemoteUserId, Vec<StanzaId>)>,
 }
 
 pub(crate) struct Gatekeeper {
@@ -275,31 +282,59 @@ impl Network for Gatekeeper {
         }
         Err(NetworkError::NotReachable)
     }
-    async fn prepare(&self, _login: LoginId, _chat: &ChatId) -> Result<(), NetworkError> {
-        never()
+    async fn prepare(&self, _login: LoginId, chat: &ChatId) -> Result<(), NetworkError> {
+        if self.known().stuck.contains(chat) {
+            return Err(NetworkError::Unreachable("for now".to_owned()));
+        }
+        Ok(())
     }
     fn enqueue<'t>(
         &'t self,
-        _txn: &'t mut dyn StoreTxn,
-        _login: LoginId,
+        txn: &'t mut dyn StoreTxn,
+        login: LoginId,
         message: &'t Outgoing,
-        _origin: &'t Origin,
-        _now: Timestamp,
+        origin: &'t Origin,
+        now: Timestamp,
     ) -> BoxFuture<'t, Result<Result<Enqueued, NetworkError>, StoreError>> {
-        if let OutgoingContent::Text { body, .. } = &message.content {
+        Box::pin(async move {
+            if self.known().stuck.contains(&message.chat) {
+                return Ok(Ok(Enqueued::NoSession));
+            }
+            let OutgoingContent::Text { body, .. } = &message.content else {
+                return Ok(never());
+            };
             self.known().texts.push(body.clone());
-        }
-        Box::pin(async { Ok(never()) })
+            let row = NewOutboxRow {
+                login,
+                stanza_id: message.id.clone(),
+                chat: message.chat.clone(),
+                kind: OutboxKind::Message,
+                payload: body.clone().into_bytes(),
+                plaintext: Vec::new(),
+                portal: Some(origin.portal),
+                event_id: Some(origin.event_id.clone()),
+                part: origin.part,
+                created_at: now,
+            };
+            let queued = txn.queue(&row).await?;
+            Ok(Ok(if queued {
+                Enqueued::Queued
+            } else {
+                Enqueued::Known
+            }))
+        })
     }
     fn enqueue_read<'t>(
         &'t self,
         _txn: &'t mut dyn StoreTxn,
-        _login: LoginId,
+        login: LoginId,
         _chat: &'t ChatId,
-        _sender: &'t RemoteUserId,
-        _ids: &'t [StanzaId],
+        sender: &'t RemoteUserId,
+        ids: &'t [StanzaId],
         _now: Timestamp,
     ) -> BoxFuture<'t, Result<(), StoreError>> {
+        let told = (login, sender.clone(), ids.to_vec());
+        self.known().read.push(told);
         Box::pin(async { Ok(()) })
     }
     fn enqueue_media_request<'t>(

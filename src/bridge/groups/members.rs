@@ -238,10 +238,10 @@ impl Bridge {
         match own {
             None => {
                 let gatekeeper = &sync.group.portal.key.gatekeeper;
-                let ghost = self
-                    .client
-                    .ghost(&self.naming.mxid(gatekeeper, &member.user));
-                self.let_out(sync, &ghost, by).await?;
+                let ghost = self.naming.mxid(gatekeeper, &member.user);
+                if !self.is_needed_otherwise(sync, &ghost).await? {
+                    self.let_out(sync, &self.client.ghost(&ghost), by).await?;
+                }
             }
             Some(own) => {
                 // Who is added again is invited again, also if they had left the room.
@@ -258,6 +258,16 @@ impl Bridge {
         }
         self.keep_shown(sync, vec![(member.user.clone(), None)])
             .await
+    }
+
+    /// Whether another chat of a group's room has a ghost in it.
+    async fn is_needed_otherwise(&self, sync: &Sync, ghost: &UserId) -> Result<bool, BridgeError> {
+        if !self.is_shared(sync.room_id.as_str()) {
+            return Ok(false);
+        }
+        let portal = &sync.group.portal;
+        let others = self.others_in_room(portal, &sync.room_id).await?;
+        Ok(self.needed_by(&others).await?.contains(ghost))
     }
 
     async fn let_out(

@@ -286,7 +286,7 @@ impl Bridge {
     }
 
     /// What a contact's ghost is called.
-    pub(super) fn ghost_name(&self, route: &PortalRoute, user: &RemoteUserId) -> String {
+    pub(in crate::bridge) fn ghost_name(&self, route: &PortalRoute, user: &RemoteUserId) -> String {
         let mxid = self.naming.mxid(&route.portal.key.gatekeeper, user);
         let known = lock(&self.ghosts).get(&mxid).cloned().flatten();
         known.unwrap_or_else(|| mxid.localpart().to_owned())

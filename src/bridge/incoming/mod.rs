@@ -413,6 +413,7 @@ impl Bridge {
         }
         // Somebody may already have answered what only now is stored.
         self.rooms.hurry_one(place.room_id);
+        self.deliveries.hurry_one(&place.route.portal.id);
         Ok(())
     }
 }
@@ -431,7 +432,7 @@ fn reading(
 }
 
 /// Whether a row tells of somebody and is no message.
-fn is_about_people(row: &RemoteMessageRow) -> bool {
+pub(super) fn is_about_people(row: &RemoteMessageRow) -> bool {
     matches!(
         row.message.notice,
         Some(

@@ -521,7 +521,7 @@ impl Bridge {
     }
 
     /// What a gatekeeper itself has to say goes to the login's user, into the management room.
-    pub(super) async fn tell_gatekeeper_notices(
+    pub(in crate::bridge) async fn tell_gatekeeper_notices(
         &self,
         login: LoginId,
         rows: &[RemoteMessageRow],

@@ -37,16 +37,41 @@ impl Leaving {
         txn: &mut dyn StoreTxn,
         room_id: &RoomId,
     ) -> Result<(), StoreError> {
-        let before = txn.value(&key(room_id)).await?;
-        let mut all: Self = before
-            .and_then(|before| serde_json::from_str(&before).ok())
-            .unwrap_or_default();
-        all.accounts.extend(self.accounts.iter().cloned());
-        all.aliases.extend(self.aliases.iter().cloned());
-        all.word = self.word.clone().or(all.word);
-        all.goes_on_in = self.goes_on_in.clone().or(all.goes_on_in);
-        let json = serde_json::to_string(&all).expect("texts and lists of them are JSON");
-        txn.set_value(&key(room_id), &json).await
+        let key = key(room_id);
+        loop {
+            let before = txn.value(&key).await?;
+            let mut all = before.as_deref().map(Self::read).unwrap_or_default();
+            all.accounts.extend(self.accounts.iter().cloned());
+            all.aliases.extend(self.aliases.iter().cloned());
+            all.word = self.word.clone().or(all.word);
+            all.goes_on_in = self.goes_on_in.clone().or(all.goes_on_in);
+            let all = all.write();
+            // Another may write something down, or strike it out, at the same time.
+            if txn
+                .replace_value(&key, before.as_deref(), Some(&all))
+                .await?
+            {
+                return Ok(());
+            }
+        }
+    }
+
+    fn read(json: &str) -> Self {
+        serde_json::from_str(json).unwrap_or_default()
+    }
+
+    fn write(&self) -> String {
+        serde_json::to_string(self).expect("texts and lists of them are JSON")
+    }
+
+    /// What is left of it once `done` is done; `None` if nothing is.
+    fn without(mut self, done: &Self) -> Option<Self> {
+        self.accounts
+            .retain(|account| !done.accounts.contains(account));
+        self.aliases.retain(|alias| !done.aliases.contains(alias));
+        self.word = self.word.filter(|word| done.word.as_ref() != Some(word));
+        let is_left = self.word.is_some() || !self.accounts.is_empty() || !self.aliases.is_empty();
+        is_left.then_some(self)
     }
 }
 
@@ -56,19 +81,15 @@ impl Bridge {
         &self,
         room_id: &RoomId,
     ) -> Result<(), BridgeError> {
-        let key = key(room_id);
-        let of = key.clone();
-        let noted = self
-            .db
-            .read(move |txn| {
-                let of = of.clone();
-                Box::pin(async move { txn.value(&of).await })
-            })
-            .await?;
-        let Some(noted) = noted else {
-            return Ok(());
-        };
-        let leaving: Leaving = serde_json::from_str(&noted).unwrap_or_default();
+        while let Some(noted) = self.kept(&key(room_id)).await? {
+            let leaving = Leaving::read(&noted);
+            self.let_leave(room_id, &leaving).await?;
+            self.strike_out(room_id, leaving).await?;
+        }
+        Ok(())
+    }
+
+    async fn let_leave(&self, room_id: &RoomId, leaving: &Leaving) -> Result<(), BridgeError> {
         fail::fail_point!("leaving.begun");
         if let Some(word) = &leaving.word {
             let content = bridge_notice(word, None);
@@ -89,10 +110,30 @@ impl Bridge {
         for account in &leaving.accounts {
             passing(self.client.ghost(account).leave(room_id).await)?;
         }
+        Ok(())
+    }
+
+    /// Strikes out what is done. What was written down since stays.
+    async fn strike_out(&self, room_id: &RoomId, done: Leaving) -> Result<(), BridgeError> {
+        let key = key(room_id);
         self.db
             .step(Lane::room(room_id.as_str()), move |txn| {
-                let key = key.clone();
-                Box::pin(async move { txn.delete_value(&key).await })
+                let (key, done) = (key.clone(), done.clone());
+                Box::pin(async move {
+                    loop {
+                        let Some(noted) = txn.value(&key).await? else {
+                            return Ok(());
+                        };
+                        let rest = Leaving::read(&noted).without(&done);
+                        let rest = rest.map(|rest| rest.write());
+                        if txn
+                            .replace_value(&key, Some(&noted), rest.as_deref())
+                            .await?
+                        {
+                            return Ok(());
+                        }
+                    }
+                })
             })
             .await?;
         Ok(())
@@ -145,5 +186,29 @@ fn passing<T>(outcome: Result<T, crate::matrix::MatrixError>) -> Result<(), Brid
             Ok(())
         }
         Ok(_) => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ruma::user_id;
+
+    use super::*;
+
+    #[test]
+    fn what_was_written_down_meanwhile_is_left_to_be_done() {
+        let (first, second) = (user_id!("@a:x").to_owned(), user_id!("@b:x").to_owned());
+        let done = Leaving {
+            accounts: vec![first.clone()],
+            word: Some("bye".to_owned()),
+            aliases: vec!["#a:x".to_owned()],
+            goes_on_in: None,
+        };
+        assert_eq!(done.clone().without(&done), None);
+        let mut noted = done.clone();
+        noted.accounts.push(second.clone());
+        let left = noted.without(&done).expect("somebody is left");
+        assert_eq!(left.accounts, [second]);
+        assert_eq!((left.word, left.aliases), (None, Vec::new()));
     }
 }

@@ -4,7 +4,7 @@ use ruma::{OwnedRoomId, RoomId, UserId};
 
 use super::{Leaving, LinkError, checks::RoomFacts, room_of};
 use crate::{
-    bridge::context::Bridge,
+    bridge::context::{Bridge, BridgeError},
     domain::{ChatId, GatekeeperId, GroupRole, LoginId, PortalId, PortalKey, RemoteUserId},
     network::NetworkError,
     store::{Lane, LoginRow, PortalRow},
@@ -179,11 +179,19 @@ impl Bridge {
 
     /// Makes a link that passed every check: the people first, then the store, then what is said about it.
     pub(super) async fn connect(&self, link: NewLink) -> Result<PortalRow, LinkError> {
-        let chat = (link.login.id, link.key.chat.clone());
-        // A chat without a portal has no lock of its own: new links are made one after the other.
-        let before = link.before.as_ref().map_or(PortalId(0), |portal| portal.id);
-        let opening = self.opening(before);
+        // What a chat's room is locked by is its portal's, so there has to be one.
+        let portal = self.ensure_portal(&link).await?;
+        let opening = self.opening(portal.id);
         let _alone = opening.lock().await;
+        let made = self.connect_alone(&link).await;
+        if made.is_err() {
+            self.forget_begun(portal.id).await?;
+        }
+        made
+    }
+
+    async fn connect_alone(&self, link: &NewLink) -> Result<PortalRow, LinkError> {
+        let chat = (link.login.id, link.key.chat.clone());
         // Who was to leave has left, so that nobody leaves who comes now.
         self.carry_out_leaving(&link.room_id).await?;
         let came = self.bring_first(&link.key, &link.room_id).await;
@@ -194,10 +202,10 @@ impl Bridge {
         fail::fail_point!("linking.after_entering");
         let old = link.before.as_ref().and_then(room_of);
         let leaving = match (&old, &link.before) {
-            (Some(old), Some(portal)) => Some((old.clone(), self.giving_way(portal, &link).await?)),
+            (Some(old), Some(portal)) => Some((old.clone(), self.giving_way(portal, link).await?)),
             _ => None,
         };
-        let portal = self.store_link(&link, came, leaving).await?;
+        let portal = self.store_link(link, came, leaving).await?;
         let portal = portal.ok_or(LinkError::Changed)?;
         fail::fail_point!("linking.after_store");
         if let Some(before) = &link.before {
@@ -215,21 +223,62 @@ impl Bridge {
         Ok(portal)
     }
 
+    /// The portal of a chat that is to be linked. A new one is marked as linked before it has a room, so that none is made for it.
+    async fn ensure_portal(&self, link: &NewLink) -> Result<PortalRow, BridgeError> {
+        let new_id = new_id();
+        let key = link.key.clone();
+        Ok(self
+            .db
+            .step(Lane::login(link.login.id), move |txn| {
+                let key = key.clone();
+                Box::pin(async move {
+                    let portal = txn.ensure_portal(&key, new_id).await?;
+                    if portal.id == new_id {
+                        txn.set_portal_linked(new_id, true).await?;
+                    }
+                    Ok(portal)
+                })
+            })
+            .await?)
+    }
+
+    /// Forgets the portal of a link that came to nothing, unless the chat got a room otherwise.
+    pub(in crate::bridge) async fn forget_begun(&self, id: PortalId) -> Result<(), BridgeError> {
+        self.db
+            .step(Lane::room(&id.to_string()), move |txn| {
+                Box::pin(async move {
+                    match txn.portal_by_id(id).await? {
+                        Some(portal) if portal.is_begun_link() => txn.delete_portal(id).await,
+                        _ => Ok(()),
+                    }
+                })
+            })
+            .await?;
+        Ok(())
+    }
+
     /// Who leaves the room that gives way.
     async fn giving_way(&self, portal: &PortalRow, link: &NewLink) -> Result<Leaving, LinkError> {
         let ghost = portal.key.chat.direct_user();
         let ghost = ghost.map(|user| self.naming.mxid(&portal.key.gatekeeper, &user));
         let witnesses: Vec<_> = ghost.into_iter().collect();
-        let accounts = match room_of(portal) {
-            Some(room_id) => self.ours_in(&room_id, &witnesses).await?,
-            None => Vec::new(),
-        };
+        let mut accounts = Vec::new();
+        let mut is_empty = true;
+        if let Some(room_id) = room_of(portal) {
+            let others = self.others_in_room(portal, &room_id).await?;
+            let needed = self.needed_by(&others).await?;
+            is_empty = others.is_empty();
+            accounts = self.ours_in(&room_id, &witnesses).await?;
+            // Another chat may be in that room, too.
+            accounts.retain(|user| {
+                is_empty || self.ghost_identity(user).is_some() && !needed.contains(user)
+            });
+        }
         let new = &link.room_id;
         Ok(Leaving {
             accounts,
-            word: Some(format!(
-                "The chat goes on in another room: https://matrix.to/#/{new}"
-            )),
+            word: is_empty
+                .then(|| format!("The chat goes on in another room: https://matrix.to/#/{new}")),
             aliases: vec![self.alias_of(portal)],
             goes_on_in: None,
         })
@@ -241,9 +290,7 @@ impl Bridge {
         came: Vec<(RemoteUserId, GroupRole)>,
         leaving: Option<(OwnedRoomId, Leaving)>,
     ) -> Result<Option<PortalRow>, LinkError> {
-        let new_id = PortalId(
-            i64::from(rand::random::<u32>()) << 21 | i64::from(rand::random::<u32>() >> 11),
-        );
+        let new_id = new_id();
         let (key, room) = (link.key.clone(), link.room_id.to_string());
         let expected = link.before.as_ref().and_then(|row| row.room_id.clone());
         Ok(self
@@ -282,6 +329,10 @@ impl Bridge {
             self.settings.alias_prefix, portal.id, self.settings.server_name
         )
     }
+}
+
+fn new_id() -> PortalId {
+    PortalId(i64::from(rand::random::<u32>()) << 21 | i64::from(rand::random::<u32>() >> 11))
 }
 
 /// What makes a chat of a login a portal.

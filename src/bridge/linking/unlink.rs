@@ -137,12 +137,7 @@ impl Bridge {
         let contact = contact.map(|user| self.naming.mxid(&portal.key.gatekeeper, &user));
         let witnesses: Vec<_> = contact.iter().cloned().collect();
         let ours = self.ours_in(room_id, &witnesses).await?;
-        let others: Vec<PortalRow> = self
-            .portals_in(room_id)
-            .await?
-            .into_iter()
-            .filter(|other| other.id != portal.id)
-            .collect();
+        let others = self.others_in_room(portal, room_id).await?;
         let needed = self.needed_by(&others).await?;
         let is_closed = !portal.linked && others.is_empty();
         let accounts = ours.into_iter().filter(|user| {
@@ -165,8 +160,22 @@ impl Bridge {
         })
     }
 
+    /// The portals of the other chats of a room.
+    pub(in crate::bridge) async fn others_in_room(
+        &self,
+        portal: &PortalRow,
+        room_id: &RoomId,
+    ) -> Result<Vec<PortalRow>, BridgeError> {
+        let mut others = self.portals_in(room_id).await?;
+        others.retain(|other| other.id != portal.id);
+        Ok(others)
+    }
+
     /// The ghosts that some portals have in their room.
-    async fn needed_by(&self, portals: &[PortalRow]) -> Result<HashSet<OwnedUserId>, BridgeError> {
+    pub(in crate::bridge) async fn needed_by(
+        &self,
+        portals: &[PortalRow],
+    ) -> Result<HashSet<OwnedUserId>, BridgeError> {
         let mut needed = HashSet::new();
         for portal in portals {
             let gatekeeper = &portal.key.gatekeeper;

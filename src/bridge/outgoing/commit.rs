@@ -5,9 +5,9 @@ use std::sync::Arc;
 use ruma::OwnedRoomId;
 
 use super::{
-    super::context::{Bridge, BridgeError},
-    super::routes::Route,
-    Item, Speaker, Stopped,
+    super::context::{Bridge, BridgeError, lock},
+    super::routes::{PortalRoute, Route},
+    End, Item, Speaker, Stopped,
 };
 use crate::{
     domain::{LoginId, Unbridgeable},
@@ -25,11 +25,16 @@ impl Bridge {
     ) -> Result<(), BridgeError> {
         let mut rest: Vec<Arc<Item>> = batch.into_iter().map(Arc::new).collect();
         while !rest.is_empty() {
-            let speaker = rest.iter().find_map(|item| item.speaker.clone());
+            let handed_on = rest[0].is_handed_on();
+            let alike = |item: &&Arc<Item>| item.is_handed_on() == handed_on;
+            let mut run = rest.iter().take_while(alike);
+            let speaker = run.find_map(|item| item.speaker.clone());
             let together = |item: &&Arc<Item>| item.speaker.is_none() || item.speaker == speaker;
-            let count = rest.iter().take_while(together).count();
+            let run = rest.iter().take_while(alike);
+            let count = run.take_while(together).count();
             let run: Vec<Arc<Item>> = rest.drain(..count).collect();
             match speaker {
+                None if handed_on => self.hand_on_all(room_id, &run).await?,
                 Some(speaker) => self.commit_run(room_id, &speaker, run).await?,
                 None => self.finish_all(room_id, &run).await?,
             }
@@ -92,13 +97,23 @@ impl Bridge {
         room_id: &OwnedRoomId,
         speaker: &Speaker,
     ) -> Result<bool, BridgeError> {
-        let Route::Portals(portals) = self.route(room_id).await? else {
-            return Ok(false);
-        };
-        Ok(portals.iter().any(|portal| {
+        let is_in = |portal: &Arc<PortalRoute>| {
             portal.portal.id == speaker.portal
                 && portal.logins.iter().any(|login| login.id == speaker.login)
-        }))
+        };
+        if let Route::Portals(portals) = self.route(room_id).await?
+            && portals.iter().any(is_in)
+        {
+            return Ok(true);
+        }
+        // What was handed on before an upgrade still goes.
+        let is_on_its_way = lock(&self.delivering).contains_key(&speaker.portal);
+        Ok(is_on_its_way
+            && self
+                .elsewhere(speaker.portal)
+                .await?
+                .as_ref()
+                .is_some_and(is_in))
     }
 
     async fn queue_items(
@@ -127,9 +142,7 @@ impl Bridge {
                         for change in &item.changes {
                             change.apply(txn, &*network, now).await?;
                         }
-                        if item.finishes {
-                            txn.finish_event(item.seq).await?;
-                        }
+                        item.end.apply(txn).await?;
                     }
                     fail::fail_point!("encrypt.before_commit");
                     Ok(Stopped::Nowhere)
@@ -148,16 +161,7 @@ impl Bridge {
     ) -> Result<(), BridgeError> {
         self.refuse(room_id, &item.event_id, &unsendable(why))
             .await?;
-        if !item.finishes {
-            return Ok(());
-        }
-        let seq = item.seq;
-        self.db
-            .step(Lane::room(room_id.as_str()), move |txn| {
-                Box::pin(async move { txn.finish_event(seq).await })
-            })
-            .await?;
-        Ok(())
+        self.end(room_id, &item.end).await
     }
 
     /// Ends events of a room that is no portal any more, telling their senders.
@@ -170,14 +174,13 @@ impl Bridge {
             let why = unsendable("this room is not connected to the chat any more");
             self.refuse(room_id, &item.event_id, &why).await?;
         }
-        let done = items.iter().filter(|item| item.finishes);
-        let seqs: Vec<i64> = done.map(|item| item.seq).collect();
+        let ends: Arc<[End]> = items.iter().map(|item| item.end.clone()).collect();
         self.db
             .step(Lane::room(room_id.as_str()), move |txn| {
-                let seqs = seqs.clone();
+                let ends = ends.clone();
                 Box::pin(async move {
-                    for seq in seqs {
-                        txn.finish_event(seq).await?;
+                    for end in ends.iter() {
+                        end.apply(txn).await?;
                     }
                     Ok(())
                 })

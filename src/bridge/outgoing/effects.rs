@@ -9,7 +9,7 @@ use super::{
         rooms::open_room,
         routes::PortalRoute,
     },
-    Item, Speaker, Taken,
+    End, Item, Speaker, Taken,
     voices::reactor,
 };
 use crate::{
@@ -112,10 +112,9 @@ impl Bridge {
         };
         let timer = (seconds > 0).then_some(seconds);
         let item = Item {
-            seq: 0,
             event_id: cause.to_owned(),
             speaker: Some(Speaker::of(&route)),
-            finishes: false,
+            end: End::Nothing,
             messages: vec![(message, origin)],
             changes: vec![Change::Timer(route.portal.id, timer)],
         };

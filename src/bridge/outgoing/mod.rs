@@ -2,6 +2,7 @@
 //! rows and the events' end together.
 
 mod commit;
+mod deliveries;
 mod effects;
 mod hosting;
 mod lookup;
@@ -24,7 +25,7 @@ use super::{
 use crate::{
     domain::{ChatId, GatekeeperId, LoginId, Outgoing, OutgoingContent, PortalId, Unbridgeable},
     network::Origin,
-    store::{ExpiryRow, InboxEvent, Lane},
+    store::{ExpiryRow, InboxEvent, Lane, StoreError, StoreTxn},
     translate::{
         NetworkContext, Part, PartContent, Relayed, Reply, RoomEvent, Target, relay, targets,
         to_network, without_fallback,
@@ -45,14 +46,26 @@ struct Speaker {
 
 /// One event on its way to one chat: what is to be sent for it, and what it changes here.
 struct Item {
-    seq: i64,
     event_id: String,
     /// Nobody speaks for what is only passed over.
     speaker: Option<Speaker>,
-    /// Whether the event is done with then; one that goes to several chats is with the last.
-    finishes: bool,
+    /// What is done with then.
+    end: End,
     messages: Vec<(Outgoing, Origin)>,
     changes: Vec<Change>,
+}
+
+/// What is done with once an item is.
+#[derive(Debug, Clone)]
+enum End {
+    /// Nothing.
+    Nothing,
+    /// The event of this number.
+    Event(i64),
+    /// The event on its way to this portal.
+    Delivery(PortalId, i64),
+    /// The event, which goes on to these portals, each by itself; the portal whose chat it shows.
+    HandOn(Arc<InboxEvent>, Vec<PortalId>, Option<PortalId>),
 }
 
 /// An event that was taken out of the inbox, as it came and as it was read.
@@ -60,6 +73,7 @@ struct Taken<'a> {
     event: &'a InboxEvent,
     parsed: &'a AnyTimelineEvent,
     said: &'a RoomEvent,
+    end: End,
 }
 
 /// Where a step had to stop.
@@ -134,6 +148,7 @@ impl Bridge {
                         event: &event,
                         parsed: &parsed,
                         said: &said,
+                        end: End::Event(event.seq),
                     };
                     let done = self.take_room_event(room_id, &portals, &taken, &mut batch);
                     if let Err(error) = done.await {
@@ -142,7 +157,7 @@ impl Bridge {
                         return Err(error);
                     }
                 }
-                _ if self.is_ours(parsed.sender()) => batch.push(Item::nothing(&event)),
+                _ if self.is_ours(parsed.sender()) => self.finish(&event).await?,
                 Route::Management(owner) => {
                     self.note_own_profile(&parsed);
                     self.take_command(room_id, &owner, &parsed).await?;
@@ -191,39 +206,41 @@ impl Bridge {
         self.note_member(room_id, taken.parsed);
         self.note_own_profile(taken.parsed);
         let source = self.source_of(portals, taken);
-        if source == Source::Room && self.take_prefixed(room_id, taken.parsed).await? {
-            batch.push(Item::nothing(taken.event));
-            return Ok(());
-        }
+        let mut portals = Cow::Borrowed(portals);
         if source == Source::Room {
-            for portal in portals {
-                self.note_owner_left(portal, taken.parsed).await?;
-            }
-            if self
-                .take_room_change(room_id, portals, taken.event, taken.parsed)
-                .await?
-            {
-                batch.push(Item::nothing(taken.event));
+            if self.take_prefixed(room_id, taken.parsed).await? {
+                batch.push(Item::nothing(taken));
                 return Ok(());
             }
-        }
-        let targets: Vec<_> = portals
-            .iter()
-            .filter(|portal| match source {
-                Source::Room => true,
-                Source::Chat(from) => from != portal.portal.id,
-                Source::Bridge => false,
-            })
-            .collect();
-        let Some((last, others)) = targets.split_last() else {
-            batch.push(Item::nothing(taken.event));
-            return Ok(());
-        };
-        for portal in others {
-            self.take_portal_event(room_id, portal, taken, (source, false), batch)
+            let ended = self
+                .note_owners_left(room_id, &portals, taken.parsed)
                 .await?;
+            if !ended.is_empty() {
+                let portals = portals.to_mut();
+                portals.retain(|route| !ended.contains(&route.portal.id));
+            }
         }
-        self.take_portal_event(room_id, last, taken, (source, true), batch)
+        let one = match &*portals {
+            [one] if !self.is_delivering(one.portal.id, batch) => one,
+            _ => {
+                return self
+                    .share_out(room_id, &portals, taken, source, batch)
+                    .await;
+            }
+        };
+        let is_done = match source {
+            Source::Room => {
+                self.take_room_change(room_id, &portals, taken.event, taken.parsed)
+                    .await?
+            }
+            Source::Chat(from) => from == one.portal.id,
+            Source::Bridge => true,
+        };
+        if is_done {
+            batch.push(Item::nothing(taken));
+            return Ok(());
+        }
+        self.take_portal_event(room_id, one, taken, source, batch)
             .await
     }
 
@@ -232,10 +249,16 @@ impl Bridge {
         room_id: &OwnedRoomId,
         portal: &Arc<PortalRoute>,
         taken: &Taken<'_>,
-        (source, finishes): (Source, bool),
+        source: Source,
         batch: &mut Vec<Item>,
     ) -> Result<(), BridgeError> {
-        let event = taken.event;
+        if self.is_removed(portal) {
+            let gatekeeper = self.gatekeeper_name(&portal.portal.key.gatekeeper);
+            let why = format!("this bridge is not connected to {gatekeeper} any more");
+            return self
+                .pass_by(room_id, taken, source, ("no_gatekeeper", &why), batch)
+                .await;
+        }
         let about = targets(taken.said);
         let is_about = |item: &Item| {
             [&about.reply, &about.subject]
@@ -260,8 +283,7 @@ impl Bridge {
                     self.commit_items(room_id, std::mem::take(batch)).await?;
                 }
                 match self.item(room_id, &speaking, taken, parts, batch).await? {
-                    Ok(mut item) => {
-                        item.finishes = finishes;
+                    Ok(item) => {
                         let resets = item.resets_route();
                         batch.push(item);
                         if resets {
@@ -277,11 +299,9 @@ impl Bridge {
         };
         // What came before it in the room goes first.
         self.commit_items(room_id, std::mem::take(batch)).await?;
-        self.refuse(room_id, &event.event_id, &refusal).await?;
-        if finishes {
-            self.finish(event).await?;
-        }
-        Ok(())
+        self.refuse(room_id, &taken.event.event_id, &refusal)
+            .await?;
+        self.end(room_id, &taken.end).await
     }
 
     /// The parts an event is sent as, and the portal as the login that sends them sees it.
@@ -368,7 +388,7 @@ impl Bridge {
         batch: &[Item],
     ) -> Result<Result<Item, Unbridgeable>, BridgeError> {
         let event = taken.event;
-        let mut item = Item::nothing(event);
+        let mut item = Item::nothing(taken);
         item.speaker = (!parts.is_empty()).then(|| Speaker::of(portal));
         let network = self.network(&portal.portal.key.gatekeeper)?;
         let gatekeeper = self.gatekeeper_name(&portal.portal.key.gatekeeper);
@@ -473,6 +493,18 @@ impl Bridge {
         Ok(())
     }
 
+    /// Is done with an event, or with a part of its way.
+    async fn end(&self, room_id: &OwnedRoomId, end: &End) -> Result<(), BridgeError> {
+        let end = end.clone();
+        self.db
+            .step(Lane::room(room_id.as_str()), move |txn| {
+                let end = end.clone();
+                Box::pin(async move { end.apply(txn).await })
+            })
+            .await?;
+        Ok(())
+    }
+
     async fn quarantine(&self, event: &InboxEvent, reason: &str) -> Result<(), BridgeError> {
         tracing::warn!(event = %event.event_id, reason, "an event cannot be read and is set aside");
         let (seq, reason) = (event.seq, reason.to_owned());
@@ -502,6 +534,18 @@ impl Speaker {
     }
 }
 
+impl End {
+    /// Writes it.
+    async fn apply(&self, txn: &mut dyn StoreTxn) -> Result<(), StoreError> {
+        match self {
+            Self::Nothing => Ok(()),
+            Self::Event(seq) => txn.finish_event(*seq).await.map(drop),
+            Self::Delivery(portal, seq) => txn.finish_delivery(*portal, *seq).await,
+            Self::HandOn(event, to, source) => txn.hand_on(event, to, *source).await,
+        }
+    }
+}
+
 impl Item {
     /// Whether what is remembered of the room is another afterwards.
     fn resets_route(&self) -> bool {
@@ -510,12 +554,20 @@ impl Item {
             .any(|change| matches!(change, Change::Timer(..)))
     }
 
-    fn nothing(event: &InboxEvent) -> Self {
+    /// Whether it is only to be handed on.
+    fn is_handed_on(&self) -> bool {
+        matches!(self.end, End::HandOn(..))
+    }
+
+    fn nothing(taken: &Taken<'_>) -> Self {
+        Self::ended(taken.event, taken.end.clone())
+    }
+
+    fn ended(event: &InboxEvent, end: End) -> Self {
         Self {
-            seq: event.seq,
             event_id: event.event_id.clone(),
             speaker: None,
-            finishes: true,
+            end,
             messages: Vec::new(),
             changes: Vec::new(),
         }

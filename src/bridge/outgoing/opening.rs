@@ -70,7 +70,7 @@ impl Bridge {
         let mut keys = self.keys_came.subscribe();
         loop {
             let closed = match cipher.open(room_id, &event.json).await {
-                Ok(json) => return Ok(Some(InboxEvent { json, ..event })),
+                Ok(json) => return Ok(Some(unsealed(event, json))),
                 Err(closed) => closed,
             };
             let why = match closed {
@@ -79,7 +79,7 @@ impl Bridge {
                 }
                 // What the bridge itself said before its keys were lost is for nobody.
                 CipherError::MissingKey { .. } if is_own => {
-                    batch.push(Item::nothing(&event));
+                    self.finish(&event).await?;
                     return Ok(None);
                 }
                 CipherError::MissingKey { session, .. } => {
@@ -108,6 +108,26 @@ impl Bridge {
                 },
             };
             return self.end_closed(room_id, &event, batch, &why).await;
+        }
+    }
+
+    /// An event that was opened before, as it was said; `None` if its key is gone since.
+    pub(super) async fn opened_again(
+        &self,
+        room_id: &OwnedRoomId,
+        event: &InboxEvent,
+    ) -> Result<Option<InboxEvent>, BridgeError> {
+        let outside = serde_json::from_str::<Outside>(&event.json);
+        if outside.is_ok_and(|outside| outside.kind != "m.room.encrypted") {
+            return Ok(Some(event.clone()));
+        }
+        let Some(cipher) = self.client.cipher() else {
+            return Ok(None);
+        };
+        match cipher.open(room_id, &event.json).await {
+            Ok(json) => Ok(Some(unsealed(event.clone(), json))),
+            Err(CipherError::Failed(error)) => Err(MatrixError::Encryption(error).into()),
+            Err(_) => Ok(None),
         }
     }
 
@@ -169,6 +189,15 @@ impl Bridge {
             self.rooms.wake(room);
         }
         Ok(())
+    }
+}
+
+/// An event with what was in it.
+fn unsealed(event: InboxEvent, json: String) -> InboxEvent {
+    InboxEvent {
+        sealed: Some(event.json),
+        json,
+        ..event
     }
 }
 

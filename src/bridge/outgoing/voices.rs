@@ -155,20 +155,9 @@ impl Bridge {
         taken: &Taken<'_>,
         context: &NetworkContext<'_>,
     ) -> Result<Vec<Part>, Unbridgeable> {
-        let is_message = match taken.parsed {
-            AnyTimelineEvent::MessageLike(AnyMessageLikeEvent::RoomMessage(message)) => {
-                is_said(message)
-            }
-            AnyTimelineEvent::MessageLike(event) => matches!(
-                event.event_type(),
-                MessageLikeEventType::Sticker
-                    | MessageLikeEventType::RoomEncrypted
-                    | MessageLikeEventType::PollStart
-                    | MessageLikeEventType::UnstablePollStart
-            ),
-            AnyTimelineEvent::State(_) => false,
-        };
-        if !is_message || to_network(taken.said, context).is_ok_and(|parts| parts.is_empty()) {
+        if !says_something(taken.parsed)
+            || to_network(taken.said, context).is_ok_and(|parts| parts.is_empty())
+        {
             return Ok(Vec::new());
         }
         let whose = if portal.is_group() {
@@ -197,6 +186,23 @@ impl Bridge {
 /// As whom a reaction of a login is kept: in a group several logins react.
 pub(super) fn reactor(portal: &PortalRoute) -> Option<RemoteUserId> {
     portal.own.clone().filter(|_| portal.is_group())
+}
+
+/// Whether an event says something, and does not only add to what was said, such as a reaction.
+pub(super) fn says_something(event: &AnyTimelineEvent) -> bool {
+    match event {
+        AnyTimelineEvent::MessageLike(AnyMessageLikeEvent::RoomMessage(message)) => {
+            is_said(message)
+        }
+        AnyTimelineEvent::MessageLike(event) => matches!(
+            event.event_type(),
+            MessageLikeEventType::Sticker
+                | MessageLikeEventType::RoomEncrypted
+                | MessageLikeEventType::PollStart
+                | MessageLikeEventType::UnstablePollStart
+        ),
+        AnyTimelineEvent::State(_) => false,
+    }
 }
 
 /// Whether a message is one that a person wrote: programs answer each other's notices without end.

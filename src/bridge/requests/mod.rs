@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{
     config::Level,
-    domain::{ChatId, GroupChange, LoginId, RemoteUserId, Unbridgeable},
+    domain::{ChatId, GroupChange, LoginId, PortalId, RemoteUserId, Unbridgeable},
     store::{GroupMemberRow, GroupRow, InboxEvent, Lane},
 };
 
@@ -62,6 +62,40 @@ impl RoomChange {
             "m.room.tombstone" => Self::Tombstone,
             _ => return None,
         })
+    }
+}
+
+/// When a change of a room that mirrors several chats is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Turn {
+    /// In that of each group, for that group.
+    Each,
+    /// In that of the first group, for all of the room: it may be any of its chats that is meant.
+    Once,
+    /// Before anything else of the room.
+    AtOnce,
+}
+
+impl Turn {
+    /// Reads an event, as JSON; `None` if it is no change.
+    pub(super) fn of(event: &str) -> Option<Self> {
+        let event: Value = serde_json::from_str(event).ok()?;
+        Some(match RoomChange::read(&event)? {
+            RoomChange::Member => Self::Once,
+            RoomChange::Tombstone => Self::AtOnce,
+            _ => Self::Each,
+        })
+    }
+
+    /// The portals in whose turn it is.
+    pub(super) fn concerns(self, portals: &[Arc<PortalRoute>]) -> Vec<PortalId> {
+        let groups = portals.iter().filter(|route| route.is_group());
+        let ids = groups.map(|route| route.portal.id);
+        match self {
+            Self::Each => ids.collect(),
+            Self::Once => ids.take(1).collect(),
+            Self::AtOnce => Vec::new(),
+        }
     }
 }
 

@@ -33,11 +33,16 @@ impl Bridge {
         if let Some(open) = lock(&self.open_portals).get(&key) {
             return Ok(open.clone());
         }
-        let opening = self.opening(self.portal_row(login, chat, None).await?.0.id);
-        let _alone = opening.lock().await;
-        let forgotten = self.forgotten.load(Ordering::Acquire);
-        // Another may have made the room while this one waited for the lock.
-        let (portal, login_row) = self.portal_row(login, chat, None).await?;
+        let (_alone, forgotten, portal, login_row) = loop {
+            let id = self.portal_row(login, chat, None).await?.0.id;
+            let alone = self.opening(id).lock_owned().await;
+            let forgotten = self.forgotten.load(Ordering::Acquire);
+            // Another may have made the room while this one waited for the lock, or given up the portal.
+            let (portal, login_row) = self.portal_row(login, chat, None).await?;
+            if portal.id == id {
+                break (alone, forgotten, portal, login_row);
+            }
+        };
         if chat.is_group() {
             self.know_group(login, &portal.key).await?;
         }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::{
     bridge::{
         context::{Bridge, BridgeError, lock},
+        incoming::is_about_people,
         rooms::portal_key,
         routes::PortalRoute,
     },
@@ -47,12 +48,12 @@ impl Bridge {
                 Some(portal) => {
                     // It is made in its turn, of what is true by then.
                     self.groups.members.wake(portal.id);
-                    self.pass_over(login, chat, waiting).await?;
+                    self.pass_over(login, chat).await?;
                     return Ok(None);
                 }
                 None => {
                     self.make_in_turn(login, chat, waiting).await?;
-                    self.pass_over(login, chat, waiting).await?;
+                    self.pass_over(login, chat).await?;
                     return Ok(None);
                 }
             },
@@ -127,34 +128,37 @@ impl Bridge {
         self.bring_or_make(login, &key).await
     }
 
-    /// Ends what would only change a room that is not there. What was said stays.
-    async fn pass_over(
-        &self,
-        login: LoginId,
-        chat: &ChatId,
-        waiting: &[RemoteMessageRow],
-    ) -> Result<(), BridgeError> {
-        let done: Vec<(i64, i64)> = waiting
+    /// Ends what would only change a room that is not there, and takes what is told of people, which needs none. What was said stays,
+    /// and holds back nothing of that.
+    async fn pass_over(&self, login: LoginId, chat: &ChatId) -> Result<(), BridgeError> {
+        let of = chat.clone();
+        let notices = self
+            .db
+            .read(move |txn| {
+                let of = of.clone();
+                Box::pin(async move { txn.waiting_notices(login, &of, i64::MAX).await })
+            })
+            .await?;
+        let (people, others): (Vec<_>, Vec<_>) = notices.into_iter().partition(is_about_people);
+        let done: Vec<(i64, i64)> = others
             .iter()
             .filter(|row| changes_a_room(row))
             .map(|row| (row.seq, row.revision))
             .collect();
-        if done.is_empty() {
-            return Ok(());
-        }
-        self.db
-            .step(Lane::login(login), move |txn| {
-                let done = done.clone();
-                Box::pin(async move {
-                    for (seq, revision) in done {
-                        txn.finish_message(seq, revision, false).await?;
-                    }
-                    Ok(())
+        if !done.is_empty() {
+            self.db
+                .step(Lane::login(login), move |txn| {
+                    let done = done.clone();
+                    Box::pin(async move {
+                        for (seq, revision) in done {
+                            txn.finish_message(seq, revision, false).await?;
+                        }
+                        Ok(())
+                    })
                 })
-            })
-            .await?;
-        // More may wait behind them.
-        self.chats.wake((login, chat.clone()));
+                .await?;
+        }
+        self.tell_gatekeeper_notices(login, &people).await?;
         Ok(())
     }
 }

@@ -59,6 +59,19 @@ pub struct InboxEvent {
     pub received_at: Timestamp,
     /// Whether it waited for its key before.
     pub was_locked: bool,
+    /// The encrypted form it came in, once `json` is what was in that; what is kept is this one.
+    pub sealed: Option<String>,
+}
+
+/// A Matrix event on its way to one chat of its room.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeliveryRow {
+    /// The event.
+    pub event: InboxEvent,
+    /// The portal of the chat it goes to.
+    pub portal: PortalId,
+    /// The portal of the chat it shows; `None` for what somebody wrote in the room.
+    pub source: Option<PortalId>,
 }
 
 /// A Matrix event whose key is missing.
@@ -341,6 +354,14 @@ pub struct PortalRow {
     pub relay: Option<LoginId>,
     /// Whether somebody linked a room of their own, which the bridge neither names nor empties.
     pub linked: bool,
+}
+
+impl PortalRow {
+    /// Whether it is of a link that was begun and is not made yet.
+    #[must_use]
+    pub fn is_begun_link(&self) -> bool {
+        self.linked && !self.ready && self.room_id.is_none()
+    }
 }
 
 /// A ghost.

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use sqlx::Row as _;
 
-use super::{DbRow, Result, Txn, message_of, writer};
+use super::{DbRow, Result, Txn, message_of, portals::SHARED, writer};
 use crate::{
     domain::{LoginId, PortalId, RemoteUserId, StanzaId, Timestamp},
     store::{LinkRepository, MessageLink},
@@ -27,7 +27,7 @@ fn link(row: &DbRow) -> Result<MessageLink> {
 impl LinkRepository for Txn {
     async fn put_link(&mut self, link: &MessageLink) -> Result<()> {
         sqlx::query(
-            "INSERT INTO links (portal, event_id, stanza_id, sender, part, sent_at, read_sent) VALUES ($1, $2, $3, $4, $5, $6, FALSE) ON CONFLICT DO NOTHING",
+            "INSERT INTO links (portal, event_id, stanza_id, sender, part, sent_at) VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING",
         )
         .bind(link.portal.0)
         .bind(&link.event_id)
@@ -97,16 +97,19 @@ impl LinkRepository for Txn {
     async fn newest_unread(
         &mut self,
         portal: PortalId,
+        login: LoginId,
         until: Timestamp,
     ) -> Result<Option<MessageLink>> {
         let row = sqlx::query(
-            "SELECT * FROM links WHERE portal = $1 AND sender <> '' AND NOT read_sent AND sent_at <= $2 \
+            "SELECT * FROM links WHERE portal = $1 AND sender <> '' AND sent_at <= $3 \
+             AND seq > COALESCE((SELECT seq FROM read_marks WHERE portal = $1 AND login = $2), 0) \
              ORDER BY seq DESC LIMIT 1",
         )
-            .bind(portal.0)
-            .bind(until.0)
-            .fetch_optional(&mut *self.tx)
-            .await?;
+        .bind(portal.0)
+        .bind(login.0)
+        .bind(until.0)
+        .fetch_optional(&mut *self.tx)
+        .await?;
         row.as_ref().map(link).transpose()
     }
 
@@ -131,25 +134,46 @@ impl LinkRepository for Txn {
         Ok(())
     }
 
-    async fn unread_up_to(&mut self, portal: PortalId, event_id: &str) -> Result<Vec<MessageLink>> {
+    async fn unread_up_to(
+        &mut self,
+        portal: PortalId,
+        login: LoginId,
+        event_id: &str,
+    ) -> Result<Vec<MessageLink>> {
+        // Without a mark yet, the login may have come into the group later than the messages.
         let rows = sqlx::query(
-            "SELECT * FROM links WHERE portal = $1 AND sender <> '' AND NOT read_sent \
-             AND seq <= (SELECT MAX(seq) FROM links WHERE portal = $1 AND event_id = $2) \
+            "SELECT * FROM links WHERE portal = $1 AND sender <> '' \
+             AND seq > COALESCE((SELECT seq FROM read_marks WHERE portal = $1 AND login = $2), 0) \
+             AND seq <= (SELECT MAX(seq) FROM links WHERE portal = $1 AND event_id = $3) \
+             AND (EXISTS (SELECT 1 FROM read_marks WHERE portal = $1 AND login = $2) \
+             OR NOT EXISTS (SELECT 1 FROM portals WHERE id = $1 AND login = $4) \
+             OR EXISTS (SELECT 1 FROM remote_messages JOIN portals ON portals.chat = remote_messages.chat \
+             WHERE portals.id = $1 AND remote_messages.login = $2 AND remote_messages.sender = links.sender \
+             AND remote_messages.stanza_id = links.stanza_id)) \
              ORDER BY seq",
         )
         .bind(portal.0)
+        .bind(login.0)
         .bind(event_id)
+        .bind(SHARED)
         .fetch_all(&mut *self.tx)
         .await?;
         rows.iter().map(link).collect()
     }
 
-    async fn set_read_up_to(&mut self, portal: PortalId, event_id: &str) -> Result<()> {
+    async fn set_read_up_to(
+        &mut self,
+        portal: PortalId,
+        login: LoginId,
+        event_id: &str,
+    ) -> Result<()> {
         sqlx::query(
-            "UPDATE links SET read_sent = TRUE WHERE portal = $1 AND sender <> '' AND NOT read_sent \
-             AND seq <= (SELECT MAX(seq) FROM links WHERE portal = $1 AND event_id = $2)",
+            "INSERT INTO read_marks (portal, login, seq) \
+             SELECT $1, $2, MAX(seq) FROM links WHERE portal = $1 AND event_id = $3 HAVING MAX(seq) IS NOT NULL \
+             ON CONFLICT (portal, login) DO UPDATE SET seq = excluded.seq WHERE read_marks.seq < excluded.seq",
         )
         .bind(portal.0)
+        .bind(login.0)
         .bind(event_id)
         .execute(&mut *self.tx)
         .await?;

@@ -138,6 +138,7 @@ impl LoginRepository for Txn {
 
     async fn delete_login(&mut self, id: LoginId) -> Result<()> {
         for statement in [
+            "DELETE FROM read_marks WHERE login = $1",
             "DELETE FROM links WHERE portal IN (SELECT id FROM portals WHERE login = $1)",
             "DELETE FROM reactions WHERE portal IN (SELECT id FROM portals WHERE login = $1)",
             "DELETE FROM polls WHERE portal IN (SELECT id FROM portals WHERE login = $1)",

@@ -89,6 +89,7 @@ impl MatrixInboxRepository for Txn {
                     json: row.try_get(2)?,
                     received_at: Timestamp(row.try_get(3)?),
                     was_locked: row.try_get(4)?,
+                    sealed: None,
                 })
             })
             .collect()
@@ -183,6 +184,35 @@ impl KeyValueRepository for Txn {
             .execute(&mut *self.tx)
             .await?;
         Ok(())
+    }
+
+    async fn replace_value(
+        &mut self,
+        key: &str,
+        before: Option<&str>,
+        after: Option<&str>,
+    ) -> Result<bool> {
+        let query = match (before, after) {
+            (None, None) => return Ok(true),
+            (None, Some(after)) => sqlx::query(
+                "INSERT INTO key_values (key, value) VALUES ($1, $2) ON CONFLICT (key) DO NOTHING",
+            )
+            .bind(key)
+            .bind(after),
+            (Some(before), None) => {
+                sqlx::query("DELETE FROM key_values WHERE key = $1 AND value = $2")
+                    .bind(key)
+                    .bind(before)
+            }
+            (Some(before), Some(after)) => {
+                sqlx::query("UPDATE key_values SET value = $3 WHERE key = $1 AND value = $2")
+                    .bind(key)
+                    .bind(before)
+                    .bind(after)
+            }
+        };
+        let replaced = query.execute(&mut *self.tx).await?;
+        Ok(replaced.rows_affected() > 0)
     }
 
     async fn values(&mut self, prefix: &str) -> Result<Vec<(String, String)>> {

@@ -11,6 +11,7 @@ use crate::{
     store::{StoreError, StoreTxn, sealing::Sealer},
 };
 
+mod deliveries;
 mod encryption;
 mod engine;
 mod expiries;

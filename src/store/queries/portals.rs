@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// What stands for no login in the key of a group's portal, where an SQL `NULL` would equal nothing.
-const SHARED: i64 = -1;
+pub(super) const SHARED: i64 = -1;
 
 fn portal(row: &DbRow) -> Result<PortalRow> {
     let login: i64 = row.try_get("login")?;
@@ -127,6 +127,7 @@ impl PortalRepository for Txn {
     async fn delete_portal(&mut self, id: PortalId) -> Result<()> {
         for statement in [
             "DELETE FROM links WHERE portal = $1",
+            "DELETE FROM read_marks WHERE portal = $1",
             "DELETE FROM reactions WHERE portal = $1",
             "DELETE FROM polls WHERE portal = $1",
             "DELETE FROM notices WHERE portal = $1",

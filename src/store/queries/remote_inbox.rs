@@ -197,6 +197,23 @@ impl RemoteInboxRepository for Txn {
         rows.iter().map(|row| self.remote_row(row)).collect()
     }
 
+    async fn waiting_notices(
+        &mut self,
+        login: LoginId,
+        chat: &ChatId,
+        limit: i64,
+    ) -> Result<Vec<RemoteMessageRow>> {
+        let rows = sqlx::query(
+            "SELECT * FROM remote_messages WHERE state = 0 AND login = $1 AND chat = $2 AND notice IS NOT NULL ORDER BY seq LIMIT $3",
+        )
+        .bind(login.0)
+        .bind(chat.as_str())
+        .bind(limit)
+        .fetch_all(&mut *self.tx)
+        .await?;
+        rows.iter().map(|row| self.remote_row(row)).collect()
+    }
+
     async fn finish_message(&mut self, seq: i64, revision: i64, keep: bool) -> Result<bool> {
         let statement = if keep {
             "UPDATE remote_messages SET state = 1 WHERE seq = $1 AND revision = $2 AND state = 0"

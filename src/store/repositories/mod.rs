@@ -4,6 +4,7 @@
 //! they changed anything.
 
 mod conversation;
+mod deliveries;
 mod encryption;
 mod locked;
 mod people;
@@ -23,6 +24,7 @@ use crate::domain::{
 pub use conversation::{
     ExpiryRepository, NoticeRepository, PollRepository, ReactionRepository, UploadRepository,
 };
+pub use deliveries::DeliveryRepository;
 pub use encryption::EncryptionRepository;
 pub use locked::{DeviceTrafficRepository, LockedEventRepository};
 pub use people::{GroupRepository, PeopleRepository, SenderKeyRepository};
@@ -48,6 +50,7 @@ pub trait Store: Send + Sync + 'static {
 #[async_trait]
 pub trait StoreTxn:
     MatrixInboxRepository
+    + DeliveryRepository
     + DeviceTrafficRepository
     + LockedEventRepository
     + LoginRepository
@@ -291,6 +294,13 @@ pub trait RemoteInboxRepository {
         chat: &ChatId,
         limit: i64,
     ) -> Result<Vec<RemoteMessageRow>>;
+    /// The oldest of what waits in a chat and is no message, in order of arrival.
+    async fn waiting_notices(
+        &mut self,
+        login: LoginId,
+        chat: &ChatId,
+        limit: i64,
+    ) -> Result<Vec<RemoteMessageRow>>;
     /// Marks a form of a message as handled: its id stays known, its plaintext is dropped, or with `keep` stays for
     /// [`revise_message`](Self::revise_message). `false` if it was not waiting in that revision.
     async fn finish_message(&mut self, seq: i64, revision: i64, keep: bool) -> Result<bool>;
@@ -401,20 +411,32 @@ pub trait LinkRepository {
         portal: PortalId,
         stanza_ids: &[StanzaId],
     ) -> Result<Option<MessageLink>>;
-    /// The latest message of the other side that has no read receipt sent yet, of those sent until a time.
+    /// The latest message of the other side that a login's user was not reported to have read, of those sent until a time.
     async fn newest_unread(
         &mut self,
         portal: PortalId,
+        login: LoginId,
         until: Timestamp,
     ) -> Result<Option<MessageLink>>;
     /// The login that wrote a message of our own in a portal: known from its link, or from the outbox before it has one.
     async fn author(&mut self, portal: PortalId, stanza_id: &StanzaId) -> Result<Option<LoginId>>;
     /// Forgets which messages an event is.
     async fn delete_links(&mut self, portal: PortalId, event_id: &str) -> Result<()>;
-    /// The messages of the other side up to and including an event that have no read receipt sent yet, oldest first.
-    async fn unread_up_to(&mut self, portal: PortalId, event_id: &str) -> Result<Vec<MessageLink>>;
-    /// Remembers that the messages up to and including an event have been reported as read.
-    async fn set_read_up_to(&mut self, portal: PortalId, event_id: &str) -> Result<()>;
+    /// The messages of the other side up to and including an event that a login's user was not reported to have read, oldest first.
+    /// Of a group, what was written before the login came into it is none of them.
+    async fn unread_up_to(
+        &mut self,
+        portal: PortalId,
+        login: LoginId,
+        event_id: &str,
+    ) -> Result<Vec<MessageLink>>;
+    /// Remembers that a login's user has been reported to have read the messages up to and including an event.
+    async fn set_read_up_to(
+        &mut self,
+        portal: PortalId,
+        login: LoginId,
+        event_id: &str,
+    ) -> Result<()>;
 }
 
 /// Matrix users and their management rooms.
@@ -437,6 +459,13 @@ pub trait KeyValueRepository {
     async fn set_value(&mut self, key: &str, value: &str) -> Result<()>;
     /// Forgets a value.
     async fn delete_value(&mut self, key: &str) -> Result<()>;
+    /// Puts a value in the place of another one, `None` for none; `false`, and nothing is changed, if another is there by now.
+    async fn replace_value(
+        &mut self,
+        key: &str,
+        before: Option<&str>,
+        after: Option<&str>,
+    ) -> Result<bool>;
     /// The values whose keys begin with `prefix`, by key.
     async fn values(&mut self, prefix: &str) -> Result<Vec<(String, String)>>;
 }

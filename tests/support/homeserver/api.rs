@@ -66,6 +66,13 @@ async fn answer(
             let changed = server.changed.notified();
             let _ = tokio::time::timeout(std::time::Duration::from_millis(timeout), changed).await;
         }
+        let is_held = || {
+            let joins = path.contains(&"join");
+            joins && server.world().held.contains(&account(&query))
+        };
+        while is_held() {
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        }
         let answer = handle(&mut server.world(), &method, &path, &query, &body);
         server.changed.notify_waiters();
         answer

@@ -101,6 +101,8 @@ pub(crate) struct World {
     pub(crate) taken: Vec<Duration>,
     /// What was answered to a transaction id, by user, device, room, type and id.
     pub(crate) sends: HashMap<String, String>,
+    /// Accounts of the bridge whose joining is not answered for now.
+    pub(crate) held: HashSet<String>,
     /// Requests counted by what they were.
     pub(crate) requests: BTreeMap<&'static str, usize>,
     serial: u64,
