@@ -26,6 +26,8 @@ mod commands;
 mod community;
 #[path = "e2e/contact.rs"]
 mod contact;
+#[path = "e2e/encrypted.rs"]
+mod encrypted;
 #[path = "e2e/encrypted_clients.rs"]
 mod encrypted_clients;
 #[path = "clients/driver.rs"]

@@ -158,7 +158,8 @@ impl Client {
         identity: Identity<'_>,
     ) -> Result<http::Response<Bytes>, MatrixError> {
         let (parts, body) = request.into_parts();
-        let mut url = Url::parse(&format!("{}{}", self.0.base, parts.uri))
+        let path = parts.uri.path_and_query().map_or("/", |path| path.as_str());
+        let mut url = Url::parse(&format!("{}{path}", self.0.base))
             .map_err(|error| MatrixError::Request(error.to_string()))?;
         self.name_in(&mut url, identity);
         let request = self.0.http.request(parts.method, url);

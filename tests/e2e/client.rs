@@ -175,6 +175,9 @@ fn fields(value: &Value) -> impl Iterator<Item = (&String, &Value)> {
 }
 
 /// A Matrix user with a client.
+/// Every user's password.
+pub(crate) const PASSWORD: &str = "correct horse";
+
 pub(crate) struct User {
     http: reqwest::Client,
     /// The homeserver's address.
@@ -201,7 +204,8 @@ impl User {
             next_txn: 0,
             seen: Seen::default(),
         };
-        let body = json!({"username": name, "password": "correct horse", "auth": {"type": "m.login.dummy"}});
+        let body =
+            json!({"username": name, "password": PASSWORD, "auth": {"type": "m.login.dummy"}});
         let answer = user.post("v3/register", &body).await;
         answer["access_token"]
             .as_str()

@@ -183,6 +183,11 @@ impl World {
         }
     }
 
+    /// Where this world keeps its files.
+    pub(crate) fn folder(&self) -> &std::path::Path {
+        self.folder.path()
+    }
+
     /// What is in one of the bridge's files of secrets.
     pub(crate) fn secret(&self, name: &str) -> String {
         let path = self.folder.path().join("bridge").join(name);

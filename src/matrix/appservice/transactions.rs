@@ -28,6 +28,8 @@ use crate::{
     store::MatrixEventRow,
 };
 
+/// How kept traffic without a message to the device begins.
+const NO_MESSAGES: &str = r#"{"to_device":[],"#;
 /// A hundred events of the largest size are some 6.5 MB; a refused transaction would be sent again for ever.
 const LIMIT: usize = 32 * 1024 * 1024;
 
@@ -93,10 +95,13 @@ pub(super) async fn take(
 async fn store(state: AppserviceState, batch: Batch) -> bool {
     let now = Timestamp(state.0.clock.now_ms());
     let has_traffic = batch.device_traffic.is_some();
+    // Counts and lists alone, or an empty list of messages, come from homeservers that keep the messages to themselves.
+    let is_carried = |traffic: &String| !traffic.starts_with(NO_MESSAGES);
+    let carries = batch.device_traffic.as_ref().is_some_and(is_carried);
     match inbox::take(&state.0.db, batch, now).await {
         Ok(accepted) => {
             if let (true, Some(devices)) = (has_traffic, &state.0.devices) {
-                devices.cipher.traffic_waiting(true);
+                devices.cipher.traffic_waiting(carries);
             }
             if !accepted.rooms.is_empty() {
                 state.0.sink.rooms_waiting(&accepted.rooms);
