@@ -95,7 +95,8 @@ pub(crate) enum Told {
 /// A device of a user, as a client sees it.
 #[derive(Debug, Clone, Deserialize)]
 pub(crate) struct Device {
-    pub(crate) device: String,
+    #[serde(rename = "device")]
+    pub(crate) id: String,
     pub(crate) verified: bool,
     /// Whether the user's cross-signing keys have signed it; nio does not know.
     #[serde(default)]
@@ -126,7 +127,8 @@ pub(crate) struct EncryptingClient {
     /// Who it is, such as `@alice:drawbridge.test`.
     pub(crate) mxid: String,
     /// Its device's id.
-    pub(crate) device: String,
+    #[serde(rename = "device")]
+    pub(crate) id: String,
     /// By which library it encrypts.
     pub(crate) library: Library,
     folder: PathBuf,
