@@ -127,8 +127,7 @@ pub(crate) struct EncryptingClient {
     /// Who it is, such as `@alice:drawbridge.test`.
     pub(crate) mxid: String,
     /// Its device's id.
-    #[serde(rename = "device")]
-    pub(crate) id: String,
+    pub(crate) device: String,
     /// By which library it encrypts.
     pub(crate) library: Library,
     folder: PathBuf,
