@@ -64,6 +64,17 @@
 //! A remote user who is a login of the bridge is that login's Matrix user, never a ghost; one whose account a Matrix user has claimed
 //! appears as that user, where the bridge may act as them (a double puppet).
 //!
+//! # Encrypted rooms
+//! Encryption ends at the bridge. The bot alone has a device; what it, a ghost or a puppet says in an encrypted room is sealed with the
+//! bot's keys on its way out ([`matrix::RoomCipher`], which [`encryption`] is), and an event is opened before anything else is done
+//! with it. What homeservers send to the device is stored with the events beside which it came, and taken out in the commit in which
+//! the crypto machine has learnt from it, so a crash loses no key. An event whose key is missing waits by itself: the room goes on, and
+//! the event with it when the key comes.
+//!
+//! # Order of delivery
+//! Homeservers deliver out of order around an outage. A transaction that may have overtaken another one waits until `/sync` has told
+//! the rooms' order ([`matrix::Order`]). In a room of several chats an event is handed on to each of them, and each carries its own.
+//!
 //! A worker lives as long as there is work for its key, so a stuck room is one waiting task. Every stage takes what waits, up to
 //! a bound, and the store's writers join steps that wait at the same time into one commit: that makes durability cheap.
 
