@@ -48,7 +48,8 @@
 //! until it comes. What may have been
 //! sent without the answer having been seen is looked up in the room first.
 //!
-//! Files pass through as they come, in either direction; none is ever whole in memory. Who writes and who is there is passed on at
+//! Files pass through as they come, in either direction; none is ever whole in memory. Those of encrypted rooms are ciphertext at
+//! the homeserver, under a key that is stored before the first byte leaves. Who writes and who is there is passed on at
 //! once or forgotten. How far a message is is told from the outbox's rows, once a state, by a worker of its own.
 //!
 //! # Groups, shared rooms, relays

@@ -158,6 +158,7 @@ store_tests! {
         keeps_what_is_decided_for_a_room,
         settings_of_another_version_are_read,
         a_file_keeps_the_address_it_came_to_be_at,
+        an_encrypted_file_keeps_its_key_sealed,
         forgets_old_uploads,
         keeps_the_newest_form_of_a_notice,
         tells_what_disappears_in_its_order,

@@ -129,7 +129,34 @@ pub struct RemoteMedia {
     pub size: u64,
 }
 
-/// The key of a file that a Matrix client encrypted (Matrix specification, "Sending encrypted attachments", v2).
+/// What a file is encrypted with for an encrypted room, chosen before any of it is; good for one file only.
+#[derive(Clone, PartialEq, Eq, Zeroize, ZeroizeOnDrop)]
+pub struct AttachmentSecret {
+    /// The AES-256-CTR key.
+    pub key: [u8; 32],
+    /// The initial counter block.
+    pub iv: [u8; 16],
+}
+
+impl AttachmentSecret {
+    /// The key to a file that was encrypted with this, by the SHA-256 of its ciphertext.
+    #[must_use]
+    pub fn into_key(self, sha256: [u8; 32]) -> AttachmentKey {
+        AttachmentKey {
+            key: self.key,
+            iv: self.iv,
+            sha256,
+        }
+    }
+}
+
+impl fmt::Debug for AttachmentSecret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("AttachmentSecret(..)")
+    }
+}
+
+/// The key of an encrypted file at the homeserver (Matrix specification, "Sending encrypted attachments", v2).
 #[derive(Clone, PartialEq, Eq, Zeroize, ZeroizeOnDrop)]
 pub struct AttachmentKey {
     /// The AES-256-CTR key.

@@ -22,5 +22,6 @@ pub use ids::{
     ChatId, GatekeeperId, IdError, LoginId, PortalId, PortalKey, RemoteUserId, StanzaId, Timestamp,
 };
 pub use media::{
-    AttachmentKey, MatrixMedia, MediaDetails, MediaKey, MediaKind, RemoteMedia, file_size,
+    AttachmentKey, AttachmentSecret, MatrixMedia, MediaDetails, MediaKey, MediaKind, RemoteMedia,
+    file_size,
 };

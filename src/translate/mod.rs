@@ -4,6 +4,7 @@
 //! [`Unbridgeable`](crate::domain::Unbridgeable) with the sentence its sender is told. What a translation needs to know of the
 //! other side is looked up before by what [`targets`] and [`mentioned`] name, and given in a context.
 
+mod encrypted_file;
 mod event;
 mod files;
 mod markup;

@@ -2,10 +2,14 @@
 
 use bytes::Bytes;
 use drawbridge::{
-    domain::AttachmentKey,
-    matrix::{ByteStream, DownloadError, attachment::decrypt},
+    domain::{AttachmentKey, AttachmentSecret},
+    matrix::{
+        ByteStream, DownloadError,
+        attachment::{FileCipher, decrypt, new_secret},
+    },
 };
 use futures_util::{StreamExt as _, stream};
+use proptest::prelude::*;
 use sha2::{Digest as _, Sha256};
 
 /// The example of NIST SP 800-38A, F.5.5 (AES-256 in counter mode).
@@ -85,4 +89,62 @@ async fn a_source_that_fails_fails_as_it_did() {
     let (plain, error) = drained(decrypt(broken.boxed(), &key(b"some"))).await;
     assert_eq!(plain.len(), 4);
     assert_eq!(error.unwrap().kind(), std::io::ErrorKind::ConnectionReset);
+}
+
+#[tokio::test]
+async fn a_file_is_encrypted_as_the_standard_says() {
+    let known = key(&bytes(CIPHER));
+    let cipher = FileCipher::new(AttachmentSecret {
+        key: known.key,
+        iv: known.iv,
+    });
+    assert_eq!(cipher.key(), None, "nothing was read yet");
+    // Each try is of the same bytes, whatever pieces they come in.
+    for size in [1, 16, 33, 64] {
+        let (ciphertext, error) = drained(cipher.encrypt(pieces(&bytes(PLAIN), size))).await;
+        assert!(error.is_none());
+        assert_eq!(ciphertext, bytes(CIPHER), "{size}");
+        assert_eq!(cipher.key(), Some(known.clone()));
+    }
+}
+
+#[tokio::test]
+async fn a_file_that_was_not_read_to_its_end_has_no_key() {
+    let cipher = FileCipher::new(new_secret());
+    let broken = stream::iter([
+        Ok(Bytes::from_static(b"some")),
+        Err(std::io::ErrorKind::ConnectionReset.into()),
+    ]);
+    let (_, error) = drained(cipher.encrypt(broken.boxed())).await;
+    assert_eq!(error.unwrap().kind(), std::io::ErrorKind::ConnectionReset);
+    assert_eq!(cipher.key(), None);
+}
+
+#[test]
+fn secrets_differ_and_leave_room_to_count() {
+    let (one, other) = (new_secret(), new_secret());
+    assert_eq!(one.iv[8..], [0; 8]);
+    assert!(one.key != other.key && one.iv != other.iv);
+}
+
+proptest! {
+    #[test]
+    fn what_is_encrypted_is_decrypted(
+        plain in proptest::collection::vec(any::<u8>(), 0..4_000),
+        (out, back) in (1_usize..700, 1_usize..700),
+    ) {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+        let (ciphertext, key, came) = runtime.block_on(async {
+            let cipher = FileCipher::new(new_secret());
+            let (ciphertext, _) = drained(cipher.encrypt(pieces(&plain, out))).await;
+            let key = cipher.key().expect("it was read");
+            let came = drained(decrypt(pieces(&ciphertext, back), &key)).await;
+            (ciphertext, key, came)
+        });
+        prop_assert!(came.1.is_none());
+        prop_assert_eq!(&came.0, &plain);
+        prop_assert_eq!(ciphertext.len(), plain.len());
+        let sha256: [u8; 32] = Sha256::digest(&ciphertext).into();
+        prop_assert_eq!(key.sha256, sha256);
+    }
 }

@@ -53,6 +53,7 @@ const POINTS: &[(&str, Leading)] = &[
     ("portal.after_create", Leading::Stranger),
     ("portal.after_room_saved", Leading::Stranger),
     ("upload.after_create", Leading::Files),
+    ("upload.after_sent", Leading::Files),
     ("upload.after_done", Leading::Files),
     ("matrix_send.before", Leading::Texts),
     ("matrix_send.after", Leading::Texts),

@@ -11,6 +11,7 @@ use serde_json::Value;
 use tokio::{
     net::TcpStream,
     process::{Child, Command},
+    time::timeout,
 };
 
 use super::wait::until;
@@ -75,6 +76,23 @@ impl Bridge {
 
     /// Starts it; resolves when it listens.
     pub(crate) async fn start(&mut self) {
+        self.start_with(&[]).await;
+    }
+
+    /// Starts it to end at a crash point.
+    pub(crate) async fn start_failing(&mut self, at: &str) {
+        self.start_with(&[("FAILPOINTS", at)]).await;
+    }
+
+    /// Waits until it has ended by itself.
+    pub(crate) async fn ended(&mut self) {
+        let mut process = self.process.take().expect("the bridge runs");
+        let ended = timeout(Duration::from_mins(1), process.wait()).await;
+        let state = ended.expect("it comes to its crash point in time");
+        state.expect("its state");
+    }
+
+    async fn start_with(&mut self, environment: &[(&str, &str)]) {
         let log = fs::File::options()
             .create(true)
             .append(true)
@@ -82,6 +100,7 @@ impl Bridge {
             .expect("a log file");
         let process = self
             .command(&[])
+            .envs(environment.iter().copied())
             .stdout(log.try_clone().expect("a log file"))
             .stderr(log)
             .spawn()

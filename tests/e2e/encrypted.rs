@@ -4,24 +4,28 @@ use serde_json::json;
 
 use super::{
     chat::Chat,
-    client::PASSWORD,
+    client::{PASSWORD, User},
     encrypting::{EncryptingClient, Library},
     world::{Plan, World},
 };
 
 /// A world whose new rooms are encrypted.
-fn plan() -> Plan {
+pub(crate) fn plan() -> Plan {
     Plan {
         config: json!({"encryption": {"default": true}}),
         ..Plan::default()
     }
 }
 
-/// A second device of a chat's user, which encrypts.
-async fn device(world: &World, chat: &Chat, library: Library) -> EncryptingClient {
-    let folder = world.folder().join(format!("{library:?}"));
-    let name = chat.alice.mxid.trim_start_matches('@').split(':').next();
+/// A new device of a user, which encrypts.
+pub(crate) async fn device(world: &World, user: &User, library: Library) -> EncryptingClient {
+    let name = user.mxid.trim_start_matches('@').split(':').next();
     let name = name.expect("a name");
+    let folder = tempfile::Builder::new()
+        .prefix(&format!("{name} {library:?} "))
+        .tempdir_in(world.folder())
+        .expect("a folder in the world's")
+        .keep();
     EncryptingClient::login(library, &folder, &world.homeserver.url(), name, PASSWORD).await
 }
 
@@ -30,7 +34,7 @@ async fn texts_go_both_ways_in_an_encrypted_chat() {
     for library in [Library::Nio, Library::Js] {
         let world = World::start(plan()).await;
         let chat = Chat::open(&world).await;
-        let mut alice = device(&world, &chat, library).await;
+        let mut alice = device(&world, &chat.alice, library).await;
         alice.say(&chat.room, "gooseberry").await;
         chat.contact.receives("gooseberry").await;
         chat.contact.say("elderflower").await;

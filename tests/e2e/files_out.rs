@@ -30,6 +30,14 @@ impl Chat {
         assert!(came == bytes, "{kind:?}: {} bytes came", came.len());
         file
     }
+
+    /// Uploads a file encrypted; what its message says of where it is.
+    async fn hides(&self, bytes: &[u8]) -> Value {
+        let (ciphertext, mut file) = encrypted(bytes);
+        let uri = self.alice.upload("application/octet-stream", ciphertext);
+        file["url"] = json!(uri.await);
+        file
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -160,20 +168,41 @@ async fn files_of_every_kind_reach_the_contact() {
     assert_eq!(&came[8..12], b"WEBP");
     assert_eq!(Some(pictures::dimensions(&came).0), file.width);
 
-    // A file the sender's client encrypted.
-    let bytes = pictures::jpeg(50, 40);
-    let (ciphertext, mut file) = encrypted(&bytes);
-    file["url"] = json!(
-        chat.alice
-            .upload("application/octet-stream", ciphertext)
-            .await
-    );
-    let image = json!({"msgtype": "m.image", "body": "hidden", "filename": "hidden.jpg", "file": file,
-        "info": {"mimetype": "image/jpeg", "size": bytes.len()}});
-    chat.send(&image).await;
-    chat.delivers(MediaKind::Image, "hidden", &bytes).await;
-
+    encrypted_ones(&mut chat).await;
     refused(&mut chat).await;
+}
+
+/// Files the sender's client encrypted: a picture with its small one, a voice note, a sticker.
+async fn encrypted_ones(chat: &mut Chat) {
+    let bytes = pictures::jpeg(50, 40);
+    let small = chat.hides(&pictures::jpeg(24, 24)).await;
+    let image = json!({"msgtype": "m.image", "body": "hidden", "filename": "hidden.jpg", "file": chat.hides(&bytes).await,
+        "info": {"mimetype": "image/jpeg", "size": bytes.len(), "thumbnail_file": small}});
+    chat.send(&image).await;
+    let file = chat.delivers(MediaKind::Image, "hidden", &bytes).await;
+    let (width, height) = pictures::dimensions(&file.thumbnail);
+    assert_eq!(width, height, "it is made of the small one");
+
+    let bytes = noise(MediaKind::Voice, 20_001);
+    let note = json!({"msgtype": "m.audio", "body": "note.ogg", "file": chat.hides(&bytes).await, "info": {"mimetype": "audio/ogg", "size": bytes.len()},
+        "org.matrix.msc3245.voice": {}, "org.matrix.msc1767.audio": {"duration": 3_000}});
+    chat.send(&note).await;
+    let is_it = |m: &drawbridge::sandbox::Received| {
+        let file = m.content.file().filter(|file| file.size == 20_001)?;
+        Some((m.id.clone(), file.kind))
+    };
+    let (id, kind) = chat.contact.gets("the encrypted note", is_it).await;
+    assert_eq!(kind, MediaKind::Voice);
+    assert!(chat.contact.opens(&id).await == bytes);
+
+    let bytes = pictures::webp(64, 48);
+    let sticker = json!({"body": "wink", "file": chat.hides(&bytes).await, "info": {"mimetype": "image/webp"}});
+    chat.alice.send(&chat.room, "m.sticker", &sticker).await;
+    let is_it = |m: &drawbridge::sandbox::Received| {
+        let file = m.content.file()?;
+        (file.kind == MediaKind::Sticker && file.width == Some(64)).then_some(())
+    };
+    chat.contact.gets("the encrypted sticker", is_it).await;
 }
 
 /// What cannot be carried: the sender is told why, the other side gets nothing, and what comes after goes on.
@@ -198,16 +227,16 @@ async fn refused(chat: &mut Chat) {
     assert!(told.contains("1 MB"), "{told}");
 
     // Encrypted with another key than its message says, or not there at all.
-    let (ciphertext, mut file) = encrypted(b"something else");
-    file["url"] = json!(
-        chat.alice
-            .upload("application/octet-stream", ciphertext)
-            .await
-    );
+    let mut file = chat.hides(b"something else").await;
     file["hashes"]["sha256"] = json!(STANDARD_NO_PAD.encode([7; 32]));
     let content = json!({"msgtype": "m.file", "body": "forged.bin", "file": file,
         "info": {"mimetype": "application/octet-stream", "size": 14}});
     let forged = chat.send(&content).await;
+    answered_notice(chat, &forged).await;
+    let mut file = chat.hides(&pictures::webp(64, 48)).await;
+    file["hashes"]["sha256"] = json!(STANDARD_NO_PAD.encode([7; 32]));
+    let sticker = json!({"body": "forged", "file": file, "info": {"mimetype": "image/webp"}});
+    let forged = chat.alice.send(&chat.room, "m.sticker", &sticker).await;
     answered_notice(chat, &forged).await;
     let content = json!({"msgtype": "m.file", "body": "nowhere.bin", "url": "mxc://drawbridge.test/nowhere",
         "info": {"mimetype": "application/octet-stream", "size": 14}});

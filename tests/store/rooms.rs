@@ -1,8 +1,8 @@
 //! What a room remembers: its settings, uploads, notices, and what disappears from it.
 
 use drawbridge::{
-    domain::{PortalId, PortalKey},
-    store::{ExpiryRow, NoticeRow, PortalSettings, UploadRow},
+    domain::{AttachmentSecret, PortalId, PortalKey},
+    store::{ExpiryRow, NoticeRow, PortalSettings, StoreError, UploadRow},
 };
 
 use crate::place::{LOGIN, NOW, PORTAL, Place, chat, gatekeeper, step};
@@ -26,6 +26,8 @@ fn upload(uri: &str, done: bool) -> UploadRow {
     UploadRow {
         uri: uri.to_owned(),
         done,
+        secret: None,
+        sha256: None,
     }
 }
 
@@ -76,16 +78,16 @@ pub(crate) async fn settings_of_another_version_are_read(place: Place) {
 pub(crate) async fn a_file_keeps_the_address_it_came_to_be_at(place: Place) {
     let db = place.open().await;
     assert_eq!(step!(db, txn => txn.upload("k").await), None);
-    step!(db, txn => txn.put_upload("k", "mxc://x/1", NOW).await);
+    step!(db, txn => txn.put_upload("k", "mxc://x/1", None, NOW).await);
     // The homeserver gave up the first address before anything was there.
-    step!(db, txn => txn.put_upload("k", "mxc://x/2", NOW).await);
+    step!(db, txn => txn.put_upload("k", "mxc://x/2", None, NOW).await);
     assert_eq!(
         step!(db, txn => txn.upload("k").await),
         Some(upload("mxc://x/2", false))
     );
-    step!(db, txn => txn.finish_upload("k").await);
+    step!(db, txn => txn.finish_upload("k", None).await);
     // What is there stays what it is.
-    step!(db, txn => txn.put_upload("k", "mxc://x/3", NOW).await);
+    step!(db, txn => txn.put_upload("k", "mxc://x/3", None, NOW).await);
     assert_eq!(
         step!(db, txn => txn.upload("k").await),
         Some(upload("mxc://x/2", true))
@@ -94,12 +96,49 @@ pub(crate) async fn a_file_keeps_the_address_it_came_to_be_at(place: Place) {
     db.close().await;
 }
 
+pub(crate) async fn an_encrypted_file_keeps_its_key_sealed(place: Place) {
+    let db = place.open().await;
+    let secret = |byte: u8| AttachmentSecret {
+        key: [byte; 32],
+        iv: [byte + 1; 16],
+    };
+    step!(db, txn => txn.put_upload("k", "mxc://x/1", None, NOW).await);
+    // It was begun in plain, and begins anew.
+    step!(db, txn => txn.put_upload("k", "mxc://x/2", Some(&secret(7)), NOW).await);
+    let begun = UploadRow {
+        secret: Some(secret(7)),
+        ..upload("mxc://x/2", false)
+    };
+    assert_eq!(step!(db, txn => txn.upload("k").await), Some(begun.clone()));
+    step!(db, txn => txn.finish_upload("k", Some(&[9; 32])).await);
+    step!(db, txn => {
+        txn.put_upload("k", "mxc://x/3", Some(&secret(8)), NOW).await?;
+        txn.finish_upload("k", Some(&[10; 32])).await
+    });
+    let done = UploadRow {
+        done: true,
+        sha256: Some([9; 32]),
+        ..begun
+    };
+    assert_eq!(step!(db, txn => txn.upload("k").await), Some(done));
+    // Its secret opens for its own row alone.
+    place.sql("UPDATE uploads SET key = 'other'").await;
+    let moved = db
+        .read(|txn| Box::pin(async move { txn.upload("other").await }))
+        .await;
+    assert!(
+        matches!(moved, Err(StoreError::Unsealable { .. })),
+        "{moved:?}"
+    );
+    db.close().await;
+}
+
 pub(crate) async fn forgets_old_uploads(place: Place) {
     let db = place.open().await;
     step!(db, txn => {
-        txn.put_upload("old", "mxc://x/1", NOW).await?;
-        txn.put_upload("new", "mxc://x/2", NOW.plus_millis(1)).await?;
-        txn.finish_upload("old").await
+        txn.put_upload("old", "mxc://x/1", None, NOW).await?;
+        txn.put_upload("new", "mxc://x/2", None, NOW.plus_millis(1)).await?;
+        txn.finish_upload("old", None).await
     });
     assert_eq!(step!(db, txn => txn.prune_uploads(NOW).await), 0);
     assert_eq!(

@@ -1,7 +1,7 @@
 //! Files of the gatekeeper's users.
 
 use drawbridge::{
-    domain::{IncomingContent, IncomingMessage, MediaDetails, MediaKind},
+    domain::{AttachmentKey, IncomingContent, IncomingMessage, MediaDetails, MediaKind},
     translate::{MatrixContext, MediaAtMatrix, Thumbnail},
 };
 use serde_json::json;
@@ -31,6 +31,7 @@ fn media(media: MediaAtMatrix) -> MatrixContext {
 fn uploaded() -> MatrixContext {
     media(MediaAtMatrix::Uploaded {
         uri: "mxc://example.org/file".to_owned(),
+        encryption: None,
         size: 12_345,
         thumbnail: None,
         blurhash: None,
@@ -41,9 +42,11 @@ fn uploaded() -> MatrixContext {
 fn kinds() {
     let rich = media(MediaAtMatrix::Uploaded {
         uri: "mxc://example.org/file".to_owned(),
+        encryption: None,
         size: 12_345,
         thumbnail: Some(Thumbnail {
             uri: "mxc://example.org/small".to_owned(),
+            encryption: None,
             mime_type: "image/jpeg".to_owned(),
             size: 900,
             width: 64,
@@ -83,6 +86,49 @@ fn kinds() {
         "file with a name that hides something": shown(&file(named, None), &uploaded()),
         "file without a name, of a malformed type": shown(&file(of(MediaKind::File, "a\r\nb"), None), &uploaded()),
         "sticker": shown(&file(MediaDetails { width: Some(512), height: Some(512), ..of(MediaKind::Sticker, "image/webp") }, None), &uploaded()),
+    });
+    insta::assert_json_snapshot!(cases);
+}
+
+/// How files are told of in an encrypted room: nothing of them is at an address that opens without the event.
+#[test]
+fn encrypted_files() {
+    let key = |byte: u8| AttachmentKey {
+        key: [byte; 32],
+        iv: [
+            byte, byte, byte, byte, byte, byte, byte, byte, 0, 0, 0, 0, 0, 0, 0, 0,
+        ],
+        sha256: [byte + 1; 32],
+    };
+    let rich = media(MediaAtMatrix::Uploaded {
+        uri: "mxc://example.org/file".to_owned(),
+        encryption: Some(key(0xFB)),
+        size: 12_345,
+        thumbnail: Some(Thumbnail {
+            uri: "mxc://example.org/small".to_owned(),
+            encryption: Some(key(0x1F)),
+            mime_type: "image/jpeg".to_owned(),
+            size: 900,
+            width: 64,
+            height: 48,
+        }),
+        blurhash: Some("LEHV6nWB2yk8pyo0adR*.7kCMdnj".to_owned()),
+    });
+    let bare = media(MediaAtMatrix::Uploaded {
+        uri: "mxc://example.org/file".to_owned(),
+        encryption: Some(key(0xFB)),
+        size: 12_345,
+        thumbnail: None,
+        blurhash: None,
+    });
+    let of = |kind, mime: &str| file(MediaDetails::new(kind, mime), None);
+    let mut late = bare.clone();
+    late.replaces = Some(event_id("$placeholder"));
+    let cases = json!({
+        "picture": shown(&file(picture(), Some("look")), &rich),
+        "voice": shown(&of(MediaKind::Voice, "audio/ogg; codecs=opus"), &bare),
+        "sticker": shown(&of(MediaKind::Sticker, "image/webp"), &bare),
+        "in the place of a placeholder": shown(&of(MediaKind::File, "application/pdf"), &late),
     });
     insta::assert_json_snapshot!(cases);
 }

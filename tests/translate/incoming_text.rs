@@ -1,7 +1,7 @@
 //! Texts of the gatekeeper's users.
 
 use drawbridge::{
-    domain::{IncomingContent, LinkPreview},
+    domain::{AttachmentKey, IncomingContent, LinkPreview},
     translate::Thumbnail,
 };
 use serde_json::json;
@@ -10,7 +10,7 @@ use super::world::{answering, bare, event_id, here, here_with, said, shown, user
 
 #[test]
 fn texts() {
-    let preview = |picture: bool| {
+    let preview = |picture: bool, encrypted: bool| {
         let message = bare(IncomingContent::Text {
             body: "see https://example.org/a".to_owned(),
             preview: Some(LinkPreview {
@@ -23,6 +23,11 @@ fn texts() {
         let here = here_with(|here| {
             here.preview = picture.then(|| Thumbnail {
                 uri: "mxc://example.org/p".to_owned(),
+                encryption: encrypted.then_some(AttachmentKey {
+                    key: [1; 32],
+                    iv: [2; 16],
+                    sha256: [3; 32],
+                }),
                 mime_type: "image/jpeg".to_owned(),
                 size: 900,
                 width: 100,
@@ -36,8 +41,9 @@ fn texts() {
         "formatted": shown(&said("*bold* and\n- _item_"), &here()),
         "HTML is text": shown(&said("<b>*x*</b>\u{0}"), &here()),
         "newlines, right to left, emoji": shown(&said("שלום\r\nעולם 👩‍🚀"), &here()),
-        "link preview": preview(false),
-        "link preview with a picture": preview(true),
+        "link preview": preview(false, false),
+        "link preview with a picture": preview(true, false),
+        "link preview with an encrypted picture": preview(true, true),
         "empty": shown(&said(""), &here()),
     });
     insta::assert_json_snapshot!(cases);

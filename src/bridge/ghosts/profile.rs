@@ -11,6 +11,7 @@ use sha2::{Digest as _, Sha256};
 use crate::{
     bridge::{
         context::{Bridge, BridgeError},
+        incoming::ToUpload,
         workers::Outcome,
     },
     domain::{ChatId, GatekeeperId, MediaDetails, MediaKind, Picture, RemoteUserId},
@@ -140,9 +141,15 @@ impl Bridge {
         let details = MediaDetails::new(MediaKind::Image, look.mime_type);
         let size = bytes.len() as u64;
         let bytes = Bytes::from(bytes);
-        let body = || futures_util::stream::iter([Ok(bytes.clone())]).boxed();
-        match self.upload(&key, &details, size, &body).await? {
-            Ok(uri) => Ok(Some(uri)),
+        let file = ToUpload {
+            details: &details,
+            size,
+            bytes: &|| futures_util::stream::iter([Ok(bytes.clone())]).boxed(),
+            // Profiles are for everybody, and so are the names and pictures of rooms.
+            encrypted: false,
+        };
+        match self.upload(&key, file).await? {
+            Ok(file) => Ok(Some(file.uri)),
             Err(why) => {
                 tracing::debug!(why, "a picture was not taken");
                 Ok(None)

@@ -6,6 +6,7 @@ use futures_util::StreamExt as _;
 use crate::{
     bridge::{
         context::{Bridge, BridgeError},
+        incoming::ToUpload,
         routes::PortalRoute,
     },
     domain::{LoginId, MediaDetails, MediaKind, Picture, PortalKey},
@@ -21,8 +22,8 @@ impl Bridge {
         id: &str,
     ) -> Result<Option<String>, BridgeError> {
         let place = self.picture_key(key, id);
-        if let Some((uri, true)) = self.known_upload(&place).await? {
-            return Ok(Some(uri));
+        if let Some(known) = self.known_upload(&place).await?.filter(|known| known.done) {
+            return Ok(Some(known.uri));
         }
         let network = self.network(&key.gatekeeper)?;
         match network.picture(login, &key.chat, None).await {
@@ -48,9 +49,15 @@ impl Bridge {
         let size = jpeg.len() as u64;
         let details = MediaDetails::new(MediaKind::Image, "image/jpeg");
         let jpeg = Bytes::from(jpeg);
-        let bytes = || futures_util::stream::iter([Ok(jpeg.clone())]).boxed();
-        match self.upload(place, &details, size, &bytes).await? {
-            Ok(uri) => Ok(Some(uri)),
+        let file = ToUpload {
+            details: &details,
+            size,
+            bytes: &|| futures_util::stream::iter([Ok(jpeg.clone())]).boxed(),
+            // State of a room is never encrypted.
+            encrypted: false,
+        };
+        match self.upload(place, file).await? {
+            Ok(file) => Ok(Some(file.uri)),
             Err(reason) => {
                 tracing::warn!(reason, "the picture of a group cannot be shown");
                 Ok(None)

@@ -87,6 +87,7 @@ impl Bridge {
                 let received = Received {
                     details,
                     file: file.as_ref(),
+                    encrypted: self.encrypts_files(place.room_id).await?,
                 };
                 let obtained = self.obtain(route, &**place.network, row, received).await?;
                 let Obtained {
@@ -105,9 +106,10 @@ impl Bridge {
                 if let Some(picture) = preview.thumbnail.clone() {
                     let small = blocking(move || imaging::thumbnail(&picture, 400)).await;
                     if let Some(small) = small.flatten() {
-                        let size = (small.width, small.height);
+                        let picture = (small.jpeg, (small.width, small.height));
+                        let encrypted = self.encrypts_files(place.room_id).await?;
                         context.preview = self
-                            .upload_picture(row, "preview", small.jpeg, size)
+                            .upload_picture(row, "preview", picture, encrypted)
                             .await?;
                     }
                 }

@@ -1,23 +1,28 @@
 //! Files on their way into Matrix: fetched as ciphertext onto the disk, checked, and uploaded as they are decrypted.
 //!
-//! The homeserver's address of a file is kept before its bytes are sent, so that a file whose upload was interrupted is uploaded
-//! to the same place, and one that is there already is not uploaded again.
+//! Files of encrypted rooms are uploaded as ciphertext, and so are the small pictures that belong to them.
 
+use bytes::Bytes;
 use futures_util::StreamExt as _;
+use ruma::RoomId;
+use sha2::{Digest as _, Sha256};
 
-use super::super::{
-    changes::Change,
-    context::{Bridge, BridgeError},
-    outgoing::blocking,
-    routes::PortalRoute,
+use super::{
+    super::{
+        changes::Change,
+        context::{Bridge, BridgeError},
+        outgoing::blocking,
+        routes::PortalRoute,
+    },
+    uploads::{ToUpload, at_homeserver},
 };
 use crate::{
     config::ViewOnce,
-    domain::{MediaDetails, MediaKind, MessageRef, RemoteMedia},
+    domain::{MatrixMedia, MediaDetails, MediaKind, MessageRef, RemoteMedia},
     imaging,
-    matrix::{ByteStream, Upload, UploadError},
+    matrix::ByteStream,
     network::{MediaError, Network},
-    store::{Lane, RemoteMessageRow},
+    store::RemoteMessageRow,
     translate::{MediaAtMatrix, Thumbnail},
 };
 
@@ -25,10 +30,13 @@ use crate::{
 const LOOKED_AT: u64 = 2 * 1024 * 1024;
 /// The longest side of a small picture that is made here.
 const THUMBNAIL: u32 = 400;
+
 /// A file as a message has it.
 pub(super) struct Received<'a> {
     pub(super) details: &'a MediaDetails,
     pub(super) file: Option<&'a RemoteMedia>,
+    /// Whether the room it is for is encrypted.
+    pub(super) encrypted: bool,
 }
 
 /// What became of a file.
@@ -68,9 +76,9 @@ impl Bridge {
             return Ok(MediaAtMatrix::Lost(why).into());
         };
         let key = self.upload_key(row, "file");
-        if let Some((uri, true)) = self.known_upload(&key).await? {
-            let uploaded = self.uploaded(row, received.details, uri, file.size, None);
-            return Ok(uploaded.await?.into());
+        if let Some(known) = self.known_upload(&key).await?.filter(|known| known.done) {
+            let file = at_homeserver(known, file.size);
+            return Ok(self.uploaded(row, &received, file, None).await?.into());
         }
         let kind = received.details.kind;
         match network
@@ -79,24 +87,35 @@ impl Bridge {
         {
             Ok(fetched) => {
                 self.end_trouble(&key);
-                let bytes = || fetched.bytes();
-                let sent = self.upload(&key, received.details, fetched.size, &bytes);
-                match sent.await? {
-                    Ok(uri) => {
+                let to_upload = ToUpload {
+                    details: received.details,
+                    size: fetched.size,
+                    bytes: &|| fetched.bytes(),
+                    encrypted: received.encrypted,
+                };
+                match self.upload(&key, to_upload).await? {
+                    Ok(file) => {
                         let picture = match kind {
                             MediaKind::Image | MediaKind::Sticker if fetched.size <= LOOKED_AT => {
                                 whole(fetched.bytes()).await
                             }
                             _ => None,
                         };
-                        let size = fetched.size;
-                        let uploaded = self.uploaded(row, received.details, uri, size, picture);
-                        Ok(uploaded.await?.into())
+                        Ok(self.uploaded(row, &received, file, picture).await?.into())
                     }
                     Err(why) => Ok(MediaAtMatrix::Lost(why).into()),
                 }
             }
             Err(error) => self.not_had(route, network, row, file, error).await,
+        }
+    }
+
+    /// Whether the files of a room are encrypted, as its events are. One that becomes encrypted while a file is brought to it
+    /// shows that file as it was brought.
+    pub(super) async fn encrypts_files(&self, room: &RoomId) -> Result<bool, BridgeError> {
+        match self.client.cipher() {
+            Some(cipher) => Ok(cipher.is_encrypted(&self.bot(), room).await?),
+            None => Ok(false),
         }
     }
 
@@ -153,11 +172,11 @@ impl Bridge {
     async fn uploaded(
         &self,
         row: &RemoteMessageRow,
-        details: &MediaDetails,
-        uri: String,
-        size: u64,
+        received: &Received<'_>,
+        file: MatrixMedia,
         picture: Option<Vec<u8>>,
     ) -> Result<MediaAtMatrix, BridgeError> {
+        let details = received.details;
         let visual = matches!(
             details.kind,
             MediaKind::Image | MediaKind::Video | MediaKind::Gif | MediaKind::Sticker
@@ -169,22 +188,21 @@ impl Bridge {
                 .flatten(),
             None => None,
         };
-        let Some(small) = small else {
-            return Ok(MediaAtMatrix::Uploaded {
-                uri,
-                size,
-                thumbnail: None,
-                blurhash: None,
-            });
+        let (thumbnail, blurhash) = match small {
+            Some(small) => {
+                let sides = (small.width, small.height);
+                let encrypted = received.encrypted;
+                let thumbnail = self
+                    .upload_picture(row, "thumbnail", (small.jpeg, sides), encrypted)
+                    .await?;
+                (thumbnail, Some(small.blurhash))
+            }
+            None => (None, None),
         };
-        let blurhash = Some(small.blurhash);
-        let (width, height) = (small.width, small.height);
-        let thumbnail = self
-            .upload_picture(row, "thumbnail", small.jpeg, (width, height))
-            .await?;
         Ok(MediaAtMatrix::Uploaded {
-            uri,
-            size,
+            uri: file.uri,
+            encryption: file.encryption,
+            size: file.size.unwrap_or_default(),
             thumbnail,
             blurhash,
         })
@@ -195,25 +213,29 @@ impl Bridge {
         &self,
         row: &RemoteMessageRow,
         what: &str,
-        jpeg: Vec<u8>,
-        (width, height): (u32, u32),
+        (jpeg, (width, height)): (Vec<u8>, (u32, u32)),
+        encrypted: bool,
     ) -> Result<Option<Thumbnail>, BridgeError> {
+        // Another try may have another picture to make it of, and what is another picture is another upload.
+        let key = self.upload_key(row, &format!("{what}/{:x}", Sha256::digest(&jpeg)));
         let size = jpeg.len() as u64;
         let details = MediaDetails::new(MediaKind::Image, "image/jpeg");
-        let jpeg = bytes::Bytes::from(jpeg);
-        let bytes = || futures_util::stream::iter([Ok(jpeg.clone())]).boxed();
-        let key = self.upload_key(row, what);
-        Ok(self
-            .upload(&key, &details, size, &bytes)
-            .await?
-            .ok()
-            .map(|uri| Thumbnail {
-                uri,
-                mime_type: "image/jpeg".to_owned(),
-                size,
-                width,
-                height,
-            }))
+        let jpeg = Bytes::from(jpeg);
+        let file = ToUpload {
+            details: &details,
+            size,
+            bytes: &|| futures_util::stream::iter([Ok(jpeg.clone())]).boxed(),
+            encrypted,
+        };
+        let sent = self.upload(&key, file).await?;
+        Ok(sent.ok().map(|file| Thumbnail {
+            uri: file.uri,
+            encryption: file.encryption,
+            mime_type: details.mime_type.clone(),
+            size,
+            width,
+            height,
+        }))
     }
 
     fn upload_key(&self, row: &RemoteMessageRow, what: &str) -> String {
@@ -227,95 +249,6 @@ impl Bridge {
             &row.revision.to_string(),
             what,
         ])
-    }
-
-    pub(in crate::bridge) async fn known_upload(
-        &self,
-        key: &str,
-    ) -> Result<Option<(String, bool)>, BridgeError> {
-        let key = key.to_owned();
-        let row = self
-            .db
-            .read(move |txn| {
-                let key = key.clone();
-                Box::pin(async move { txn.upload(&key).await })
-            })
-            .await?;
-        Ok(row.map(|row| (row.uri, row.done)))
-    }
-
-    /// Uploads a file; its address, or why it cannot be uploaded.
-    pub(in crate::bridge) async fn upload(
-        &self,
-        key: &str,
-        details: &MediaDetails,
-        size: u64,
-        bytes: &(dyn Fn() -> ByteStream + Send + Sync),
-    ) -> Result<Result<String, String>, BridgeError> {
-        let mut place = match self.known_upload(key).await? {
-            Some((uri, true)) => return Ok(Ok(uri)),
-            Some((uri, false)) => Some(uri),
-            None => None,
-        };
-        if place.is_none() {
-            place = match self.bot().create_media().await {
-                Ok(place) => place,
-                Err(error) if error.is_transient() => return Err(error.into()),
-                // The upload itself will tell what is wrong.
-                Err(_) => None,
-            };
-            if let Some(uri) = &place {
-                self.keep_upload(key, uri, false).await?;
-                fail::fail_point!("upload.after_create");
-            }
-        }
-        let mut file = Upload {
-            uri: place.as_deref(),
-            mime_type: details.mime_type.split(';').next().unwrap_or_default(),
-            file_name: details.file_name.as_deref(),
-            size,
-            stall: self.settings.conversation.patience,
-        };
-        let mut sent = self.bot().upload(file, bytes).await;
-        if let Err(UploadError::Matrix(error)) = &sent
-            && file.uri.is_some()
-            && !error.is_transient()
-        {
-            // The homeserver may have given up the address meanwhile; it gives another with the file.
-            file.uri = None;
-            sent = self.bot().upload(file, bytes).await;
-        }
-        match sent {
-            Ok(uri) => {
-                self.keep_upload(key, &uri, true).await?;
-                fail::fail_point!("upload.after_done");
-                Ok(Ok(uri))
-            }
-            Err(UploadError::Matrix(error)) if error.is_transient() => Err(error.into()),
-            Err(error) if error.is_transient() => Err(BridgeError::Media(error.to_string())),
-            Err(UploadError::Source(error)) => {
-                // The address was given out for a file that is not what it should be: it stays empty.
-                Ok(Err(format!("what came is not what was sent ({error})")))
-            }
-            Err(error) => Ok(Err(format!("this homeserver does not take it ({error})"))),
-        }
-    }
-
-    async fn keep_upload(&self, key: &str, uri: &str, done: bool) -> Result<(), BridgeError> {
-        let (key, uri, now) = (key.to_owned(), uri.to_owned(), self.now());
-        self.db
-            .step(Lane::room(&key.clone()), move |txn| {
-                let (key, uri) = (key.clone(), uri.clone());
-                Box::pin(async move {
-                    txn.put_upload(&key, &uri, now).await?;
-                    if done {
-                        txn.finish_upload(&key).await?;
-                    }
-                    Ok(())
-                })
-            })
-            .await?;
-        Ok(())
     }
 }
 

@@ -5,6 +5,7 @@ mod about;
 mod files;
 mod shared;
 mod show;
+mod uploads;
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -12,7 +13,7 @@ use ruma::{OwnedEventId, OwnedRoomId};
 use serde_json::json;
 
 use self::shared::{Copy, as_ours};
-pub(super) use self::show::EDITS;
+pub(super) use self::{show::EDITS, uploads::ToUpload};
 use super::{
     changes::Change,
     context::{Bridge, BridgeError, RoomLock, event_id, lock},

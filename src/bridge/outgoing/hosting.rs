@@ -121,19 +121,9 @@ impl Bridge {
             }
             Some(bytes) => futures_util::stream::iter([Ok(bytes.into())]).boxed(),
             None if details.kind == MediaKind::Sticker => {
-                return Err(match self.read(&source, LOOKED_AT).await {
-                    Err(error) if error.is_transient() => Trouble::Passing(error.to_string()),
-                    Err(error) => Trouble::Lasting(error.to_string()),
-                    Ok(_) => Trouble::Passing("the sticker could not be read".to_owned()),
-                });
+                return Err(self.why_unread(&source).await);
             }
-            None => self.read(&source, limit).await.map_err(|error| {
-                if error.is_transient() {
-                    Trouble::Passing(error.to_string())
-                } else {
-                    Trouble::Lasting(error.to_string())
-                }
-            })?,
+            None => self.read(&source, limit).await?,
         };
         let file =
             network
@@ -162,6 +152,20 @@ impl Bridge {
         })
     }
 
+    /// Why a small file cannot be had whole.
+    async fn why_unread(&self, media: &MatrixMedia) -> Trouble {
+        let mut stream = match self.read(media, LOOKED_AT).await {
+            Ok(stream) => stream,
+            Err(error) => return error.into(),
+        };
+        while let Some(chunk) = stream.next().await {
+            if let Err(error) = chunk {
+                return trouble_of(&error);
+            }
+        }
+        Trouble::Passing("the sticker could not be read".to_owned())
+    }
+
     /// A small file whole; `None` if it is not small or cannot be had, which the transfer itself will tell. One whose size is not
     /// told is tried if it can be expected to be small.
     async fn small(&self, media: &MatrixMedia, expected: bool) -> Option<Vec<u8>> {
@@ -175,6 +179,16 @@ impl Bridge {
             bytes.extend_from_slice(&chunk.ok()?);
         }
         Some(bytes)
+    }
+}
+
+impl From<DownloadError> for Trouble {
+    fn from(error: DownloadError) -> Self {
+        if error.is_transient() {
+            Self::Passing(error.to_string())
+        } else {
+            Self::Lasting(error.to_string())
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::{MessageRef, PortalId, RemoteUserId, Timestamp};
+use crate::domain::{AttachmentSecret, MessageRef, PortalId, RemoteUserId, Timestamp};
 
 /// Somebody's reaction to a message; there is one a person and message.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,6 +56,10 @@ pub struct UploadRow {
     pub uri: String,
     /// Whether the homeserver has the whole of it.
     pub done: bool,
+    /// What it is encrypted with, if it is: the same at every try, as another file under the same address would not be opened by it.
+    pub secret: Option<AttachmentSecret>,
+    /// The SHA-256 of its ciphertext, known when the homeserver has it.
+    pub sha256: Option<[u8; 32]>,
 }
 
 /// A notice of the bridge that is edited when what it is about changes.

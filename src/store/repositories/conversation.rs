@@ -4,7 +4,7 @@ use async_trait::async_trait;
 
 use super::Result;
 use crate::{
-    domain::{MessageRef, PortalId, RemoteUserId, Timestamp},
+    domain::{AttachmentSecret, MessageRef, PortalId, RemoteUserId, Timestamp},
     store::{ExpiryRow, NoticeRow, PollRow, ReactionRow, UploadRow},
 };
 
@@ -51,11 +51,17 @@ pub trait PollRepository {
 pub trait UploadRepository {
     /// An upload.
     async fn upload(&mut self, key: &str) -> Result<Option<UploadRow>>;
-    /// Remembers the address a file is to have, before any of it is there, in the place of one where nothing came to be; once the
-    /// file is at its address that stays.
-    async fn put_upload(&mut self, key: &str, uri: &str, now: Timestamp) -> Result<()>;
-    /// Remembers that the whole file is at its address.
-    async fn finish_upload(&mut self, key: &str) -> Result<()>;
+    /// Remembers the address a file is to have and what it is encrypted with, before any of it is there, in the place of one where
+    /// nothing came to be; once the file is at its address that stays.
+    async fn put_upload(
+        &mut self,
+        key: &str,
+        uri: &str,
+        secret: Option<&AttachmentSecret>,
+        now: Timestamp,
+    ) -> Result<()>;
+    /// Remembers that the whole file is at its address, with the SHA-256 of its ciphertext if it is encrypted.
+    async fn finish_upload(&mut self, key: &str, sha256: Option<&[u8; 32]>) -> Result<()>;
     /// Forgets uploads begun before `before`, finished or not. How many rows went.
     async fn prune_uploads(&mut self, before: Timestamp) -> Result<u64>;
 }

@@ -6,6 +6,7 @@ use super::{MatrixContext, MatrixEvent, MediaAtMatrix, Thumbnail, bridge_notice,
 use crate::{
     domain::{IncomingMessage, MediaDetails, MediaKind},
     translate::{
+        encrypted_file,
         files::{clean_file_name, essence, made_up_name, well_formed_mime_type},
         markup::Shown,
     },
@@ -25,13 +26,19 @@ pub(super) fn events(
 ) -> Vec<MatrixEvent> {
     let said = text::with_quote(caption.unwrap_or_default(), incoming, about);
     let said = said.trim_end();
-    let (uri, size, thumbnail, blurhash) = match &about.media {
+    let (file, size, thumbnail, blurhash) = match &about.media {
         Some(MediaAtMatrix::Uploaded {
             uri,
+            encryption,
             size,
             thumbnail,
             blurhash,
-        }) => (uri, *size, thumbnail.as_ref(), blurhash.as_deref()),
+        }) => (
+            (uri, encryption.as_ref()),
+            *size,
+            thumbnail.as_ref(),
+            blurhash.as_deref(),
+        ),
         missing => {
             let sentence = notices::missing_file(details.kind, missing.as_ref(), about);
             return about.related(without_file(&sentence, said, incoming, about));
@@ -46,10 +53,11 @@ pub(super) fn events(
         "msgtype": msgtype(details),
         "body": name,
         "filename": name,
-        "url": uri,
         "info": info(details, size, thumbnail, blurhash),
         "m.mentions": {},
     });
+    let (uri, encryption) = file;
+    encrypted_file::tell(&mut content, "", uri, encryption);
     if details.kind == MediaKind::Sticker {
         return sticker(content, said, incoming, about);
     }
@@ -147,7 +155,8 @@ fn info(
         info["duration"] = json!(duration.min(MAX_NUMBER));
     }
     if let Some(thumbnail) = thumbnail {
-        info["thumbnail_url"] = json!(thumbnail.uri);
+        let encryption = thumbnail.encryption.as_ref();
+        encrypted_file::tell(&mut info, "thumbnail_", &thumbnail.uri, encryption);
         info["thumbnail_info"] = json!({
             "mimetype": thumbnail.mime_type,
             "size": thumbnail.size.min(MAX_NUMBER),

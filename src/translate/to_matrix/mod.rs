@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 use ruma::{EventId, OwnedEventId, OwnedUserId};
 use serde_json::{Value, json};
 
-use crate::domain::{IncomingContent, IncomingMessage, RemoteUserId};
+use crate::domain::{AttachmentKey, IncomingContent, IncomingMessage, RemoteUserId};
 
 /// A Matrix user as they are mentioned.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,6 +29,8 @@ pub struct Appearance {
 pub struct Thumbnail {
     /// Its `mxc://` URI.
     pub uri: String,
+    /// How to decrypt it, if it is encrypted.
+    pub encryption: Option<AttachmentKey>,
     /// Its MIME type.
     pub mime_type: String,
     /// Its size in bytes.
@@ -46,6 +48,8 @@ pub enum MediaAtMatrix {
     Uploaded {
         /// Its `mxc://` URI.
         uri: String,
+        /// How to decrypt it, if it is encrypted.
+        encryption: Option<AttachmentKey>,
         /// Its size in bytes.
         size: u64,
         /// A smaller picture of it.

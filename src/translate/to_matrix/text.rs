@@ -6,7 +6,7 @@ use super::{MatrixContext, MatrixEvent, Thumbnail};
 use crate::{
     domain::{IncomingMessage, LinkPreview},
     translate::{
-        clean_text,
+        clean_text, encrypted_file,
         markup::{self, People, Shown},
         split_text,
         text::shortened,
@@ -161,7 +161,12 @@ fn link_preview(preview: &LinkPreview, picture: Option<&Thumbnail>) -> Value {
         }
     }
     if let Some(picture) = picture {
-        shown["og:image"] = json!(picture.uri);
+        match &picture.encryption {
+            Some(key) => {
+                shown["beeper:image:encryption"] = encrypted_file::write(&picture.uri, key)
+            }
+            None => shown["og:image"] = json!(picture.uri),
+        }
         shown["og:image:type"] = json!(picture.mime_type);
         shown["og:image:width"] = json!(picture.width);
         shown["og:image:height"] = json!(picture.height);

@@ -1,10 +1,5 @@
 //! Files: what they are, where they are, and as which kind the gatekeeper takes them.
 
-use base64::{
-    Engine,
-    alphabet::{STANDARD, URL_SAFE},
-    engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig},
-};
 use serde_json::Value;
 
 use super::{
@@ -13,10 +8,10 @@ use super::{
 };
 use crate::{
     domain::{
-        AttachmentKey, MatrixMedia, MediaDetails, MediaKind, MediaRule, MessageContext,
-        Unbridgeable, file_size,
+        MatrixMedia, MediaDetails, MediaKind, MediaRule, MessageContext, Unbridgeable, file_size,
     },
     translate::{
+        encrypted_file,
         files::{clean_file_name, essence, made_up_name, mime_type_of, well_formed_mime_type},
         markup::Formatted,
     },
@@ -287,7 +282,7 @@ fn source(of: &Value, prefix: &str) -> Option<MatrixMedia> {
     let (uri, encryption) = if file.is_null() {
         (&of[format!("{prefix}url")], None)
     } else {
-        (&file["url"], Some(attachment_key(file)?))
+        (&file["url"], Some(encrypted_file::read(file)?))
     };
     let uri = uri.as_str()?;
     let (server, media) = uri.strip_prefix("mxc://")?.split_once('/')?;
@@ -300,29 +295,4 @@ fn source(of: &Value, prefix: &str) -> Option<MatrixMedia> {
         size,
         encryption,
     })
-}
-
-/// The key of an encrypted file (Matrix specification, "Sending encrypted attachments").
-fn attachment_key(file: &Value) -> Option<AttachmentKey> {
-    let key = &file["key"];
-    let is_known = key["kty"] == "oct" && key["alg"] == "A256CTR" && file["v"] == "v2";
-    if !is_known {
-        return None;
-    }
-    Some(AttachmentKey {
-        key: decoded(&key["k"], &URL_SAFE)?,
-        iv: decoded(&file["iv"], &STANDARD)?,
-        sha256: decoded(&file["hashes"]["sha256"], &STANDARD)?,
-    })
-}
-
-/// Base64 of exactly so many bytes, with or without padding.
-fn decoded<const N: usize>(text: &Value, alphabet: &base64::alphabet::Alphabet) -> Option<[u8; N]> {
-    let config = GeneralPurposeConfig::new()
-        .with_decode_padding_mode(DecodePaddingMode::Indifferent)
-        .with_decode_allow_trailing_bits(true);
-    let bytes = GeneralPurpose::new(alphabet, config)
-        .decode(text.as_str()?)
-        .ok()?;
-    bytes.try_into().ok()
 }
