@@ -30,6 +30,10 @@ mod contact;
 mod encrypted;
 #[path = "e2e/encrypted_clients.rs"]
 mod encrypted_clients;
+#[path = "e2e/encrypted_identity.rs"]
+mod encrypted_identity;
+#[path = "e2e/encrypted_ways.rs"]
+mod encrypted_ways;
 #[path = "clients/driver.rs"]
 mod encrypting;
 #[path = "e2e/federation.rs"]
