@@ -8,11 +8,13 @@ use crate::config::{LogFormat, LoggingConfig};
 
 /// The Signal library names addresses, which contain phone numbers, in its own records.
 const SILENT: &str = "wacore_libsignal=off";
+/// The crypto library warns of what peers do, and names users, devices and sessions; what matters of it the bridge tells itself.
+const CRYPTO: &str = "matrix_sdk_crypto";
 
 /// Begins to log. A second call changes nothing.
 pub fn start(config: &LoggingConfig) {
-    let directives = format!("{},{SILENT}", config.level);
-    let filter = EnvFilter::try_new(directives).unwrap_or_else(|_| EnvFilter::new("info"));
+    let filter =
+        EnvFilter::try_new(directives(&config.level)).unwrap_or_else(|_| EnvFilter::new("info"));
     let registry = tracing_subscriber::registry().with(filter);
     let lines = fmt::layer()
         .with_writer(std::io::stderr)
@@ -23,4 +25,25 @@ pub fn start(config: &LoggingConfig) {
     };
     // Logging has begun already; the first configuration counts.
     drop(started);
+}
+
+/// The operator's directives with those for libraries; what they say of the crypto library counts.
+fn directives(level: &str) -> String {
+    if level.contains(CRYPTO) {
+        format!("{level},{SILENT}")
+    } else {
+        format!("{CRYPTO}=error,{level},{SILENT}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::directives;
+
+    #[test]
+    fn what_the_operator_says_of_the_crypto_library_counts() {
+        assert!(directives("info").starts_with("matrix_sdk_crypto=error,info,"));
+        let own = directives("info,matrix_sdk_crypto=debug");
+        assert!(!own.contains("=error"), "{own}");
+    }
 }

@@ -32,6 +32,10 @@ mod encrypted;
 mod encrypted_clients;
 #[path = "e2e/encrypted_media.rs"]
 mod encrypted_media;
+#[path = "e2e/encrypted_identity.rs"]
+mod encrypted_identity;
+#[path = "e2e/encrypted_ways.rs"]
+mod encrypted_ways;
 #[path = "clients/driver.rs"]
 mod encrypting;
 #[path = "e2e/federation.rs"]

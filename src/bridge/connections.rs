@@ -429,7 +429,7 @@ impl Bridge {
 }
 
 /// The content of an edit that gives a notice another one.
-fn edited(content: Value, edits: &OwnedEventId) -> Value {
+pub(super) fn edited(content: Value, edits: &OwnedEventId) -> Value {
     let mut around = content.clone();
     for part in ["body", "formatted_body"] {
         if let Some(text) = content[part].as_str() {

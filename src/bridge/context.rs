@@ -165,6 +165,8 @@ pub struct Bridge {
     pub(super) people: People,
     /// Counts the keys of encrypted rooms that came.
     pub(super) keys_came: watch::Sender<u64>,
+    /// Whoever tells users about the bot's device.
+    pub(super) telling_of_device: tokio::sync::Mutex<()>,
     /// Whether the homeserver knows the bot; nothing is asked of it before.
     pub(super) introduced: AtomicBool,
     pub(super) this: Weak<Self>,
@@ -250,6 +252,7 @@ impl Bridge {
                 connection_states: Mutex::default(),
                 people,
                 keys_came: watch::Sender::new(0),
+                telling_of_device: tokio::sync::Mutex::default(),
                 introduced: AtomicBool::new(false),
                 this: this.clone(),
             }

@@ -11,6 +11,7 @@ mod claims;
 mod connections;
 mod context;
 mod directory;
+mod encrypted;
 mod expiry;
 mod ghosts;
 mod groups;

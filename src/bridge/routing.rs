@@ -39,6 +39,10 @@ impl AppserviceSink for Bridge {
         });
     }
 
+    fn device_changed(&self, refusal: Option<&str>) {
+        self.tell_of_device(refusal);
+    }
+
     fn ephemeral(&self, events: Vec<Value>) {
         self.take_signals(&events);
         for read in events.iter().flat_map(reads_in) {

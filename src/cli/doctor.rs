@@ -10,6 +10,7 @@ use crate::{
     app,
     config::{Config, GatekeeperConfig},
     domain::Finding,
+    encryption,
     matrix::{Client, appservice},
     store::{self, Database},
 };
@@ -55,7 +56,7 @@ pub(super) async fn execute(path: PathBuf) -> Result<(), Failure> {
     let config = Config::load(&path)?;
     good(&format!("configuration {}", path.display()));
     let database = check_database(&config, &mut report).await;
-    check_homeserver(&config, &mut report).await;
+    check_homeserver(&config, database.as_ref(), &mut report).await;
     for entry in &config.gatekeepers {
         check_gatekeeper(entry, &mut report).await;
     }
@@ -89,7 +90,7 @@ async fn check_database(config: &Config, report: &mut Report) -> Option<Database
     }
 }
 
-async fn check_homeserver(config: &Config, report: &mut Report) {
+async fn check_homeserver(config: &Config, database: Option<&Database>, report: &mut Report) {
     let http = match reqwest::Client::builder().timeout(PATIENCE).build() {
         Ok(http) => http,
         Err(error) => {
@@ -108,10 +109,18 @@ async fn check_homeserver(config: &Config, report: &mut Report) {
             );
         }
     };
+    if let Some(database) = database
+        && let Some(device) = encryption::device_id(database).await
+    {
+        client.set_bot_device(&device);
+    }
     let (found, goes_on) = client.check().await;
     report.take(found);
     if goes_on {
         check_ping(config, &client, report).await;
+        if let Some(database) = database {
+            report.take(encryption::check(database, &client, &config.encryption).await);
+        }
     }
 }
 

@@ -5,6 +5,7 @@ mod database;
 mod doctor;
 mod openapi;
 mod partner;
+mod recovery_key;
 mod registration;
 mod run;
 mod sandbox;
@@ -58,6 +59,8 @@ enum Command {
     },
     /// Walk the whole way and say what does not work and what to do about it.
     Doctor,
+    /// Tell the recovery key of the bot's identity in encrypted rooms; keep it apart from the database.
+    RecoveryKey,
     /// Run the sandbox gatekeeper alone.
     Sandbox,
     /// Print the description of the provisioning API (`OpenAPI`).
@@ -121,6 +124,7 @@ impl Cli {
             }
             Command::Partner { action } => partner::execute(&load(&self.config)?, action),
             Command::Doctor => block_on(doctor::execute(self.config)),
+            Command::RecoveryKey => block_on(recovery_key::execute(load(&self.config)?)),
             Command::Openapi => openapi::execute(),
             Command::Sandbox => block_on(sandbox::execute(load(&self.config)?)),
         }

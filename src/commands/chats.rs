@@ -150,6 +150,24 @@ pub(super) async fn sync_portal(call: &Call<'_>) -> Reply {
     ))
 }
 
+/// Changes the key of a room.
+pub(super) async fn discard_keys(call: &Call<'_>) -> Reply {
+    let (room, _) = call.portals().await?;
+    let Some(cipher) = call.bridge.homeserver().cipher() else {
+        return Err("Encrypted rooms are not bridged here (`encryption.allow`).".to_owned());
+    };
+    let discarded = cipher.discard_keys(&room).await;
+    let discarded = discarded.map_err(|error| format!("The key could not be changed: {error}."))?;
+    let room = link(&room);
+    Ok(if discarded {
+        format!(
+            "What the bridge says next in {room} has a new key, which everybody's devices get. Old messages stay as they are."
+        )
+    } else {
+        format!("Nothing was encrypted in {room} that the next message would share its key with.")
+    })
+}
+
 /// Fetches all groups of the user.
 pub(super) async fn sync_groups(call: &Call<'_>) -> Reply {
     let mut names = Vec::new();

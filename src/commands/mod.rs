@@ -108,6 +108,7 @@ fn carry_out<'a>(call: &'a Call<'a>) -> BoxFuture<'a, Reply> {
             Verb::CreatePortal => chats::create_portal(call).await,
             Verb::ChatSettings => settings::change(call).await,
             Verb::Id => chats::show_id(call).await,
+            Verb::DiscardKeys => chats::discard_keys(call).await,
             Verb::SyncPortal => chats::sync_portal(call).await,
             Verb::SyncGroups => chats::sync_groups(call).await,
             Verb::DeleteChat => deleting::delete_chat(call).await,

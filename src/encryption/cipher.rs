@@ -13,11 +13,12 @@ use ruma_crypto::{events::AnyMessageLikeEventContent, serde::Raw};
 use serde_json::{Value, value::to_raw_value};
 
 use super::{
-    CARRIED, Encryption, Inner,
+    CARRIED, DeviceState, Encryption, Inner,
     machine::EncryptionError,
     rooms::{Recipients, Turn, crossed},
 };
 use crate::{
+    domain::Finding,
     matrix::{CipherError, Intent, MatrixError, RoomCipher},
     store::{Lane, StoreError},
 };
@@ -126,6 +127,21 @@ impl RoomCipher for Encryption {
                 }
             });
         }
+    }
+
+    async fn discard_keys(&self, room: &RoomId) -> Result<bool, MatrixError> {
+        self.discard(room).await
+    }
+
+    fn refusal(&self) -> Option<String> {
+        match self.state() {
+            DeviceState::Refused(reason) => Some(reason),
+            DeviceState::Starting | DeviceState::Ready => None,
+        }
+    }
+
+    async fn check(&self) -> Vec<Finding> {
+        super::check(&self.0.db, &self.0.client, &self.0.config).await
     }
 
     fn needs_sync(&self) -> bool {

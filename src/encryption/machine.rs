@@ -41,9 +41,37 @@ pub enum EncryptionError {
     /// The crypto machine's store failed.
     #[error(transparent)]
     Machine(#[from] MachineStoreError),
+    /// The homeserver gives the bot no device.
+    #[error("the homeserver gives the bot no device: {0}")]
+    NoDevice(String),
+    /// The recovery key of the configuration does not restore the bot's identity.
+    #[error(
+        "encryption.recovery_key does not restore the bot's identity ({0}): correct it, or leave it out and the bot gets a new identity"
+    )]
+    RecoveryKey(String),
     /// The crypto machine failed.
     #[error("{0}")]
     Crypto(String),
+}
+
+impl EncryptionError {
+    /// Whether the same may work later without anybody's doing.
+    pub(super) fn is_transient(&self) -> bool {
+        match self {
+            Self::Matrix(error) => error.is_transient(),
+            Self::Store(_) | Self::Machine(_) => true,
+            Self::NoDevice(_) | Self::RecoveryKey(_) | Self::Crypto(_) => false,
+        }
+    }
+
+    /// Why the homeserver does not take the device, if it is that.
+    pub(super) fn refusal(&self) -> Option<String> {
+        match self {
+            Self::Matrix(error) if !error.is_transient() => Some(error.to_string()),
+            Self::NoDevice(_) => Some(self.to_string()),
+            _ => None,
+        }
+    }
 }
 
 impl From<CryptoStoreError> for EncryptionError {
@@ -195,7 +223,7 @@ impl Inner {
     }
 
     /// Gives the machine an answer, at a time when it may store what it learns.
-    fn answered<'a>(
+    pub(super) fn answered<'a>(
         &'a self,
         id: &'a TransactionId,
         answer: AnyIncomingResponse<'a>,

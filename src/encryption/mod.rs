@@ -2,18 +2,23 @@
 //!
 //! The cryptography is a library's ([`matrix_sdk_crypto`]). Here is what it needs around it: its state in the bridge's database
 //! ([`MachineStore`]), what homeservers send to the device taken out of the store in order ([`intake`]), who is in which room
-//! ([`rooms`]), and the device itself ([`machine`], [`device`]). The rest of the bridge sees [`RoomCipher`](crate::matrix::RoomCipher)
+//! ([`rooms`]), the device itself ([`machine`], [`device`], [`way`]), and the identity that signs it ([`identity`], [`secrets`]). The rest of the bridge sees [`RoomCipher`](crate::matrix::RoomCipher)
 //! alone.
 //!
 //! A ghost has no device: what it says is encrypted with the bot's keys and sent as the ghost, as bridges do. Clients can show that the
 //! device and the sender differ.
 
+mod check;
 mod cipher;
 mod device;
+mod identity;
 mod intake;
 mod machine;
 mod rooms;
+mod secrets;
 mod store;
+mod upkeep;
+mod way;
 
 use std::{
     sync::{
@@ -28,6 +33,8 @@ use ruma_crypto::{OwnedDeviceId, OwnedUserId};
 use tokio::sync::{Mutex, Notify, RwLock, watch};
 use tokio_util::sync::CancellationToken;
 
+pub use check::{check, device_id};
+pub use identity::recovery_key;
 pub use machine::EncryptionError;
 pub use store::{MachineStore, MachineStoreError};
 
@@ -102,6 +109,10 @@ struct Inner {
     /// Counts the changes of anybody's devices.
     devices: AtomicU64,
     carried: AtomicBool,
+    /// Whether it is known as which device requests are made.
+    found_way: AtomicBool,
+    /// Whether the device is signed, or cannot be until the next start.
+    signed: AtomicBool,
     state: watch::Sender<DeviceState>,
     wake: Notify,
     sink: OnceLock<Arc<dyn AppserviceSink>>,
@@ -129,10 +140,13 @@ impl Encryption {
         let share = config.share_keys;
         let who = (user, device);
         let machine = Machine::open(&db, who.clone(), clock.clone(), share).await?;
-        if let Some(before) = before {
-            let old = (who.0.clone(), before);
-            let old = Machine::open(&db, old, clock.clone(), share).await?;
-            device::inherit(&machine, old).await?;
+        if !before.is_empty() {
+            for id in before {
+                let old = (who.0.clone(), id);
+                let old = Machine::open(&db, old, clock.clone(), share).await?;
+                device::inherit(&machine, old).await?;
+            }
+            device::handed_on(&db).await?;
         }
         let carried = db
             .read(|txn| Box::pin(async move { txn.value(CARRIED).await }))
@@ -153,6 +167,8 @@ impl Encryption {
             waiting: AtomicBool::new(true),
             devices: AtomicU64::new(0),
             carried: AtomicBool::new(carried),
+            found_way: AtomicBool::new(false),
+            signed: AtomicBool::new(false),
             state: watch::Sender::new(DeviceState::Starting),
             wake: Notify::new(),
             sink: OnceLock::new(),
@@ -186,26 +202,37 @@ impl Encryption {
     pub async fn run(&self, sink: Arc<dyn AppserviceSink>, cancel: CancellationToken) {
         // Only the first counts, and it is the only one.
         let _ = self.0.sink.set(sink);
-        let working = Box::pin(self.keep_working());
+        let working = Box::pin(async { tokio::join!(self.keep_working(), self.keep_forgetting()) });
         cancel.run_until_cancelled(working).await;
     }
 
     async fn keep_working(&self) {
         let inner = &self.0;
         let mut pause = PAUSES.0;
+        let mut is_tidy = false;
         loop {
             let woken = inner.wake.notified();
-            match self.work().await {
+            let worked = self.work().await;
+            let done = match worked {
+                Ok(()) => {
+                    let signed = inner.try_to_sign().await;
+                    self.become_state(DeviceState::Ready);
+                    signed
+                }
+                Err(error) => Err(error),
+            };
+            match done {
                 Ok(()) => {
                     pause = PAUSES.0;
-                    inner.become_state(DeviceState::Ready);
+                    if !is_tidy {
+                        is_tidy = true;
+                        inner.delete_outdated_devices().await;
+                    }
                     let _ = tokio::time::timeout(LOOK_EVERY, woken).await;
                 }
                 Err(error) => {
-                    if let EncryptionError::Matrix(refusal) = &error
-                        && !refusal.is_transient()
-                    {
-                        inner.become_state(DeviceState::Refused(refusal.to_string()));
+                    if let Some(reason) = error.refusal() {
+                        self.become_state(DeviceState::Refused(reason));
                     }
                     tracing::debug!(%error, "the bot's device could not do what is to be done");
                     tokio::time::sleep(pause).await;
@@ -217,13 +244,42 @@ impl Encryption {
 
     /// Takes what came and sends what the machine wants sent.
     async fn work(&self) -> Result<(), EncryptionError> {
+        self.0.find_way().await?;
         self.take_traffic().await?;
         self.0.send_requests().await
     }
 }
 
-impl Inner {
+impl Encryption {
+    /// Keeps in which state the device is, and tells of it when that is news.
     fn become_state(&self, state: DeviceState) {
+        let refusal = match &state {
+            DeviceState::Refused(reason) => Some(reason.clone()),
+            _ => None,
+        };
+        if self.0.become_state(state)
+            && let Some(sink) = self.0.sink.get()
+        {
+            sink.device_changed(refusal.as_deref());
+        }
+    }
+}
+
+impl Inner {
+    /// Signs the device. What does not pass by itself is told once, and tried again after the next start: an unsigned device works.
+    async fn try_to_sign(&self) -> Result<(), EncryptionError> {
+        match self.sign().await {
+            Err(error) if !error.is_transient() => {
+                tracing::error!(%error, "the bot's device is not cross-signed: clients that exclude such devices cannot read what the bridge says");
+                self.signed.store(true, Ordering::Release);
+                Ok(())
+            }
+            other => other,
+        }
+    }
+
+    /// Whether that is news.
+    fn become_state(&self, state: DeviceState) -> bool {
         self.state.send_if_modified(|current| {
             if *current == state {
                 return false;
@@ -240,7 +296,7 @@ impl Inner {
             }
             *current = state;
             true
-        });
+        })
     }
 
     /// Sends what the machine wants sent, until it wants nothing more.

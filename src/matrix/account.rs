@@ -1,5 +1,6 @@
 //! Accounts: registered on demand, one device each, with a display name and a presence.
 
+use reqwest::Method;
 use ruma::{
     DeviceId, OwnedUserId, RoomId, UserId,
     api::client::{
@@ -66,7 +67,8 @@ impl Intent {
             .await;
         match made {
             Ok(_) => Ok(()),
-            Err(error) if error.status() == Some(404) => self.log_in_device().await,
+            // Where it needs a token of its own, it is logged in once more; here nobody needs one.
+            Err(error) if error.status() == Some(404) => self.log_in_device().await.map(drop),
             Err(error) => Err(error),
         }
     }
@@ -75,17 +77,74 @@ impl Intent {
         self.client.device_of(&self.user)
     }
 
-    async fn log_in_device(&self) -> Result<(), MatrixError> {
+    /// Makes the device by a login; the access token of it. Earlier ones of the device may end.
+    ///
+    /// # Errors
+    /// What the homeserver said.
+    pub async fn log_in_device(&self) -> Result<String, MatrixError> {
         let user = MatrixUserIdentifier::new(self.user.localpart().to_owned());
         let info = ApplicationService::new(UserIdentifier::Matrix(user));
         let mut request = login::v3::Request::new(LoginInfo::ApplicationService(info));
         request.device_id = Some(self.device().to_owned());
         request.initial_device_display_name = Some(DEVICE_NAME.to_owned());
-        // The access token it answers with is dropped: the application service's own is used throughout.
-        self.client
+        let answer = self
+            .client
             .call(request, Identity::Appservice, Tries::Few)
-            .await
-            .map(drop)
+            .await?;
+        Ok(answer.access_token)
+    }
+
+    /// As which of the account's devices the homeserver takes the bridge's requests; `None` if as none.
+    ///
+    /// # Errors
+    /// What the homeserver said.
+    pub async fn whoami_device(&self) -> Result<Option<String>, MatrixError> {
+        let path = ["_matrix", "client", "v3", "account", "whoami"];
+        let identity = Identity::Device(&self.user);
+        let answer = self.client.json(&path, identity).await?;
+        Ok(answer["device_id"].as_str().map(str::to_owned))
+    }
+
+    /// The ids of the account's devices.
+    ///
+    /// # Errors
+    /// What the homeserver said.
+    pub async fn devices(&self) -> Result<Vec<String>, MatrixError> {
+        let path = ["_matrix", "client", "v3", "devices"];
+        let identity = Identity::Device(&self.user);
+        let answer = self.client.json(&path, identity).await?;
+        let devices = answer["devices"].as_array().map(Vec::as_slice);
+        let ids = devices.unwrap_or_default().iter();
+        Ok(ids
+            .filter_map(|device| device["device_id"].as_str().map(str::to_owned))
+            .collect())
+    }
+
+    /// Deletes a device of the account.
+    ///
+    /// # Errors
+    /// What the homeserver said; some want a password for it.
+    pub async fn delete_device(&self, device: &str) -> Result<(), MatrixError> {
+        let path = ["_matrix", "client", "v3", "devices", device];
+        let identity = Identity::Device(&self.user);
+        let request = self.client.request(Method::DELETE, &path, identity)?;
+        let request = request.json(&json!({})).build()?;
+        self.client.answer(request, Tries::Few).await.map(drop)
+    }
+
+    /// The keys of somebody's devices and identity, as the homeserver tells them.
+    ///
+    /// # Errors
+    /// What the homeserver said.
+    pub async fn keys_of(&self, user: &UserId) -> Result<Value, MatrixError> {
+        let path = ["_matrix", "client", "v3", "keys", "query"];
+        let identity = Identity::Device(&self.user);
+        let request = self.client.request(Method::POST, &path, identity)?;
+        let asked = json!({ "device_keys": { user.as_str(): [] } });
+        let request = request.json(&asked).build()?;
+        let answer = self.client.answer(request, Tries::Few).await?;
+        serde_json::from_slice(answer.body())
+            .map_err(|error| MatrixError::Unreadable(error.to_string()))
     }
 
     /// Sets the account's display name.

@@ -8,6 +8,7 @@ use ruma::RoomId;
 use serde_json::Value;
 
 use super::{Client, Intent, MatrixError};
+use crate::domain::Finding;
 
 /// Why an event stays closed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -70,6 +71,25 @@ pub trait RoomCipher: Send + Sync + 'static {
 
     /// Something that came for the bridge's device waits in the store; whether it came in a transaction.
     fn traffic_waiting(&self, by_transaction: bool);
+
+    /// Throws away the key that the next event of a room would be encrypted with; whether there was one.
+    ///
+    /// # Errors
+    /// Why it could not be.
+    async fn discard_keys(&self, room: &RoomId) -> Result<bool, MatrixError> {
+        let _ = room;
+        Ok(false)
+    }
+
+    /// Why the homeserver does not take the bridge's device, if it does not: no encrypted room is bridged then.
+    fn refusal(&self) -> Option<String> {
+        None
+    }
+
+    /// What `doctor` finds about encrypted rooms.
+    async fn check(&self) -> Vec<Finding> {
+        Vec::new()
+    }
 
     /// Whether what is for the bridge's device has to be asked for, because transactions do not bring it.
     fn needs_sync(&self) -> bool;

@@ -2,7 +2,7 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, OnceLock, atomic::AtomicBool},
+    sync::{Arc, OnceLock, PoisonError, RwLock, atomic::AtomicBool},
     time::Duration,
 };
 
@@ -63,6 +63,8 @@ pub(super) struct Inner {
     /// Shared with the clients that act as users.
     pub(super) cipher: Arc<OnceLock<Arc<dyn RoomCipher>>>,
     bot_device: OnceLock<OwnedDeviceId>,
+    /// The token of the bot's device, where it has to have one of its own.
+    bot_token: RwLock<Option<SecretString>>,
     pub(super) down: AtomicBool,
     pub(super) recovered: Notify,
 }
@@ -98,6 +100,7 @@ impl Client {
             default_room_version: OnceCell::new(),
             cipher: Arc::default(),
             bot_device: OnceLock::new(),
+            bot_token: RwLock::default(),
             down: AtomicBool::new(false),
             recovered: Notify::new(),
         })))
@@ -124,6 +127,28 @@ impl Client {
     pub fn set_bot_device(&self, device: &str) {
         // A second one would not have the keys.
         let _ = self.0.bot_device.set(device.into());
+    }
+
+    /// Gives the bot's device a token of its own, with which its requests are made from then on, or takes that back.
+    pub fn set_bot_token(&self, token: Option<SecretString>) {
+        *self
+            .0
+            .bot_token
+            .write()
+            .unwrap_or_else(PoisonError::into_inner) = token;
+    }
+
+    /// The token a request is made with, and whether it is that of the account's device.
+    pub(super) fn token(&self, identity: Identity<'_>) -> (SecretString, bool) {
+        let bots = self.0.access == Access::Bridge
+            && matches!(identity, Identity::Device(user) if user == self.0.bot);
+        if bots {
+            let token = self.0.bot_token.read();
+            if let Some(token) = &*token.unwrap_or_else(PoisonError::into_inner) {
+                return (token.clone(), true);
+            }
+        }
+        (self.0.token.clone(), false)
     }
 
     /// The same homeserver, or the one at `address`, with another token; `mark` is the key that marks what is sent.
@@ -154,6 +179,7 @@ impl Client {
             default_room_version: OnceCell::new(),
             cipher: inner.cipher.clone(),
             bot_device: inner.bot_device.clone(),
+            bot_token: RwLock::default(),
             down: AtomicBool::new(false),
             recovered: Notify::new(),
         })))

@@ -75,6 +75,7 @@ impl Client {
         tries: Tries,
     ) -> Result<R::IncomingResponse, MatrixError> {
         let mut who = AppserviceUserIdentity::default();
+        let (token, _) = self.token(identity);
         if let Some((user, device)) = self.named(identity) {
             who.user_id = Some(user);
             who.device_id = device;
@@ -82,7 +83,7 @@ impl Client {
         let request: http::Request<Vec<u8>> = request
             .try_into_http_request_with_identity(
                 &self.0.base,
-                SendAccessToken::Appservice(self.0.token.expose_secret()),
+                SendAccessToken::Appservice(token.expose_secret()),
                 who,
                 Cow::Borrowed(&self.0.versions),
             )
@@ -98,6 +99,7 @@ impl Client {
             Identity::Device(user) => (user, Some(self.device_of(user))),
         };
         match self.0.access {
+            Access::Bridge if self.token(identity).1 => None,
             Access::Bridge => Some((user, device)),
             Access::Everybody => Some((user, None)),
             Access::One => None,
@@ -148,7 +150,8 @@ impl Client {
             .extend(path);
         self.name_in(&mut url, identity);
         let request = self.0.http.request(method, url);
-        Ok(request.bearer_auth(self.0.token.expose_secret()))
+        let (token, _) = self.token(identity);
+        Ok(request.bearer_auth(token.expose_secret()))
     }
 
     /// Makes a request that was put together elsewhere: its method, path, query and body count, address and token are the client's.
@@ -162,9 +165,10 @@ impl Client {
         let mut url = Url::parse(&format!("{}{path}", self.0.base))
             .map_err(|error| MatrixError::Request(error.to_string()))?;
         self.name_in(&mut url, identity);
+        let (token, _) = self.token(identity);
         let request = self.0.http.request(parts.method, url);
         let request = request
-            .bearer_auth(self.0.token.expose_secret())
+            .bearer_auth(token.expose_secret())
             .header(http::header::CONTENT_TYPE, "application/json")
             .body(body)
             .build()?;

@@ -102,6 +102,12 @@ impl DeviceTraffic {
                 }))
     }
 
+    /// Whether it shows that its homeserver sends everything for the device in this way: messages with the counts of keys. Lists and
+    /// counts alone come from those that keep the messages to themselves, and messages alone from those that keep the counts.
+    pub(super) fn is_all(&self) -> bool {
+        !self.to_device.is_empty() && self.one_time_keys.is_some()
+    }
+
     /// The counts alone.
     pub(super) fn counts(&self) -> Self {
         Self {
@@ -160,6 +166,22 @@ mod tests {
         assert_eq!(got["changed"], json!(["@a:example.org"]));
         assert_eq!(got["one_time_keys"], json!({ "signed_curve25519": 7 }));
         assert_eq!(got["fallback_keys"], json!([]));
+    }
+
+    #[test]
+    fn only_messages_with_counts_show_that_everything_comes() {
+        let whole = DeviceTraffic {
+            to_device: vec![RawValue::from_string("{}".to_owned()).expect("JSON")],
+            one_time_keys: Some(BTreeMap::new()),
+            ..DeviceTraffic::default()
+        };
+        assert!(whole.is_all());
+        let messages = DeviceTraffic {
+            one_time_keys: None,
+            ..whole.clone()
+        };
+        assert!(!messages.is_all());
+        assert!(!whole.counts().is_all());
     }
 
     #[test]

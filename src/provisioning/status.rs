@@ -66,6 +66,15 @@ impl Connection {
     }
 }
 
+/// Whether encrypted rooms are bridged.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct EncryptedRooms {
+    /// Whether the configuration allows them.
+    allowed: bool,
+    /// Why they cannot be bridged now, if they cannot.
+    refusal: Option<String>,
+}
+
 /// How the bridge is.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Status {
@@ -82,6 +91,8 @@ pub(super) struct Status {
     stanzas_waiting: i64,
     /// How many events are in quarantine, 1,000 at most.
     quarantined: usize,
+    /// Whether encrypted rooms are bridged.
+    encryption: EncryptedRooms,
     /// How many logins there are, by how their connections are.
     connections: BTreeMap<ConnectionIs, usize>,
 }
@@ -100,6 +111,7 @@ pub(super) async fn status(Asker { bridge, caller }: Asker) -> Result<Json<Statu
     if caller.level < Level::Admin {
         return Err(ApiError::forbidden("only admins of the bridge are told"));
     }
+    let cipher = bridge.homeserver().cipher().cloned();
     let (logins, mut status) = bridge
         .database()
         .read(|txn| {
@@ -116,12 +128,22 @@ pub(super) async fn status(Asker { bridge, caller }: Asker) -> Result<Json<Statu
                     chats_waiting: txn.waiting_chats().await?.len(),
                     stanzas_waiting,
                     quarantined: txn.quarantined_events(COUNTED).await?.len(),
+                    encryption: EncryptedRooms {
+                        allowed: false,
+                        refusal: None,
+                    },
                     connections: BTreeMap::new(),
                 };
                 Ok((logins, status))
             })
         })
         .await?;
+    if let Some(cipher) = cipher {
+        status.encryption = EncryptedRooms {
+            allowed: true,
+            refusal: cipher.refusal(),
+        };
+    }
     for login in &logins {
         let connection = Connection::of(&bridge, login);
         *status.connections.entry(connection.state).or_default() += 1;

@@ -11,10 +11,10 @@ use std::{
 
 use base64::{Engine, engine::general_purpose::STANDARD_NO_PAD};
 use rand::RngExt;
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::process::{Child, Command};
 
-use super::{federation::Federation, wait::until};
+use super::{federation::Federation, wait::until, world::merge};
 
 /// The homeserver's name in every test.
 pub(crate) const DOMAIN: &str = "drawbridge.test";
@@ -42,7 +42,7 @@ pub(crate) struct Homeserver {
 
 impl Homeserver {
     /// Starts Synapse with the registrations in these files and rooms of `room_version`; others reach it if it has a federation, in
-    /// which it has a name.
+    /// which it has a name. `more` is what its configuration says besides.
     pub(crate) async fn start(
         folder: &Path,
         port: u16,
@@ -50,6 +50,7 @@ impl Homeserver {
         room_version: &str,
         presence: bool,
         federation: Option<(&Federation, &str)>,
+        more: &Value,
     ) -> Self {
         fs::create_dir_all(folder).expect("a folder for Synapse");
         let seed: [u8; 32] = rand::rng().random();
@@ -82,6 +83,7 @@ impl Homeserver {
             "rc_room_creation": plenty, "rc_media_create": plenty,
             "rc_presence": {"per_user": plenty},
         });
+        merge(&mut config, more);
         if let Some((federation, name)) = federation {
             federation.configure(name, &mut config);
         }

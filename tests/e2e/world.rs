@@ -51,6 +51,8 @@ pub(crate) struct Plan {
     pub(crate) profiles: Value,
     /// Whether a second registration lets the bridge act as everybody.
     pub(crate) double_puppets: bool,
+    /// What the homeserver's configuration says besides.
+    pub(crate) homeserver: Value,
     /// Whether there is another homeserver, whose users can be in rooms of this one.
     pub(crate) federated: bool,
 }
@@ -67,6 +69,7 @@ impl Default for Plan {
             gatekeepers: Value::Null,
             profiles: Value::Null,
             double_puppets: false,
+            homeserver: Value::Null,
             federated: false,
         }
     }
@@ -157,6 +160,7 @@ impl World {
             plan.room_version,
             plan.presence,
             federation.as_ref().map(|federation| (federation, DOMAIN)),
+            &plan.homeserver,
         )
         .await;
         let elsewhere = match &federation {
@@ -168,6 +172,7 @@ impl World {
                     plan.room_version,
                     false,
                     Some((federation, ELSEWHERE)),
+                    &Value::Null,
                 )
                 .await,
             ),

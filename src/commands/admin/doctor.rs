@@ -16,6 +16,9 @@ pub(in crate::commands) async fn doctor(call: &Call<'_>) -> Reply {
     found.extend(of_homeserver);
     if goes_on {
         found.push(homeserver.check_ping().await);
+        if let Some(cipher) = homeserver.cipher() {
+            found.extend(cipher.check().await);
+        }
     }
     found.extend(gatekeepers(call).await?);
     Ok(told(&found))

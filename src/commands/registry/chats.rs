@@ -40,6 +40,11 @@ pub(super) const ENTRIES: &[Entry] = &[
         .does("fetch all groups you are in and bring their rooms up to date")
         .example("sync-groups whatsapp")
         .private(),
+    Entry::new(Verb::DiscardKeys, Group::Chats, "discard-keys")
+        .aliases(&["discard-megolm-session"])
+        .takes(&[ROOM])
+        .does("change the key of an encrypted room: what the bridge says next has a new one, sent to everybody's devices")
+        .example("discard-keys !room:example.org"),
     Entry::new(Verb::DeleteChat, Group::Chats, "delete-chat")
         .aliases(&["leave-chat", "leave-group"])
         .takes(&[ROOM, CONFIRM])

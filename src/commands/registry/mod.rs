@@ -33,6 +33,7 @@ pub(super) enum Verb {
     Id,
     SyncPortal,
     SyncGroups,
+    DiscardKeys,
     DeleteChat,
     DeletePortal,
     DeleteAllPortals,

@@ -168,6 +168,17 @@ impl MachineStore {
         .await
     }
 
+    /// Forgets the keys of all rooms that came before `before`. How many went.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn delete_all_room_keys(&self, before: Timestamp) -> Result<u64> {
+        self.change(before, |txn, machine, before| {
+            Box::pin(async move { txn.delete_all_room_keys(&machine, before).await })
+        })
+        .await
+    }
+
     /// Forgets the keys of a room but for the newest of each device that writes there. How many went.
     ///
     /// # Errors

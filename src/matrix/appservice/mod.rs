@@ -46,6 +46,10 @@ pub trait AppserviceSink: Send + Sync + 'static {
     fn key_came(&self, room_id: &str, key_id: &str) {
         let _ = (room_id, key_id);
     }
+    /// The homeserver takes the bridge's device, or does not: why.
+    fn device_changed(&self, refusal: Option<&str>) {
+        let _ = refusal;
+    }
     /// Events of these rooms wait in the store.
     fn rooms_waiting(&self, rooms: &[String]);
     /// Receipts and typing, each with its `room_id`, and presence (`m.presence`), with its `sender` alone; they are not stored.

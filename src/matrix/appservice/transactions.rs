@@ -28,8 +28,6 @@ use crate::{
     store::MatrixEventRow,
 };
 
-/// How kept traffic without a message to the device begins.
-const NO_MESSAGES: &str = r#"{"to_device":[],"#;
 /// A hundred events of the largest size are some 6.5 MB; a refused transaction would be sent again for ever.
 const LIMIT: usize = 32 * 1024 * 1024;
 
@@ -69,11 +67,11 @@ pub(super) async fn take(
             txn_id: storable(txn_id),
             hash: Sha256::digest(&body).into(),
             events,
-            device_traffic: traffic,
+            device_traffic: traffic.as_ref().map(|news| news.json.clone()),
             mark: None,
         };
         // This handler is dropped when the homeserver closes the connection; what is stored has to be announced all the same.
-        let stored = tokio::spawn(store(state.clone(), batch)).await;
+        let stored = tokio::spawn(store(state.clone(), batch, traffic)).await;
         if !stored.unwrap_or_else(|error| failed(&error)) {
             if let Some(order) = &state.0.order {
                 order.outage();
@@ -92,16 +90,12 @@ pub(super) async fn take(
 }
 
 /// Stores a batch and announces its rooms; whether it is stored.
-async fn store(state: AppserviceState, batch: Batch) -> bool {
+async fn store(state: AppserviceState, batch: Batch, news: Option<News>) -> bool {
     let now = Timestamp(state.0.clock.now_ms());
-    let has_traffic = batch.device_traffic.is_some();
-    // Counts and lists alone, or an empty list of messages, come from homeservers that keep the messages to themselves.
-    let is_carried = |traffic: &String| !traffic.starts_with(NO_MESSAGES);
-    let carries = batch.device_traffic.as_ref().is_some_and(is_carried);
     match inbox::take(&state.0.db, batch, now).await {
         Ok(accepted) => {
-            if let (true, Some(devices)) = (has_traffic, &state.0.devices) {
-                devices.cipher.traffic_waiting(carries);
+            if let (Some(news), Some(devices)) = (news, &state.0.devices) {
+                devices.cipher.traffic_waiting(news.is_all);
             }
             if !accepted.rooms.is_empty() {
                 state.0.sink.rooms_waiting(&accepted.rooms);
@@ -122,8 +116,16 @@ fn failed(error: &dyn std::error::Error) -> bool {
 struct Read {
     events: Vec<MatrixEventRow>,
     ephemeral: Vec<Value>,
-    /// What came for the bridge's device, as JSON.
-    traffic: Option<String>,
+    /// What came for the bridge's device.
+    traffic: Option<News>,
+}
+
+/// What came for the bridge's device.
+struct News {
+    /// As it is kept.
+    json: String,
+    /// Whether its homeserver sends everything for the device with its transactions.
+    is_all: bool,
 }
 
 fn read(body: &[u8], state: &AppserviceState) -> Read {
@@ -168,7 +170,7 @@ fn read(body: &[u8], state: &AppserviceState) -> Read {
 
 impl Devices {
     /// What a transaction has for the bridge's device, if that is news.
-    fn take(&self, parts: &HashMap<String, &RawValue>) -> Option<String> {
+    fn take(&self, parts: &HashMap<String, &RawValue>) -> Option<News> {
         let (user, device) = &self.who;
         let traffic = DeviceTraffic::of_transaction(parts, (user, device))?;
         let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
@@ -177,7 +179,10 @@ impl Devices {
             return None;
         }
         *counts = Some(traffic.counts());
-        serde_json::to_string(&traffic).ok()
+        Some(News {
+            is_all: traffic.is_all(),
+            json: serde_json::to_string(&traffic).ok()?,
+        })
     }
 
     /// Tells the cipher of an event that may change who gets keys. Those of the bridge get none.

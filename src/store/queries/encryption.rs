@@ -380,6 +380,19 @@ impl EncryptionRepository for Txn {
         Ok(done.rows_affected())
     }
 
+    async fn delete_all_room_keys(
+        &mut self,
+        machine: &MachineId,
+        before: Timestamp,
+    ) -> Result<u64> {
+        let done = sqlx::query("DELETE FROM room_keys WHERE machine = $1 AND stored_at < $2")
+            .bind(machine.as_str())
+            .bind(before.0)
+            .execute(&mut *self.tx)
+            .await?;
+        Ok(done.rows_affected())
+    }
+
     async fn delete_outdated_room_keys(
         &mut self,
         machine: &MachineId,

@@ -281,6 +281,13 @@ impl UserRepository for Txn {
         row.map(|row| Ok(row.try_get(0)?)).transpose()
     }
 
+    async fn management_rooms(&mut self) -> Result<Vec<String>> {
+        let rows = sqlx::query("SELECT room_id FROM management_rooms ORDER BY mxid")
+            .fetch_all(&mut *self.tx)
+            .await?;
+        rows.iter().map(|row| Ok(row.try_get(0)?)).collect()
+    }
+
     async fn management_room(&mut self, mxid: &str) -> Result<Option<String>> {
         let row = sqlx::query("SELECT room_id FROM management_rooms WHERE mxid = $1")
             .bind(mxid)

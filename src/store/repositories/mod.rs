@@ -444,6 +444,8 @@ pub trait LinkRepository {
 pub trait UserRepository {
     /// The user whose management room this is.
     async fn management_room_owner(&mut self, room_id: &str) -> Result<Option<String>>;
+    /// Every management room.
+    async fn management_rooms(&mut self) -> Result<Vec<String>>;
     /// The management room of a user.
     async fn management_room(&mut self, mxid: &str) -> Result<Option<String>>;
     /// Makes a room the management room of a user, or none (`None`).

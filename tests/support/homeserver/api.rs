@@ -146,7 +146,9 @@ fn handle(
             }
             Ok(json!({ "user_id": id }))
         }
-        ("GET", ["account", "whoami"]) => Ok(json!({ "user_id": user })),
+        ("GET", ["account", "whoami"]) => {
+            Ok(json!({ "user_id": user, "device_id": query.get("device_id") }))
+        }
         ("PUT", ["devices", _]) => Ok(json!({})),
         (method, ["profile", of, rest @ ..]) => profile(world, method, of, rest, body),
         ("PUT", ["presence", of, "status"]) if *of == user => {
