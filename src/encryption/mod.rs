@@ -8,6 +8,7 @@
 //! A ghost has no device: what it says is encrypted with the bot's keys and sent as the ghost, as bridges do. Clients can show that the
 //! device and the sender differ.
 
+mod asking;
 mod cipher;
 mod device;
 mod intake;
@@ -102,6 +103,8 @@ struct Inner {
     /// Counts the changes of anybody's devices.
     devices: AtomicU64,
     carried: AtomicBool,
+    /// Whether somebody may have been asked for a key.
+    asked: AtomicBool,
     state: watch::Sender<DeviceState>,
     wake: Notify,
     sink: OnceLock<Arc<dyn AppserviceSink>>,
@@ -153,6 +156,7 @@ impl Encryption {
             waiting: AtomicBool::new(true),
             devices: AtomicU64::new(0),
             carried: AtomicBool::new(carried),
+            asked: AtomicBool::new(true),
             state: watch::Sender::new(DeviceState::Starting),
             wake: Notify::new(),
             sink: OnceLock::new(),
@@ -218,7 +222,8 @@ impl Encryption {
     /// Takes what came and sends what the machine wants sent.
     async fn work(&self) -> Result<(), EncryptionError> {
         self.take_traffic().await?;
-        self.0.send_requests().await
+        self.0.send_requests().await?;
+        self.0.take_back_requests().await
     }
 }
 
