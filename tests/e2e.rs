@@ -30,6 +30,8 @@ mod contact;
 mod encrypted;
 #[path = "e2e/encrypted_clients.rs"]
 mod encrypted_clients;
+#[path = "e2e/encrypted_keys.rs"]
+mod encrypted_keys;
 #[path = "clients/driver.rs"]
 mod encrypting;
 #[path = "e2e/federation.rs"]

@@ -94,11 +94,7 @@ impl Bridge {
     }
 
     /// The events that have waited for so long, of which their rooms were told less than `stage`, by room and key.
-    async fn locked(
-        &self,
-        waited: i64,
-        stage: i64,
-    ) -> Result<Vec<Vec<LockedEvent>>, BridgeError> {
+    async fn locked(&self, waited: i64, stage: i64) -> Result<Vec<Vec<LockedEvent>>, BridgeError> {
         let since = Timestamp(self.now().0 - waited);
         let rows = self
             .db
@@ -106,8 +102,7 @@ impl Bridge {
             .await?;
         let mut groups: Vec<Vec<LockedEvent>> = Vec::new();
         for row in rows {
-            let is_its =
-                |group: &&mut Vec<LockedEvent>| of(&group[0]) == of(&row);
+            let is_its = |group: &&mut Vec<LockedEvent>| of(&group[0]) == of(&row);
             match groups.iter_mut().find(is_its) {
                 Some(group) => group.push(row),
                 None => groups.push(vec![row]),
@@ -296,7 +291,11 @@ impl Bridge {
                 })
             })
             .await?;
-        tracing::info!(room = first.room_id, ended, "a key never came, its events are given up");
+        tracing::info!(
+            room = first.room_id,
+            ended,
+            "a key never came, its events are given up"
+        );
         Ok(())
     }
 
@@ -397,8 +396,13 @@ mod tests {
     fn a_key_that_is_kept_back_is_no_promise() {
         for code in ["m.unverified", "m.blacklisted", "m.unauthorised"] {
             let text = waiting_text(Some(code), Way::Chat, 1);
-            assert!(text.contains("end again") && !text.contains("when that comes"), "{text}");
+            assert!(
+                text.contains("end again") && !text.contains("when that comes"),
+                "{text}"
+            );
         }
-        assert!(waiting_text(Some("m.no_olm"), Way::Chat, 1).contains("It is sent when that comes"));
+        assert!(
+            waiting_text(Some("m.no_olm"), Way::Chat, 1).contains("It is sent when that comes")
+        );
     }
 }

@@ -102,8 +102,8 @@ impl Inner {
         room: &RoomId,
         event: &str,
     ) -> Result<(), EncryptionError> {
-        let outside: Outside = serde_json::from_str(event)
-            .map_err(|error| MatrixError::Request(error.to_string()))?;
+        let outside: Outside =
+            serde_json::from_str(event).map_err(|error| MatrixError::Request(error.to_string()))?;
         let asked = AskedKey {
             room_id: room.to_string(),
             key_id: outside.content.session_id,
@@ -273,10 +273,7 @@ impl Inner {
             return Ok(None);
         };
         let store = self.machine.read().await.store.clone();
-        let devices = store
-            .get_user_devices(&sealed.sender)
-            .await?
-            .into_values();
+        let devices = store.get_user_devices(&sealed.sender).await?.into_values();
         let device = devices
             .filter(|device| !device.is_deleted())
             .find(|device| device.curve25519_key() == Some(curve));
@@ -319,15 +316,23 @@ impl Inner {
             return Ok(None);
         };
         let ciphertext = &content["ciphertext"][own.identity_keys().curve25519.to_base64()];
-        let kind = ciphertext["type"].as_u64().and_then(|kind| usize::try_from(kind).ok());
-        let body = ciphertext["body"].as_str().and_then(|body| base64_decode(body).ok());
+        let kind = ciphertext["type"]
+            .as_u64()
+            .and_then(|kind| usize::try_from(kind).ok());
+        let body = ciphertext["body"]
+            .as_str()
+            .and_then(|body| base64_decode(body).ok());
         let (Some(kind), Some(body)) = (kind, body) else {
             return Ok(None);
         };
         let Ok(message) = OlmMessage::from_parts(kind, &body) else {
             return Ok(None);
         };
-        for session in store.get_sessions(&from.to_base64()).await?.unwrap_or_default() {
+        for session in store
+            .get_sessions(&from.to_base64())
+            .await?
+            .unwrap_or_default()
+        {
             let mut copy = Session::from_pickle(session.pickle().await.pickle);
             if let Ok(plaintext) = copy.decrypt(&message) {
                 return Ok(Some(plaintext));
