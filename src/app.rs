@@ -252,6 +252,8 @@ impl App {
         tasks.spawn(async move { typist.keep_typing().await });
         let watcher = self.bridge.clone();
         tasks.spawn(async move { watcher.watch_waiting().await });
+        let keeper = self.bridge.clone();
+        tasks.spawn(async move { keeper.watch_locked().await });
         let warden = self.bridge.clone();
         tasks.spawn(async move { warden.watch_ignored().await });
         tasks.spawn(sweep(self.hosted, self.clock, self.cancel.clone()));

@@ -20,6 +20,7 @@ mod appservice {
     mod events;
     mod groups;
     mod lookups;
+    mod missing;
     mod notices;
     mod puppets;
     mod redirects;

@@ -36,6 +36,8 @@ mod encrypted_media;
 mod encrypted_identity;
 #[path = "e2e/encrypted_ways.rs"]
 mod encrypted_ways;
+#[path = "e2e/encrypted_keys.rs"]
+mod encrypted_keys;
 #[path = "clients/driver.rs"]
 mod encrypting;
 #[path = "e2e/federation.rs"]

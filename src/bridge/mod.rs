@@ -20,6 +20,7 @@ mod incoming;
 mod invites;
 mod linking;
 mod management;
+mod missing;
 mod names;
 mod outgoing;
 mod own_profile;

@@ -102,8 +102,7 @@ impl RoomCipher for Encryption {
     }
 
     async fn ask_for_key(&self, room: &RoomId, event: &str) -> Result<(), MatrixError> {
-        let _ = (room, event);
-        Ok(())
+        Ok(self.0.ask_for_key(room, event).await?)
     }
 
     fn saw_state(&self, room: &str, kind: &str) {

@@ -86,7 +86,10 @@ impl Encryption {
                 }
             }
             let changed = !taken.lists.changed.is_empty() || !taken.lists.left.is_empty();
-            let came = self.learn(taken, last).await?;
+            // Read before the machine has spent what reads them.
+            let mut came = self.take_answers(&taken.to_device).await?;
+            came.extend(self.learn(taken, last).await?);
+            inner.note_came(&came).await?;
             if changed {
                 inner.devices.fetch_add(1, Ordering::AcqRel);
             }

@@ -9,6 +9,7 @@
 //! device and the sender differ.
 
 mod check;
+mod asking;
 mod cipher;
 mod device;
 mod identity;
@@ -113,6 +114,8 @@ struct Inner {
     found_way: AtomicBool,
     /// Whether the device is signed, or cannot be until the next start.
     signed: AtomicBool,
+    /// Whether somebody may have been asked for a key.
+    asked: AtomicBool,
     state: watch::Sender<DeviceState>,
     wake: Notify,
     sink: OnceLock<Arc<dyn AppserviceSink>>,
@@ -169,6 +172,7 @@ impl Encryption {
             carried: AtomicBool::new(carried),
             found_way: AtomicBool::new(false),
             signed: AtomicBool::new(false),
+            asked: AtomicBool::new(true),
             state: watch::Sender::new(DeviceState::Starting),
             wake: Notify::new(),
             sink: OnceLock::new(),
@@ -246,7 +250,8 @@ impl Encryption {
     async fn work(&self) -> Result<(), EncryptionError> {
         self.0.find_way().await?;
         self.take_traffic().await?;
-        self.0.send_requests().await
+        self.0.send_requests().await?;
+        self.0.take_back_requests().await
     }
 }
 

@@ -19,20 +19,20 @@ mod writer;
 pub use commit::{Database, Lane, Step};
 pub use error::StoreError;
 pub use model::{
-    Accepted, DeliveryRow, ExpiryRow, GhostRow, GroupMemberRow, GroupRow, GroupShown, InboxEvent,
-    Instance, KeyRequestRow, LockedEvent, LoginRow, LoginSecrets, LoginState, MachineId,
-    MachineRecord, MatrixEventRow, MessageLink, NameSource, NewOutboxRow, NewRemoteMessage,
-    NoticeRow, OutboxKind, OutboxRow, PollOption, PollRow, PortalRow, PortalSettings, PreKeyRow,
-    PuppetRow, QuarantinedEvent, ReachabilityRow, ReactionRow, ReceiptStage, RecordKind,
-    RemoteMessageRow, RemoteNotice, Renewal, RoomKeyRow, SendStage, SessionRow, SignedPreKeyRow,
-    StatusReport, UploadRow,
+    Accepted, AskedKey, DeliveryRow, ExpiryRow, GhostRow, GroupMemberRow, GroupRow, GroupShown,
+    InboxEvent, Instance, KeyNotice, KeyRequestRow, LockedEvent, LoginRow, LoginSecrets,
+    LoginState, MachineId, MachineRecord, MatrixEventRow, MessageLink, NameSource, NewOutboxRow,
+    NewRemoteMessage, NoticeRow, OutboxKind, OutboxRow, PollOption, PollRow, PortalRow,
+    PortalSettings, PreKeyRow, PuppetRow, QuarantinedEvent, ReachabilityRow, ReactionRow,
+    ReceiptStage, RecordKind, RemoteMessageRow, RemoteNotice, Renewal, RoomKeyRow, SendStage,
+    SessionRow, SignedPreKeyRow, StatusReport, UploadRow,
 };
 pub use open::{OpenReport, inspect, migrate, open};
 pub use repositories::{
     DeliveryRepository, DeviceTrafficRepository, EncryptionRepository, ExpiryRepository,
     FenceRepository, GhostRepository, GroupRepository, KeyValueRepository, LinkRepository,
-    LockedEventRepository, LoginRepository, MatrixInboxRepository, NoticeRepository,
-    OutboxRepository, PeopleRepository, PollRepository, PortalRepository, ReactionRepository,
-    RemoteInboxRepository, SenderKeyRepository, SignalRepository, Store, StoreTxn,
-    UploadRepository, UserRepository,
+    LockedEventRepository, LoginRepository, MatrixInboxRepository, MissingKeyRepository,
+    NoticeRepository, OutboxRepository, PeopleRepository, PollRepository, PortalRepository,
+    ReactionRepository, RemoteInboxRepository, SenderKeyRepository, SignalRepository, Store,
+    StoreTxn, UploadRepository, UserRepository,
 };

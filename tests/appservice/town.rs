@@ -59,6 +59,8 @@ pub(crate) struct Town {
     pub(crate) gatekeeper: Arc<Gatekeeper>,
     pub(crate) bridge: Arc<Bridge>,
     pub(crate) db: Database,
+    pub(crate) client: Client,
+    pub(crate) clock: ManualClock,
     rooms: RoomSettings,
     cancel: CancellationToken,
     _folder: TempDir,
@@ -143,12 +145,16 @@ impl Town {
         }
         let gatekeeper = Arc::new(Gatekeeper::new("whatsapp", &db));
         let cancel = CancellationToken::new();
-        let bridge = bridge(&homeserver, &db, &gatekeeper, rooms.clone(), &cancel).await;
+        let clock = ManualClock::new(1_700_000_000_000);
+        let with = (rooms.clone(), clock.clone());
+        let (bridge, client) = bridge(&homeserver, &db, &gatekeeper, with, &cancel).await;
         Self {
             homeserver,
             gatekeeper,
             bridge,
             db,
+            client,
+            clock,
             rooms,
             cancel,
             _folder: folder,
@@ -161,11 +167,12 @@ impl Town {
         self.cancel.cancel();
         self.bridge.stopped().await;
         self.cancel = CancellationToken::new();
-        self.bridge = bridge(
+        let with = (self.rooms.clone(), self.clock.clone());
+        (self.bridge, self.client) = bridge(
             &self.homeserver,
             &self.db,
             &self.gatekeeper,
-            self.rooms.clone(),
+            with,
             &self.cancel,
         )
         .await;
@@ -466,9 +473,9 @@ async fn bridge(
     homeserver: &Homeserver,
     db: &Database,
     gatekeeper: &Arc<Gatekeeper>,
-    rooms: RoomSettings,
+    (rooms, clock): (RoomSettings, ManualClock),
     cancel: &CancellationToken,
-) -> Arc<Bridge> {
+) -> (Arc<Bridge>, Client) {
     let folder = tempfile::tempdir().expect("the test's own data is right");
     let path = folder.path().join("config.yaml");
     let config = json!({
@@ -480,10 +487,11 @@ async fn bridge(
     std::fs::write(&path, config.to_string()).expect("the test's own data is right");
     let config = Config::load(&path).expect("the test's own data is right");
     let http = reqwest::Client::new();
+    let client = Client::new(&config.homeserver, &config.appservice, http)
+        .expect("the test's own data is right");
     let bridge = Bridge::new(BridgeParts {
         db: db.clone(),
-        client: Client::new(&config.homeserver, &config.appservice, http)
-            .expect("the test's own data is right"),
+        client: client.clone(),
         naming: GhostNaming::new("_drawbridge_", "test.example"),
         settings: Settings {
             room_version: Some("11".to_owned()),
@@ -491,7 +499,7 @@ async fn bridge(
             rooms,
             ..drawbridge::app::settings(&config)
         },
-        clock: Arc::new(ManualClock::new(1_700_000_000_000)),
+        clock: Arc::new(clock),
         cancel: cancel.clone(),
     });
     let network: Arc<dyn Network> = gatekeeper.clone();
@@ -501,5 +509,5 @@ async fn bridge(
         .introduce_bot()
         .await
         .expect("the test's own data is right");
-    bridge
+    (bridge, client)
 }

@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     domain::{PortalId, Unbridgeable},
-    store::{DeliveryRow, Lane},
+    store::{DeliveryRow, InboxEvent, Lane},
     translate::RoomEvent,
 };
 
@@ -299,5 +299,27 @@ impl Bridge {
         }
         batch.push(Item::nothing(taken));
         Ok(())
+    }
+
+    /// Tells who writes in the room of a chat that no login is in that nobody there hears it.
+    pub(super) async fn refuse_in_closed(
+        &self,
+        room_id: &OwnedRoomId,
+        event: &InboxEvent,
+        said: &RoomEvent,
+    ) -> Result<(), BridgeError> {
+        let body = &said.content()["body"];
+        let is_said = body.is_string() && said.content()["msgtype"] != "m.notice";
+        if !is_said {
+            return Ok(());
+        }
+        let why = Unbridgeable {
+            reason: "closed",
+            notice: Some(
+                "Not sent: no login of this bridge is in the chat of this room any more."
+                    .to_owned(),
+            ),
+        };
+        self.refuse(room_id, &event.event_id, &why).await
     }
 }

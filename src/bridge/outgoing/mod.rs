@@ -87,8 +87,11 @@ impl Bridge {
             .await?;
         let count = events.len();
         let mut batch = Vec::new();
+        // One moment for all of them: they came together, and so will their keys.
+        let deadline = tokio::time::Instant::now() + opening::MOMENT;
         for event in events {
-            let Some(event) = self.opened(room_id, event, &mut batch).await? else {
+            let opened = self.opened(room_id, event, deadline, &mut batch);
+            let Some(event) = opened.await? else {
                 continue;
             };
             let parsed: AnyTimelineEvent = match serde_json::from_str(&event.json) {
@@ -428,28 +431,6 @@ impl Bridge {
             item.messages.push((message, origin));
         }
         Ok(Ok(item))
-    }
-
-    /// Tells who writes in the room of a chat that no login is in that nobody there hears it.
-    async fn refuse_in_closed(
-        &self,
-        room_id: &OwnedRoomId,
-        event: &InboxEvent,
-        said: &RoomEvent,
-    ) -> Result<(), BridgeError> {
-        let body = &said.content()["body"];
-        let is_said = body.is_string() && said.content()["msgtype"] != "m.notice";
-        if !is_said {
-            return Ok(());
-        }
-        let why = Unbridgeable {
-            reason: "closed",
-            notice: Some(
-                "Not sent: no login of this bridge is in the chat of this room any more."
-                    .to_owned(),
-            ),
-        };
-        self.refuse(room_id, &event.event_id, &why).await
     }
 
     async fn finish(&self, event: &InboxEvent) -> Result<(), BridgeError> {

@@ -5,8 +5,9 @@
 
 use std::time::Duration;
 
-use ruma::OwnedRoomId;
+use ruma::{OwnedEventId, OwnedRoomId};
 use serde::Deserialize;
+use tokio::time::Instant;
 
 use super::{Bridge, BridgeError, Item};
 use crate::{
@@ -16,7 +17,7 @@ use crate::{
 };
 
 /// How long an event waits in its place for its key.
-const MOMENT: Duration = Duration::from_secs(3);
+pub(super) const MOMENT: Duration = Duration::from_secs(3);
 
 /// Of an event, what tells whether it is encrypted.
 #[derive(Deserialize)]
@@ -30,11 +31,12 @@ struct Outside {
 
 impl Bridge {
     /// An event as it was said; `None` if there is nothing more to do with it now. What came before it is committed before it is
-    /// waited for.
+    /// waited for, until `deadline`.
     pub(super) async fn opened(
         &self,
         room_id: &OwnedRoomId,
         event: InboxEvent,
+        deadline: Instant,
         batch: &mut Vec<Item>,
     ) -> Result<Option<InboxEvent>, BridgeError> {
         let Ok(outside) = serde_json::from_str::<Outside>(&event.json) else {
@@ -66,10 +68,14 @@ impl Bridge {
             };
             return self.end_closed(room_id, &event, batch, &why).await;
         };
-        let deadline = tokio::time::Instant::now() + MOMENT;
         let mut keys = self.keys_came.subscribe();
         loop {
             let closed = match cipher.open(room_id, &event.json).await {
+                // What was deleted meanwhile would be sent after its deletion.
+                Ok(_) if event.was_locked && self.is_taken_back(room_id, &event).await? => {
+                    self.finish(&event).await?;
+                    return Ok(None);
+                }
                 Ok(json) => return Ok(Some(unsealed(event, json))),
                 Err(closed) => closed,
             };
@@ -143,6 +149,18 @@ impl Bridge {
         self.refuse(room_id, &event.event_id, why).await?;
         self.finish(event).await?;
         Ok(None)
+    }
+
+    /// Whether an event that waited for its key was deleted in that time.
+    async fn is_taken_back(
+        &self,
+        room_id: &OwnedRoomId,
+        event: &InboxEvent,
+    ) -> Result<bool, BridgeError> {
+        match OwnedEventId::try_from(event.event_id.as_str()) {
+            Ok(event_id) => self.is_deleted(room_id, &event_id).await,
+            Err(_) => Ok(false),
+        }
     }
 
     /// Sets an event aside until its key comes.

@@ -93,6 +93,34 @@ pub struct LockedEvent {
     pub told: i64,
 }
 
+/// A key that its owner was asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AskedKey {
+    /// The room it is for.
+    pub room_id: String,
+    /// The id of its session.
+    pub key_id: String,
+    /// Who was asked: the sender of what was encrypted with it.
+    pub sender: String,
+    /// When that was.
+    pub asked_at: Timestamp,
+    /// Whether it came since.
+    pub came: bool,
+}
+
+/// The notice of a room whose events wait for a key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeyNotice {
+    /// The room.
+    pub room_id: String,
+    /// The id of the key's session.
+    pub key_id: String,
+    /// The event of the notice; empty if the room was not told in words.
+    pub event_id: String,
+    /// What it says.
+    pub text: String,
+}
+
 /// A Matrix event set aside because it cannot be handled.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct QuarantinedEvent {

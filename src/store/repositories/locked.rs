@@ -3,7 +3,10 @@
 use async_trait::async_trait;
 
 use super::Result;
-use crate::{domain::Timestamp, store::LockedEvent};
+use crate::{
+    domain::Timestamp,
+    store::{AskedKey, KeyNotice, LockedEvent},
+};
 
 /// What homeservers send to the bridge's device beside the rooms: messages, lists of devices, counts of keys.
 #[async_trait]
@@ -34,4 +37,29 @@ pub trait LockedEventRepository {
     ) -> Result<Vec<LockedEvent>>;
     /// Notes how much a room was told of an event that waits, or waited, for its key.
     async fn set_told(&mut self, seq: i64, stage: i64) -> Result<()>;
+    /// How many events of a room of which it was told wait for a key, or are about to be carried because it came.
+    async fn told_waiting(&mut self, room_id: &str, key_id: &str) -> Result<i64>;
+    /// Ends the events of a room that wait for a key: their JSON is dropped, their ids stay known. How many.
+    async fn give_up_events(&mut self, room_id: &str, key_id: &str) -> Result<u64>;
+}
+
+/// Keys that are missing: whom they were asked of, and what rooms were told.
+#[async_trait]
+pub trait MissingKeyRepository {
+    /// Remembers that somebody was asked for a key. Since when is kept if they were asked before.
+    async fn put_asked_key(&mut self, key: &AskedKey) -> Result<()>;
+    /// Every key that was asked for, and whether it came.
+    async fn asked_keys(&mut self) -> Result<Vec<AskedKey>>;
+    /// A key came, whoever was asked for it.
+    async fn set_key_came(&mut self, room_id: &str, key_id: &str) -> Result<()>;
+    /// Forgets that somebody was asked for a key.
+    async fn delete_asked_key(&mut self, key: &AskedKey) -> Result<()>;
+    /// Every notice of a missing key that still says that something waits.
+    async fn key_notices(&mut self) -> Result<Vec<KeyNotice>>;
+    /// The notice of a key that is missing in a room.
+    async fn key_notice(&mut self, room_id: &str, key_id: &str) -> Result<Option<KeyNotice>>;
+    /// Stores a notice, new or changed.
+    async fn put_key_notice(&mut self, notice: &KeyNotice) -> Result<()>;
+    /// Forgets a notice: it says what became of the events.
+    async fn delete_key_notice(&mut self, room_id: &str, key_id: &str) -> Result<()>;
 }

@@ -26,7 +26,7 @@ pub use conversation::{
 };
 pub use deliveries::DeliveryRepository;
 pub use encryption::EncryptionRepository;
-pub use locked::{DeviceTrafficRepository, LockedEventRepository};
+pub use locked::{DeviceTrafficRepository, LockedEventRepository, MissingKeyRepository};
 pub use people::{GroupRepository, PeopleRepository, SenderKeyRepository};
 
 type Result<T> = std::result::Result<T, StoreError>;
@@ -53,6 +53,7 @@ pub trait StoreTxn:
     + DeliveryRepository
     + DeviceTrafficRepository
     + LockedEventRepository
+    + MissingKeyRepository
     + LoginRepository
     + SignalRepository
     + OutboxRepository
