@@ -38,6 +38,14 @@ mod encrypted_identity;
 mod encrypted_ways;
 #[path = "e2e/encrypted_keys.rs"]
 mod encrypted_keys;
+#[path = "e2e/encrypted_devices.rs"]
+mod encrypted_devices;
+#[path = "e2e/encrypted_groups.rs"]
+mod encrypted_groups;
+#[path = "e2e/encrypted_linked.rs"]
+mod encrypted_linked;
+#[path = "e2e/encrypted_rooms.rs"]
+mod encrypted_rooms;
 #[path = "clients/driver.rs"]
 mod encrypting;
 #[path = "e2e/federation.rs"]

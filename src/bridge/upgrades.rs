@@ -214,6 +214,12 @@ impl Bridge {
             self.stop_waiting(upgrade).await?;
             return self.refuse_move(upgrade, why).await;
         }
+        if self.loses_encryption(upgrade).await? {
+            self.decline(&upgrade.new, self.client.bot_id()).await?;
+            self.stop_waiting(upgrade).await?;
+            let why = "this room is encrypted and the new one is not";
+            return self.refuse_move(upgrade, why).await;
+        }
         let mut came = Vec::new();
         for portal in &inhabitants.portals {
             match self.bring_first(&portal.key, &upgrade.new).await {
@@ -228,6 +234,16 @@ impl Bridge {
         }
         fail::fail_point!("upgrade.after_entering");
         self.move_to(upgrade, &inhabitants, came).await
+    }
+
+    /// Whether what is encrypted in the old room would be said in plain in the new one.
+    async fn loses_encryption(&self, upgrade: &Upgrade) -> Result<bool, BridgeError> {
+        let (Some(cipher), Some(witness)) = (self.client.cipher(), self.witness(upgrade).await?)
+        else {
+            return Ok(false);
+        };
+        Ok(cipher.is_encrypted(&witness, &upgrade.old).await?
+            && !cipher.is_encrypted(&self.bot(), &upgrade.new).await?)
     }
 
     /// Makes the new room the portal's, and leaves the old one.

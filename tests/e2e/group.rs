@@ -125,6 +125,22 @@ impl Group {
         subject: &str,
         users: &mut [&mut User],
     ) -> Self {
+        let group = Self::make(world, place, subject, users).await;
+        let mut room = String::new();
+        for user in users {
+            room = user.joins_room_called(subject).await;
+            user.hears(&room, &group.ann.ghost, "welcome").await;
+        }
+        Self { room, ..group }
+    }
+
+    /// The same, before anybody has entered its room.
+    pub(crate) async fn make(
+        world: &World,
+        place: Place,
+        subject: &str,
+        users: &[&mut User],
+    ) -> Self {
         let ann = place.person(world, "Ann").await;
         let ben = place.person(world, "Ben").await;
         let logins = users.iter().map(|user| place.login_of(world, user));
@@ -142,12 +158,7 @@ impl Group {
             address,
         };
         group.ann.contact.says("welcome").await;
-        let mut room = String::new();
-        for user in users {
-            room = user.joins_room_called(subject).await;
-            user.hears(&room, &group.ann.ghost, "welcome").await;
-        }
-        Self { room, ..group }
+        group
     }
 
     /// The contacts in it.

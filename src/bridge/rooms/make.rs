@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use ruma::{OwnedRoomId, OwnedUserId};
-use serde_json::json;
+use serde_json::{Map, Value, json};
 
 use crate::{
     bridge::{
@@ -18,6 +18,15 @@ use crate::{
 
 /// How long a new room waits for its picture; later it is set like a changed one.
 const PICTURE_WAIT: Duration = Duration::from_secs(5);
+
+/// What the user of a direct chat may change in its room: they can have it encrypted.
+fn direct_levels() -> Map<String, Value> {
+    let events = json!({
+        "m.room.encryption": ADMIN,
+        "m.room.power_levels": 100, "m.room.tombstone": 100, "m.room.server_acl": 100, "m.room.history_visibility": 100,
+    });
+    Map::from_iter([("events".to_owned(), events)])
+}
 
 impl Bridge {
     /// Makes the room; one that was begun and cannot be finished is given up, once, for a new one.
@@ -129,6 +138,7 @@ impl Bridge {
                 (self.client.bot_id().to_owned(), 100),
                 (owner_of(login)?, ADMIN),
             ],
+            power: direct_levels(),
             room_version: self.settings.room_version.clone(),
             ..NewRoom::default()
         };
