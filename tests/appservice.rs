@@ -5,6 +5,7 @@
 mod gatekeeper;
 #[path = "support/homeserver/mod.rs"]
 #[expect(
+    dead_code,
     clippy::unwrap_used,
     reason = "each program uses its part, and panics where it cannot go on"
 )]

@@ -194,7 +194,9 @@ impl Inner {
         let requests = machine.olm.share_room_key(&id, users, settings).await?;
         drop(machine);
         for request in requests {
+            fail::fail_point!("share_key.before_send");
             self.send_to_devices(&request).await?;
+            fail::fail_point!("share_key.after_send");
         }
         let content: Raw<AnyMessageLikeEventContent> = to_raw_value(content)
             .map(Raw::from_json)

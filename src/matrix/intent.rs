@@ -161,6 +161,9 @@ impl Intent {
             Some(sealed) => (ENCRYPTED, sealed),
             None => (event_type, &*content),
         };
+        if sealed.is_some() {
+            fail::fail_point!("sealed.before_send");
+        }
         let mut request = send_message_event::v3::Request::new_raw(
             room.to_owned(),
             txn_id.into(),

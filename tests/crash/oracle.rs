@@ -30,6 +30,11 @@ pub(crate) struct Verdict {
     lost: usize,
     pub(crate) duplicated: usize,
     pub(crate) undecryptable: usize,
+    /// Events of encrypted rooms that a device of the user's cannot read.
+    undecryptable_in_rooms: usize,
+    /// Events the devices have read, and of those how many only when their key came after them.
+    opened: usize,
+    late: usize,
     pub(crate) key_reuse: usize,
     pub(crate) out_of_order: usize,
     /// What is there, but not as it was left: texts, answers, reactions, votes, deletions, files, receipts.
@@ -49,7 +54,8 @@ impl Verdict {
     pub(crate) fn json(&self) -> Value {
         json!({
             "engine": self.engine, "sent": self.sent, "kills": self.kills, "lost": self.lost,
-            "duplicated": self.duplicated, "undecryptable": self.undecryptable, "key_reuse": self.key_reuse,
+            "duplicated": self.duplicated, "undecryptable": self.undecryptable,
+            "undecryptable_in_rooms": self.undecryptable_in_rooms, "opened": self.opened, "late": self.late, "key_reuse": self.key_reuse,
             "out_of_order": self.out_of_order, "wrong": self.wrong, "asked_again": self.asked_again,
             "refused": self.refused, "kinds": self.kinds, "seed": self.seed,
         })
@@ -59,6 +65,7 @@ impl Verdict {
         self.lost
             + self.duplicated
             + self.undecryptable
+            + self.undecryptable_in_rooms
             + self.key_reuse
             + self.out_of_order
             + self.wrong
@@ -132,6 +139,9 @@ async fn arrive(stage: &Stage, traffic: &Traffic, deadline: Duration, hashes: &m
 pub(crate) type Hashes = HashMap<String, [u8; 32]>;
 
 fn judge(stage: &Stage, traffic: &Traffic, hashes: &mut Hashes) -> Verdict {
+    for device in stage.devices().clone() {
+        device.catch_up();
+    }
     let mut verdict = Verdict {
         sent: traffic.sent(),
         kinds: traffic.kinds.clone(),
@@ -162,6 +172,7 @@ fn judge(stage: &Stage, traffic: &Traffic, hashes: &mut Hashes) -> Verdict {
         verdict.undecryptable += counters.undecryptable + case.room.placeholders;
         verdict.key_reuse += counters.key_reuse;
     }
+    read_on_devices(stage, &mut verdict);
     if let Some(group) = &traffic.group {
         group.judge(stage, sums(stage, hashes), &mut verdict);
     }
@@ -169,6 +180,29 @@ fn judge(stage: &Stage, traffic: &Traffic, hashes: &mut Hashes) -> Verdict {
         relayed.judge(stage, sums(stage, hashes), &mut verdict);
     }
     verdict
+}
+
+/// What the user's devices make of the encrypted rooms.
+fn read_on_devices(stage: &Stage, verdict: &mut Verdict) {
+    let devices = stage.devices().clone();
+    for (number, device) in devices.iter().enumerate() {
+        let (closed, opened, late, plain) = device.findings();
+        verdict.opened += opened;
+        verdict.late += late;
+        verdict.undecryptable_in_rooms += closed.len();
+        for event in closed {
+            verdict.remark(format!(
+                "device {number} cannot read {} in {}: {}",
+                event.event, event.room, event.why
+            ));
+        }
+        if opened == 0 {
+            verdict.complain(format!("device {number} read nothing"));
+        }
+        if plain > 0 {
+            verdict.complain(format!("{plain} messages were sent in plain in encrypted rooms"));
+        }
+    }
 }
 
 /// The hashes of the files at the homeserver; none is computed twice.

@@ -35,6 +35,8 @@ enum Leading {
     Told,
     /// Changes of the group by the user.
     Group,
+    /// What is said in an encrypted room.
+    Encrypted,
 }
 
 /// Each commit boundary of the two data flows, in their order, and what leads there.
@@ -65,6 +67,11 @@ const POINTS: &[(&str, Leading)] = &[
     ("told.before_commit", Leading::Told),
     ("told.after_commit", Leading::Told),
     ("group.after_ask", Leading::Group),
+    ("device_traffic.before_commit", Leading::Encrypted),
+    ("device_traffic.after_commit", Leading::Encrypted),
+    ("share_key.before_send", Leading::Encrypted),
+    ("share_key.after_send", Leading::Encrypted),
+    ("sealed.before_send", Leading::Encrypted),
 ];
 
 /// Aborts at every point in turn.
@@ -79,6 +86,7 @@ pub(crate) async fn every_point(engine: Engine, seed: u64) -> Verdict {
     stage.log_in_and_open_chats().await;
     let mut traffic = Traffic::new(stage.chats.len(), seed);
     traffic.add_groups(&stage).await;
+    traffic.encrypt_some(&stage).await;
     let mut kills = 0;
     for (index, (point, leading)) in POINTS.iter().enumerate() {
         bridge.kill();
@@ -141,6 +149,7 @@ async fn lead(stage: &Stage, traffic: &mut Traffic, leading: Leading) {
     }
     for way in Way::BOTH {
         traffic.act(stage, 0, way, Action::Text).await;
+        traffic.act(stage, 1, way, Action::Text).await;
         match leading {
             Leading::Files => traffic.act(stage, 0, way, Action::File).await,
             Leading::Vanished => traffic.act(stage, 0, way, Action::Vanished).await,
@@ -153,6 +162,7 @@ async fn lead(stage: &Stage, traffic: &mut Traffic, leading: Leading) {
                 traffic.change_a_reaction(stage, 0, way).await;
                 traffic.act(stage, 0, way, Action::Delete).await;
             }
+            Leading::Encrypted => traffic.anything(stage, 1).await,
             Leading::Group | Leading::Texts | Leading::Stranger => {}
         }
         traffic.anything(stage, 0).await;

@@ -36,6 +36,8 @@ use traffic::Traffic;
 const START: Duration = Duration::from_secs(30);
 /// How long everything may take to arrive after the last kill.
 const SETTLE: Duration = Duration::from_mins(2);
+/// After how many kills the user has another device more or less.
+const CHANGE_DEVICES: usize = 10;
 
 struct Options {
     engines: Vec<Engine>,
@@ -108,7 +110,13 @@ async fn kills(engine: Engine, kills: usize, seed: u64) -> Verdict {
     stage.log_in_and_open_chats().await;
     let mut traffic = Traffic::new(stage.chats.len(), rng.random());
     traffic.add_groups(&stage).await;
+    traffic.encrypt_some(&stage).await;
+    // A homeserver without the extensions has nothing for the bridge's device in its transactions.
+    stage.homeserver.world().devices.asked_for_alone = rng.random_bool(0.5);
     for round in 0..kills {
+        if round % CHANGE_DEVICES == CHANGE_DEVICES - 1 {
+            stage.change_devices().await;
+        }
         // Some die while they start, most with traffic in flight.
         let alive = Duration::from_millis(rng.random_range(0..350));
         if !rng.random_bool(0.1) {

@@ -11,7 +11,7 @@ use super::{
     group::{Act, Group, Who},
     ledger::{ChatLedger, Kind, Place, Reaction, Way, Written, has_caption, prefix},
     relayed::Relayed,
-    support::stage::Stage,
+    support::stage::{Chat, Stage},
     user::{OPTIONS, User},
     view,
 };
@@ -24,6 +24,10 @@ const RECENT: usize = 12;
 const IN_GROUP: f64 = 0.35;
 /// And in the linked room.
 const IN_LINKED: f64 = 0.2;
+/// The chats in encrypted rooms.
+const ENCRYPTED: [usize; 2] = [1, 2];
+/// After how many messages the key of a room is changed.
+const ROTATE_AFTER: u64 = 7;
 const EMOJI: [&str; 4] = ["👍", "😂", "🎉", "🔥"];
 const TIMERS: [u32; 4] = [86_400, 604_800, 7_776_000, 0];
 
@@ -216,6 +220,18 @@ impl Traffic {
         self.act(stage, chat, way, *action).await;
     }
 
+    /// Switches encryption on in the rooms of some chats and of the group; the user has a device that reads them from then on.
+    pub(crate) async fn encrypt_some(&self, stage: &Stage) {
+        for chat in ENCRYPTED {
+            if let Some(room) = stage.chats.get(chat).and_then(Chat::room) {
+                stage.encrypt(&room, ROTATE_AFTER).await;
+            }
+        }
+        if let Some(group) = &self.group {
+            stage.encrypt(group.room(), ROTATE_AFTER).await;
+        }
+    }
+
     /// Does one thing; a text is written where that cannot be done now, for want of something to do it to.
     pub(crate) async fn act(&mut self, stage: &Stage, chat: usize, way: Way, action: Action) {
         let done = match action {
@@ -223,6 +239,8 @@ impl Traffic {
             Action::Edit => self.edit(stage, chat, way).await,
             Action::Delete => self.delete(stage, chat, way).await,
             Action::React => self.react(stage, chat, way).await,
+            // Files are encrypted by themselves, which is not looked at here.
+            Action::File | Action::Vanished if stage.has_encrypted_room(chat) => None,
             Action::File => {
                 let kind = KINDS[self.rng.random_range(0..KINDS.len())];
                 Some(self.file(stage, chat, way, kind).await)

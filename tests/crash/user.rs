@@ -21,6 +21,7 @@ const LATEST: usize = 60;
 
 /// The user in a room.
 pub(crate) struct User<'a> {
+    stage: &'a Stage,
     homeserver: &'a Homeserver,
     room: String,
     mxid: &'static str,
@@ -30,6 +31,7 @@ impl<'a> User<'a> {
     /// The user in a chat's room; `None` if it has none yet.
     pub(crate) fn of(stage: &'a Stage, chat: usize) -> Option<Self> {
         Some(Self {
+            stage,
             homeserver: &stage.homeserver,
             room: stage.chats[chat].room()?,
             mxid: USER,
@@ -44,6 +46,7 @@ impl<'a> User<'a> {
     /// Somebody in a room.
     pub(crate) fn of_room(stage: &'a Stage, room: &str, mxid: &'static str) -> Self {
         Self {
+            stage,
             homeserver: &stage.homeserver,
             room: room.to_owned(),
             mxid,
@@ -51,8 +54,7 @@ impl<'a> User<'a> {
     }
 
     fn send(&self, kind: &str, content: Value) -> String {
-        let homeserver = self.homeserver;
-        homeserver.send_event(&self.room, self.mxid, kind, content)
+        self.stage.say_in(&self.room, self.mxid, kind, content)
     }
 
     /// The latest numbered messages of the contact's that the room shows.
@@ -190,8 +192,8 @@ impl<'a> User<'a> {
     /// Reads up to the newest message, or change of one.
     pub(crate) fn read(&self) {
         let newest = self.homeserver.world().rooms[&self.room]
-            .events
-            .iter()
+            .shown()
+            .into_iter()
             .rev()
             .find(|event| view::is_shown(event) && event["sender"] != USER)
             .and_then(|event| event["event_id"].as_str().map(str::to_owned));

@@ -105,13 +105,13 @@ pub(crate) fn room(world: &World, room_id: &str) -> Side {
         return Side::default();
     };
     let mut side = Side::default();
-    let by_id: Events = room
-        .events
+    let events = room.shown();
+    let by_id: Events = events
         .iter()
-        .map(|event| (text(event, "event_id"), event))
+        .map(|event| (text(event, "event_id"), *event))
         .collect();
-    let newest = edits(&room.events, &by_id);
-    for event in &room.events {
+    let newest = edits(&events, &by_id);
+    for event in events {
         let kind = text(event, "type");
         match kind {
             "m.reaction" if !is_redacted(event) => {
@@ -132,7 +132,7 @@ pub(crate) fn room(world: &World, room_id: &str) -> Side {
 }
 
 /// The newest content of each message that was changed.
-pub(crate) fn edits<'e>(events: &'e [Value], by_id: &Events<'e>) -> HashMap<&'e str, &'e Value> {
+pub(crate) fn edits<'e>(events: &[&'e Value], by_id: &Events<'e>) -> HashMap<&'e str, &'e Value> {
     let mut newest = HashMap::new();
     for event in events {
         let relation = &event["content"]["m.relates_to"];
@@ -294,6 +294,7 @@ pub(crate) fn latest(world: &World, room_id: &str, events: usize) -> Vec<Shown> 
     };
     let from = room.events.len().saturating_sub(events);
     for event in &room.events[from..] {
+        let event = room.as_shown(event);
         if is_shown(event) && event["sender"] != USER {
             message(&mut side, event, None);
         }

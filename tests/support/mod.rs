@@ -5,3 +5,4 @@ pub(crate) mod homeserver;
 pub(crate) mod postgres;
 pub(crate) mod process;
 pub(crate) mod stage;
+pub(crate) mod user_device;

@@ -5,7 +5,7 @@ use std::{
     net::SocketAddr,
     path::{Path, PathBuf},
     str::FromStr,
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, MutexGuard},
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
@@ -21,6 +21,7 @@ use super::{
     bridge_process::{BridgeProcess, BridgeSetup, free_address},
     homeserver::{Homeserver, SERVER, World},
     postgres,
+    user_device::UserDevice,
 };
 
 /// The Matrix user with the login.
@@ -167,6 +168,8 @@ pub(crate) struct Stage {
     _far_end: tempfile::TempDir,
     login: Arc<Mutex<String>>,
     management: Mutex<String>,
+    /// The user's devices, once rooms are encrypted.
+    devices: Mutex<Vec<UserDevice>>,
 }
 
 impl Stage {
@@ -220,6 +223,7 @@ impl Stage {
             _far_end: far_end,
             login: Arc::default(),
             management: Mutex::default(),
+            devices: Mutex::default(),
         };
         for _ in 0..contacts {
             scene.add_contact().await;
@@ -323,6 +327,69 @@ impl Stage {
         room
     }
 
+    /// Switches encryption on in a room, with a key for so many messages. The user has a device from then on.
+    pub(crate) async fn encrypt(&self, room: &str, rotate_after: u64) {
+        if self.devices.lock().unwrap().is_empty() {
+            let device = UserDevice::add(&self.homeserver, USER, "FIRST", false).await;
+            self.devices.lock().unwrap().push(device);
+        }
+        let algorithm = json!({ "algorithm": "m.megolm.v1.aes-sha2", "rotation_period_msgs": rotate_after });
+        let homeserver = &self.homeserver;
+        homeserver.set_state(room, USER, "m.room.encryption", "", algorithm);
+    }
+
+    /// Whether a room is encrypted.
+    pub(crate) fn is_encrypted(&self, room: &str) -> bool {
+        self.homeserver.world().rooms[room].is_encrypted()
+    }
+
+    /// Whether the room of a chat is encrypted.
+    pub(crate) fn has_encrypted_room(&self, chat: usize) -> bool {
+        let room = self.chats[chat].room();
+        room.is_some_and(|room| self.is_encrypted(&room))
+    }
+
+    /// The user has one more device, or none but the first any more.
+    pub(crate) async fn change_devices(&self) {
+        let second = self.devices().get(1).cloned();
+        match second {
+            Some(device) => {
+                self.devices().truncate(1);
+                device.log_out();
+            }
+            None => {
+                let device = UserDevice::add(&self.homeserver, USER, "SECOND", true).await;
+                self.devices().push(device);
+            }
+        }
+    }
+
+    /// The user's devices.
+    pub(crate) fn devices(&self) -> MutexGuard<'_, Vec<UserDevice>> {
+        self.devices.lock().unwrap()
+    }
+
+    /// Somebody says something in a room, encrypted if it is the user in an encrypted room; the event's id.
+    pub(crate) fn say_in(
+        &self,
+        room: &str,
+        user: &str,
+        kind: &str,
+        content: serde_json::Value,
+    ) -> String {
+        let is_encrypted = user == USER
+            && kind != "m.reaction"
+            && self.is_encrypted(room);
+        let device = self.devices().first().cloned();
+        match device.filter(|_| is_encrypted) {
+            Some(device) => {
+                let sealed = device.seal(room, kind, &content);
+                self.homeserver.send_event(room, user, "m.room.encrypted", sealed)
+            }
+            None => self.homeserver.send_event(room, user, kind, content),
+        }
+    }
+
     /// The user's address at the gatekeeper, once there is a login.
     pub(crate) fn login(&self) -> Option<Jid> {
         self.login.lock().unwrap().parse().ok()
@@ -378,9 +445,14 @@ impl Stage {
                 }
             };
             if to_matrix {
+                let reader = self.devices().first().cloned();
+                if let Some(device) = reader {
+                    device.catch_up();
+                }
                 let world = self.homeserver.world();
                 for ((room, index), at) in world.stream.iter().zip(&world.times) {
-                    let event = &world.rooms[room].events[*index];
+                    let room = &world.rooms[room];
+                    let event = room.as_shown(&room.events[*index]);
                     note(event["content"]["body"].as_str().unwrap_or_default(), *at);
                 }
             } else {

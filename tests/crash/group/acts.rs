@@ -96,6 +96,8 @@ impl Group {
             Act::Edit => self.edit(stage, by).await,
             Act::Delete => self.delete(stage, by).await,
             Act::React => self.react(stage, by).await,
+            // Files are encrypted by themselves, which is not looked at here.
+            Act::File if stage.is_encrypted(&self.room) => None,
             Act::File => Some(self.file(stage, by).await),
             Act::Visit => self.visit().await,
             Act::Member => self.member(stage, by).await,

@@ -148,6 +148,11 @@ impl Group {
         }
     }
 
+    /// Its room.
+    pub(crate) fn room(&self) -> &str {
+        &self.room
+    }
+
     fn owner(&self) -> &ContactHandle {
         &self.contacts[0]
     }

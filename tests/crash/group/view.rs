@@ -70,14 +70,14 @@ impl Side {
 /// What the room shows.
 pub(super) fn room(world: &World, group: &Group) -> Side {
     let mut side = Side::default();
-    let events = &world.rooms[&group.room].events;
+    let events = world.rooms[&group.room].shown();
     let by_id = events
         .iter()
-        .map(|event| (text(event, "event_id"), event))
+        .map(|event| (text(event, "event_id"), *event))
         .collect();
-    let newest = edits(events, &by_id);
+    let newest = edits(&events, &by_id);
     let mut reactions: HashMap<&str, BTreeMap<Who, Vec<String>>> = HashMap::new();
-    for event in events {
+    for event in events.iter().copied() {
         if event["type"] == "m.reaction"
             && !is_redacted(event)
             && let Some(who) = group.who_is(text(event, "sender"))
@@ -162,7 +162,7 @@ pub(super) fn latest_in_room(
     most: usize,
 ) -> Vec<((Who, usize), String)> {
     let shown = |event: &&Value| is_shown(event) && !is_redacted(event);
-    let events = world.rooms[room].events.iter().rev().filter(shown);
+    let events = world.rooms[room].shown().into_iter().rev().filter(shown);
     let first = events.filter(|event| event["content"]["m.relates_to"]["rel_type"].is_null());
     first
         .filter_map(|event| {

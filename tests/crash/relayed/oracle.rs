@@ -60,12 +60,12 @@ impl Relayed {
 
     fn room_side(&self, world: &World) -> Side {
         let mut side = Side::default();
-        let events = &world.rooms[&self.room].events;
+        let events = world.rooms[&self.room].shown();
         let by_id = events
             .iter()
-            .map(|event| (text(event, "event_id"), event))
+            .map(|event| (text(event, "event_id"), *event))
             .collect();
-        let newest = edits(events, &by_id);
+        let newest = edits(&events, &by_id);
         for event in &events[self.first..] {
             let first = &event["content"];
             let is_edit = first["m.relates_to"]["rel_type"] == "m.replace";

@@ -12,7 +12,7 @@ use axum::{
 use serde_json::{Value, json};
 
 use super::{
-    Homeserver, SERVER, media,
+    Homeserver, SERVER, devices, media,
     rooms::{create_room, in_room, join},
     sync::sync,
     world::World,
@@ -38,12 +38,7 @@ async fn answer(
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
-    let path: Vec<String> = uri
-        .path()
-        .split('/')
-        .filter(|part| !part.is_empty())
-        .map(decode)
-        .collect();
+    let path = segments(uri.path());
     let path: Vec<&str> = path.iter().map(String::as_str).collect();
     let body: Value = serde_json::from_slice(&body).unwrap_or_default();
     if path.last() == Some(&"ping") {
@@ -108,7 +103,7 @@ pub(super) fn account(query: &HashMap<String, String>) -> String {
     query.get("user_id").cloned().unwrap_or_else(bot)
 }
 
-fn handle(
+pub(super) fn handle(
     world: &mut World,
     method: &Method,
     path: &[&str],
@@ -136,6 +131,11 @@ fn handle(
         ["_matrix", "client", _, rest @ ..] => rest,
         _ => return refuse(404, "M_UNRECOGNIZED", "no such path"),
     };
+    let device = query.get("device_id").cloned().unwrap_or_default();
+    let whose = (user.clone(), device);
+    if let Some(answer) = devices::of_devices(world, method.as_str(), rest, &whose, body) {
+        return answer;
+    }
     match (method.as_str(), rest) {
         ("POST", ["register"]) => {
             let name = body["username"].as_str().unwrap_or_default();
@@ -149,7 +149,6 @@ fn handle(
         ("GET", ["account", "whoami"]) => {
             Ok(json!({ "user_id": user, "device_id": query.get("device_id") }))
         }
-        ("PUT", ["devices", _]) => Ok(json!({})),
         (method, ["profile", of, rest @ ..]) => profile(world, method, of, rest, body),
         ("PUT", ["presence", of, "status"]) if *of == user => {
             let state = body["presence"].as_str().unwrap_or_default();
@@ -238,6 +237,12 @@ async fn ping(server: &Homeserver, body: &Value) -> Response {
 
 pub(super) fn count(world: &mut World, what: &'static str) {
     *world.requests.entry(what).or_default() += 1;
+}
+
+/// The segments of a path.
+pub(super) fn segments(path: &str) -> Vec<String> {
+    let parts = path.split('/').filter(|part| !part.is_empty());
+    parts.map(decode).collect()
 }
 
 /// Percent-decoding of one path segment.

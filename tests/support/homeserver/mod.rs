@@ -4,6 +4,7 @@
 //! It stands at the far end of the real HTTP wire, so that what is measured and killed is the real bridge.
 
 mod api;
+mod devices;
 mod media;
 mod push;
 mod rooms;
@@ -11,20 +12,26 @@ mod sync;
 mod world;
 
 use std::{
+    collections::HashMap,
     net::SocketAddr,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
+use axum::http;
 use bytes::Bytes;
 use serde_json::{Value, json};
 use tokio::{net::TcpListener, sync::Notify};
 use tokio_util::sync::CancellationToken;
 
+pub(crate) use devices::Whose;
 pub(crate) use world::World;
 
 /// The name of the server, behind the colon of its ids.
 pub(crate) const SERVER: &str = "test.example";
+
+/// A request of the client-server API.
+pub(crate) type Request = http::Request<Vec<u8>>;
 
 /// The homeserver.
 #[derive(Clone)]
@@ -178,6 +185,32 @@ impl Homeserver {
     /// A user is called something from now on.
     pub(crate) fn set_name(&self, user: &str, name: &str) {
         self.change(|world| world.names.insert(user.to_owned(), name.to_owned()));
+    }
+
+    /// What a user's device asks, and is answered, as over the wire.
+    pub(crate) fn ask(&self, (user, device): &Whose, request: &Request) -> http::Response<Vec<u8>> {
+        let path = api::segments(request.uri().path());
+        let path: Vec<&str> = path.iter().map(String::as_str).collect();
+        let query = HashMap::from([
+            ("user_id".to_owned(), user.clone()),
+            ("device_id".to_owned(), device.clone()),
+        ]);
+        let body = serde_json::from_slice(request.body()).unwrap_or_default();
+        let method = request.method();
+        let answer = self.change(|world| api::handle(world, method, &path, &query, &body));
+        let (status, body) = match answer {
+            Ok(body) => (http::StatusCode::OK, body),
+            Err((status, code, why)) => (status, json!({ "errcode": code, "error": why })),
+        };
+        let mut response = http::Response::new(body.to_string().into_bytes());
+        *response.status_mut() = status;
+        response
+    }
+
+    /// Waits until something changes, a moment at most.
+    pub(crate) async fn changes(&self) {
+        let changed = self.changed.notified();
+        let _ = tokio::time::timeout(Duration::from_millis(50), changed).await;
     }
 
     fn change<T>(&self, change: impl FnOnce(&mut World) -> T) -> T {

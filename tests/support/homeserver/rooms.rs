@@ -171,6 +171,13 @@ pub(super) fn in_room(
         }
         ("POST", ["receipt", ..] | ["read_markers"]) => Ok(json!({})),
         ("GET", ["messages"]) => Ok(messages(world, room_id, query)),
+        ("GET", ["members"]) => {
+            let left = query.get("not_membership").map(String::as_str);
+            let members = room.whole_state().into_iter().filter(|event| {
+                event["type"] == "m.room.member" && event["content"]["membership"].as_str() != left
+            });
+            Ok(json!({ "chunk": members.collect::<Vec<_>>() }))
+        }
         ("GET", ["joined_members"]) => {
             let joined: serde_json::Map<String, Value> = room
                 .members

@@ -6,16 +6,26 @@ use serde_json::{Map, Value, json};
 
 use super::world::World;
 
-/// A token is the place in the stream and the place among what is kept nowhere.
-fn place(token: &str) -> Option<(usize, usize)> {
-    let (events, ephemeral) = token.strip_prefix('s')?.split_once('_')?;
-    Some((events.parse().ok()?, ephemeral.parse().ok()?))
+/// A token is the place in the stream, among what is kept nowhere, among messages to devices and among changes of devices.
+fn place(token: &str) -> Option<[usize; 4]> {
+    let places = token.strip_prefix('s')?.split('_');
+    let places: Vec<usize> = places.filter_map(|place| place.parse().ok()).collect();
+    places.try_into().ok()
 }
 
-pub(super) fn sync(world: &World, user: &str, query: &HashMap<String, String>) -> Value {
-    let now = (world.stream.len(), world.ephemeral.len());
+pub(super) fn sync(world: &mut World, user: &str, query: &HashMap<String, String>) -> Value {
+    let (messages, changes) = world.devices.place();
+    let now = [world.stream.len(), world.ephemeral.len(), messages, changes];
     let since = query.get("since").and_then(|since| place(since));
-    let (events, ephemeral) = since.unwrap_or(now);
+    let device = query.get("device_id").cloned().unwrap_or_default();
+    let whose = (user.to_owned(), device);
+    // Whoever asks from a place on has what was sent before.
+    let taken = world.devices.taken.entry(whose.clone()).or_default();
+    if let Some([_, _, messages, _]) = since {
+        *taken = messages.max(*taken);
+    }
+    let waiting = *taken;
+    let [events, ephemeral, _, changes] = since.unwrap_or(now);
     let mut join: Map<String, Value> = Map::new();
     for (room, index) in world.stream.iter().skip(events) {
         if is_joined(world, room, user) {
@@ -34,7 +44,11 @@ pub(super) fn sync(world: &World, user: &str, query: &HashMap<String, String>) -
         }
     }
     json!({
-        "next_batch": format!("s{}_{}", now.0, now.1),
+        "next_batch": format!("s{}_{}_{}_{}", now[0], now[1], now[2], now[3]),
+        "to_device": { "events": world.devices.messages_from(waiting, &whose) },
+        "device_lists": { "changed": world.devices.changed_from(changes), "left": [] },
+        "device_one_time_keys_count": world.devices.counts(&whose),
+        "device_unused_fallback_key_types": world.devices.unused_fallback(&whose),
         "rooms": { "join": join },
         "presence": { "events": presence },
     })

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
-use super::SERVER;
+use super::{SERVER, devices::Devices};
 
 /// A room.
 #[derive(Debug, Default)]
@@ -20,9 +20,32 @@ pub(crate) struct Room {
     pub(crate) members: BTreeMap<String, String>,
     /// Current state by type and key.
     pub(crate) state: HashMap<(String, String), Value>,
+    /// What a user's device made of encrypted events, by their ids.
+    pub(crate) opened: HashMap<String, Value>,
 }
 
 impl Room {
+    /// Every event as a user's app shows it: what it could decrypt as it was said.
+    pub(crate) fn shown(&self) -> Vec<&Value> {
+        let shown = |event| self.as_shown(event);
+        self.events.iter().map(shown).collect()
+    }
+
+    /// One of its events as a user's app shows it.
+    pub(crate) fn as_shown<'e>(&'e self, event: &'e Value) -> &'e Value {
+        // What was said before a redaction is gone for everybody.
+        let stands = event["type"] == "m.room.encrypted"
+            && event["content"].as_object().is_some_and(|content| !content.is_empty());
+        let id = event["event_id"].as_str().filter(|_| stands);
+        id.and_then(|id| self.opened.get(id)).unwrap_or(event)
+    }
+
+    /// Whether what is said in it has to be encrypted.
+    pub(crate) fn is_encrypted(&self) -> bool {
+        let key = ("m.room.encryption".to_owned(), String::new());
+        self.state.contains_key(&key)
+    }
+
     /// The current state, as whole events.
     pub(crate) fn whole_state(&self) -> Vec<Value> {
         let mut state: BTreeMap<(&str, &str), &Value> = BTreeMap::new();
@@ -105,6 +128,8 @@ pub(crate) struct World {
     pub(crate) held: HashSet<String>,
     /// Requests counted by what they were.
     pub(crate) requests: BTreeMap<&'static str, usize>,
+    /// The devices of all users.
+    pub(crate) devices: Devices,
     serial: u64,
 }
 
@@ -292,7 +317,7 @@ impl World {
         self.rooms
             .get(room_id)
             .into_iter()
-            .flat_map(|room| &room.events)
+            .flat_map(Room::shown)
             .filter(|event| event["type"] == "m.room.message")
             .map(|event| {
                 (
