@@ -30,22 +30,22 @@ mod contact;
 mod encrypted;
 #[path = "e2e/encrypted_clients.rs"]
 mod encrypted_clients;
-#[path = "e2e/encrypted_media.rs"]
-mod encrypted_media;
-#[path = "e2e/encrypted_identity.rs"]
-mod encrypted_identity;
-#[path = "e2e/encrypted_ways.rs"]
-mod encrypted_ways;
-#[path = "e2e/encrypted_keys.rs"]
-mod encrypted_keys;
 #[path = "e2e/encrypted_devices.rs"]
 mod encrypted_devices;
 #[path = "e2e/encrypted_groups.rs"]
 mod encrypted_groups;
+#[path = "e2e/encrypted_identity.rs"]
+mod encrypted_identity;
+#[path = "e2e/encrypted_keys.rs"]
+mod encrypted_keys;
 #[path = "e2e/encrypted_linked.rs"]
 mod encrypted_linked;
+#[path = "e2e/encrypted_media.rs"]
+mod encrypted_media;
 #[path = "e2e/encrypted_rooms.rs"]
 mod encrypted_rooms;
+#[path = "e2e/encrypted_ways.rs"]
+mod encrypted_ways;
 #[path = "clients/driver.rs"]
 mod encrypting;
 #[path = "e2e/federation.rs"]

@@ -8,8 +8,8 @@
 //! A ghost has no device: what it says is encrypted with the bot's keys and sent as the ghost, as bridges do. Clients can show that the
 //! device and the sender differ.
 
-mod check;
 mod asking;
+mod check;
 mod cipher;
 mod device;
 mod identity;

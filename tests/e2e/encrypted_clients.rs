@@ -27,7 +27,8 @@ impl Pair {
     async fn meet(encrypted: bool, maker: Library) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let synapse = folder.path().join("synapse");
-        let homeserver = Homeserver::start(&synapse, free_port(), &[], "12", false, None).await;
+        let homeserver =
+            Homeserver::start(&synapse, free_port(), &[], "12", false, None, &json!({})).await;
         for name in ["nia", "jess"] {
             User::register(&homeserver.url(), name).await;
         }

@@ -141,7 +141,7 @@ fn copy_database(from: &std::path::Path, to: &std::path::Path) {
 /// The devices of the bot, as a client knows them.
 async fn bots(client: &mut EncryptingClient) -> Vec<String> {
     let devices = client.devices(BOT).await.into_iter();
-    devices.map(|known| known.device).collect()
+    devices.map(|known| known.id).collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]
