@@ -132,14 +132,11 @@ impl Inner {
         let is_public = self.ask_own_keys().await?;
         let mut noted = noted;
         if is_public && !self.has_identity().await {
-            match self.regain(noted).await? {
-                Some(regained) => noted = Some(regained),
-                None => {
-                    tracing::warn!(
-                        "the bot gets a new identity, since nothing here opens the one it had: users who verified the bot see that it has changed"
-                    );
-                    noted = None;
-                }
+            noted = self.regain(noted).await?;
+            if noted.is_none() {
+                tracing::warn!(
+                    "the bot gets a new identity, since nothing here opens the one it had: users who verified the bot see that it has changed"
+                );
             }
         }
         let mut noted = match noted {

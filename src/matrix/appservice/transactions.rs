@@ -193,11 +193,11 @@ impl Devices {
             kind: Cow<'a, str>,
             #[serde(borrow)]
             room_id: Cow<'a, str>,
-            #[serde(borrow)]
-            state_key: Cow<'a, str>,
+            #[serde(borrow, rename = "state_key")]
+            key: Cow<'a, str>,
         }
         if let Ok(state) = serde_json::from_str::<State<'_>>(event.get())
-            && !(state.kind == "m.room.member" && sink.is_own(&state.state_key, ""))
+            && !(state.kind == "m.room.member" && sink.is_own(&state.key, ""))
         {
             self.cipher.saw_state(&state.room_id, &state.kind);
         }

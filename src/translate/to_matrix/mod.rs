@@ -43,6 +43,10 @@ pub struct Thumbnail {
 
 /// What became of a message's file.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "one a message, and mostly the large one"
+)]
 pub enum MediaAtMatrix {
     /// It is at the homeserver.
     Uploaded {

@@ -163,7 +163,7 @@ fn link_preview(preview: &LinkPreview, picture: Option<&Thumbnail>) -> Value {
     if let Some(picture) = picture {
         match &picture.encryption {
             Some(key) => {
-                shown["beeper:image:encryption"] = encrypted_file::write(&picture.uri, key)
+                shown["beeper:image:encryption"] = encrypted_file::write(&picture.uri, key);
             }
             None => shown["og:image"] = json!(picture.uri),
         }
