@@ -3,7 +3,7 @@
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use matrix_sdk_crypto::{EncryptionSettings, store::types::RoomSettings};
@@ -43,7 +43,7 @@ enum Known {
 /// What its last message was encrypted for.
 #[derive(Default)]
 pub(super) struct Turn {
-    pub(super) prepared: Option<(Arc<Recipients>, u64)>,
+    pub(super) prepared: Option<(Arc<Recipients>, u64, Instant)>,
 }
 
 /// How a room is encrypted.

@@ -192,7 +192,12 @@ impl Syncer {
             .read(|txn| Box::pin(async move { txn.value(SINCE).await }))
             .await?;
         let first = known.is_none();
-        let (since, answer) = self.ask(known, wait).await?;
+        let (since, answer) = tokio::select! {
+            biased;
+            answer = self.ask(known, wait) => answer?,
+            // Somebody waits for an answer that is not to wait.
+            () = self.order.wanted(), if !wait.is_zero() => return Ok(0),
+        };
         let events = collect::events(&self.client.bot(), &answer, since.as_deref(), first).await?;
         let ephemeral = collect::ephemeral(&answer);
         let traffic = self.traffic(&answer);

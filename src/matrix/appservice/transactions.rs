@@ -146,7 +146,7 @@ fn read(body: &[u8], state: &AppserviceState) -> Read {
     };
     if let Some(devices) = &state.0.devices {
         for event in &events {
-            devices.note_state(event);
+            devices.note_state(event, &*state.0.sink);
         }
     }
     let ephemeral = EPHEMERAL
@@ -185,18 +185,20 @@ impl Devices {
         })
     }
 
-    /// Tells the cipher of an event that may change who gets keys.
-    fn note_state(&self, event: &RawValue) {
+    /// Tells the cipher of an event that may change who gets keys. Those of the bridge get none.
+    fn note_state(&self, event: &RawValue, sink: &dyn super::AppserviceSink) {
         #[derive(Deserialize)]
         struct State<'a> {
             #[serde(borrow, rename = "type")]
             kind: Cow<'a, str>,
             #[serde(borrow)]
             room_id: Cow<'a, str>,
-            #[serde(rename = "state_key")]
-            _state_key: serde::de::IgnoredAny,
+            #[serde(borrow)]
+            state_key: Cow<'a, str>,
         }
-        if let Ok(state) = serde_json::from_str::<State<'_>>(event.get()) {
+        if let Ok(state) = serde_json::from_str::<State<'_>>(event.get())
+            && !(state.kind == "m.room.member" && sink.is_own(&state.state_key, ""))
+        {
             self.cipher.saw_state(&state.room_id, &state.kind);
         }
     }
