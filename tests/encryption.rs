@@ -85,6 +85,7 @@ store_tests! {
     }
     retention {
         forgets_a_rooms_old_keys,
+        forgets_all_old_keys_but_those_in_use,
         keeps_the_newest_key_of_each_device,
         forgets_old_message_hashes,
         forgets_ratchets_and_nothing_else,

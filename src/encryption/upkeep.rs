@@ -10,6 +10,8 @@ pub(super) const EVERY: Duration = Duration::from_hours(24);
 const DAY_MS: i64 = 24 * 60 * 60 * 1000;
 /// For how long it is remembered which messages between devices were read: nobody brings older ones again.
 const REMEMBERED_DAYS: i64 = 30;
+/// For how long a device goes on with one key of a room at most, as clients do it.
+const IN_USE_DAYS: i64 = 8;
 
 impl Encryption {
     /// Forgets old keys as the configuration has it, once a day.
@@ -41,7 +43,11 @@ impl Inner {
         let Some(days) = self.config.delete_keys_after_days else {
             return;
         };
-        match store.delete_all_room_keys(before(days.into())).await {
+        let days = i64::from(days);
+        let old = store.delete_all_room_keys(before(days), true);
+        let unused = store.delete_all_room_keys(before(days.max(IN_USE_DAYS)), false);
+        let forgotten = async { Ok::<_, super::MachineStoreError>(old.await? + unused.await?) };
+        match forgotten.await {
             Ok(0) => {}
             Ok(keys) => tracing::info!(keys, "old keys of encrypted rooms are deleted"),
             Err(error) => {

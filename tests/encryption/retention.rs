@@ -71,6 +71,27 @@ pub(crate) async fn forgets_a_rooms_old_keys(place: Place) {
     db.close().await;
 }
 
+pub(crate) async fn forgets_all_old_keys_but_those_in_use(place: Place) {
+    let db = place.open().await;
+    let clock = clock();
+    let store = store_at(&db, &clock);
+    let account = Account::with_device_id(alice().0, alice().1);
+    let old = key(&account, room()).await;
+    let elsewhere = key(&account, room_id!("!other:example.org")).await;
+    put(&store, &old).await;
+    put(&store, &elsewhere).await;
+    clock.advance(1000);
+    let new = key(&account, room()).await;
+    put(&store, &new).await;
+    let before = Timestamp(clock.now_ms() + 1);
+    assert_eq!(store.delete_all_room_keys(before, true).await.unwrap(), 1);
+    assert_eq!(left(&store).await, ids(&[&new, &elsewhere]));
+    let before = Timestamp(clock.now_ms());
+    assert_eq!(store.delete_all_room_keys(before, false).await.unwrap(), 1);
+    assert_eq!(left(&store).await, ids(&[&new]));
+    db.close().await;
+}
+
 pub(crate) async fn keeps_the_newest_key_of_each_device(place: Place) {
     let db = place.open().await;
     let clock = clock();

@@ -168,13 +168,18 @@ impl MachineStore {
         .await
     }
 
-    /// Forgets the keys of all rooms that came before `before`. How many went.
+    /// Forgets the keys of all rooms that came before `before`, but for the newest of each device and room if `spares_newest`: it may
+    /// still be in use. How many went.
     ///
     /// # Errors
     /// The database's.
-    pub async fn delete_all_room_keys(&self, before: Timestamp) -> Result<u64> {
-        self.change(before, |txn, machine, before| {
-            Box::pin(async move { txn.delete_all_room_keys(&machine, before).await })
+    pub async fn delete_all_room_keys(
+        &self,
+        before: Timestamp,
+        spares_newest: bool,
+    ) -> Result<u64> {
+        self.change((before, spares_newest), |txn, machine, (before, spares)| {
+            Box::pin(async move { txn.delete_all_room_keys(&machine, before, spares).await })
         })
         .await
     }

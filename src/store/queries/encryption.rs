@@ -384,12 +384,17 @@ impl EncryptionRepository for Txn {
         &mut self,
         machine: &MachineId,
         before: Timestamp,
+        spares_newest: bool,
     ) -> Result<u64> {
-        let done = sqlx::query("DELETE FROM room_keys WHERE machine = $1 AND stored_at < $2")
-            .bind(machine.as_str())
-            .bind(before.0)
-            .execute(&mut *self.tx)
-            .await?;
+        let done = sqlx::query(
+            "DELETE FROM room_keys WHERE machine = $1 AND stored_at < $2 AND (NOT $3 OR stored_at < (SELECT MAX(newer.stored_at) FROM room_keys newer \
+             WHERE newer.machine = $1 AND newer.room_id = room_keys.room_id AND newer.sender_key = room_keys.sender_key))",
+        )
+        .bind(machine.as_str())
+        .bind(before.0)
+        .bind(spares_newest)
+        .execute(&mut *self.tx)
+        .await?;
         Ok(done.rows_affected())
     }
 

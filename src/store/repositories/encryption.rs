@@ -116,9 +116,14 @@ pub trait EncryptionRepository {
         room_id: &str,
         before: Timestamp,
     ) -> Result<u64>;
-    /// Forgets the keys of all rooms that came before `before`. How many rows went.
-    async fn delete_all_room_keys(&mut self, machine: &MachineId, before: Timestamp)
-    -> Result<u64>;
+    /// Forgets the keys of all rooms that came before `before`, but for the newest of each device and room if `spares_newest`. How many
+    /// rows went.
+    async fn delete_all_room_keys(
+        &mut self,
+        machine: &MachineId,
+        before: Timestamp,
+        spares_newest: bool,
+    ) -> Result<u64>;
     /// Forgets the keys of a room but for the newest of each device that writes there. How many rows went.
     async fn delete_outdated_room_keys(
         &mut self,
