@@ -1,10 +1,11 @@
 //! What seals what the bridge says in encrypted rooms and opens what it reads there. The homeserver's side calls it and knows nothing
 //! of how it is done; without one, every room is a plain one.
 
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
 use async_trait::async_trait;
 use ruma::RoomId;
+use serde::Deserialize;
 use serde_json::Value;
 
 use super::{Client, Intent, MatrixError};
@@ -84,6 +85,24 @@ fn is_sealable(kind: &str) -> bool {
         kind,
         ENCRYPTED | "m.reaction" | "m.room.redaction" | "com.beeper.message_send_status"
     )
+}
+
+impl dyn RoomCipher {
+    /// Looks at an event that came, before anything is done with it: state may change who gets keys.
+    pub(super) fn note_event(&self, json: &str) {
+        #[derive(Deserialize)]
+        struct State<'a> {
+            #[serde(borrow, rename = "type")]
+            kind: Cow<'a, str>,
+            #[serde(borrow)]
+            room_id: Cow<'a, str>,
+            #[serde(rename = "state_key")]
+            _state_key: serde::de::IgnoredAny,
+        }
+        if let Ok(state) = serde_json::from_str::<State<'_>>(json) {
+            self.saw_state(&state.room_id, &state.kind);
+        }
+    }
 }
 
 impl Client {

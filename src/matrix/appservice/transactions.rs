@@ -144,7 +144,7 @@ fn read(body: &[u8], state: &AppserviceState) -> Read {
     };
     if let Some(devices) = &state.0.devices {
         for event in &events {
-            devices.note_state(event);
+            devices.cipher.note_event(event.get());
         }
     }
     let ephemeral = EPHEMERAL
@@ -178,22 +178,6 @@ impl Devices {
         }
         *counts = Some(traffic.counts());
         serde_json::to_string(&traffic).ok()
-    }
-
-    /// Tells the cipher of an event that may change who gets keys.
-    fn note_state(&self, event: &RawValue) {
-        #[derive(Deserialize)]
-        struct State<'a> {
-            #[serde(borrow, rename = "type")]
-            kind: Cow<'a, str>,
-            #[serde(borrow)]
-            room_id: Cow<'a, str>,
-            #[serde(rename = "state_key")]
-            _state_key: serde::de::IgnoredAny,
-        }
-        if let Ok(state) = serde_json::from_str::<State<'_>>(event.get()) {
-            self.cipher.saw_state(&state.room_id, &state.kind);
-        }
     }
 }
 
