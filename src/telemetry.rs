@@ -9,12 +9,9 @@ use crate::config::{LogFormat, LoggingConfig};
 /// The Signal library names addresses, which contain phone numbers, in its own records.
 const SILENT: &str = "wacore_libsignal=off";
 
-/// The crypto library tells of every key and whom it is for, unless it is asked to by its name.
-const QUIET: &str = "matrix_sdk_crypto=warn";
-
 /// Begins to log. A second call changes nothing.
 pub fn start(config: &LoggingConfig) {
-    let directives = format!("{QUIET},{},{SILENT}", config.level);
+    let directives = format!("{},{SILENT}", config.level);
     let filter = EnvFilter::try_new(directives).unwrap_or_else(|_| EnvFilter::new("info"));
     let registry = tracing_subscriber::registry().with(filter);
     let lines = fmt::layer()

@@ -1,6 +1,9 @@
 //! Sealing what the bridge says and opening what it reads.
 
-use std::sync::atomic::Ordering;
+use std::{
+    sync::atomic::Ordering,
+    time::{Duration, Instant},
+};
 
 use async_trait::async_trait;
 use futures_util::future::BoxFuture;
@@ -18,6 +21,9 @@ use crate::{
     matrix::{CipherError, Intent, MatrixError, RoomCipher},
     store::{Lane, StoreError},
 };
+
+/// For how long it counts that everybody's devices can be written to: one that had no key left may have one by then.
+const PREPARED: Duration = Duration::from_mins(5);
 
 /// Something on its way, boxed: the compiler cannot see through all of it at once.
 type Doing<'a, T> = BoxFuture<'a, Result<T, EncryptionError>>;
@@ -135,10 +141,11 @@ impl Inner {
         recipients: std::sync::Arc<Recipients>,
     ) -> Result<(), EncryptionError> {
         let devices = self.devices.load(Ordering::Acquire);
-        let is_same = |(before, then): &(std::sync::Arc<Recipients>, u64)| {
-            *then == devices && **before == *recipients
-        };
-        if turn.prepared.as_ref().is_some_and(is_same) {
+        if let Some((before, then, at)) = &turn.prepared
+            && *then == devices
+            && **before == *recipients
+            && at.elapsed() < PREPARED
+        {
             return Ok(());
         }
         turn.prepared = None;
@@ -155,7 +162,7 @@ impl Inner {
         if let Some((id, claim)) = missing {
             self.claim(&id, &claim).await?;
         }
-        turn.prepared = Some((recipients, devices));
+        turn.prepared = Some((recipients, devices, Instant::now()));
         Ok(())
     }
 

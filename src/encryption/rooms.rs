@@ -3,7 +3,7 @@
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use matrix_sdk_crypto::{EncryptionSettings, store::types::RoomSettings};
@@ -43,7 +43,7 @@ enum Known {
 /// What its last message was encrypted for.
 #[derive(Default)]
 pub(super) struct Turn {
-    pub(super) prepared: Option<(Arc<Recipients>, u64)>,
+    pub(super) prepared: Option<(Arc<Recipients>, u64, Instant)>,
 }
 
 /// How a room is encrypted.
@@ -93,14 +93,7 @@ impl Rooms {
         };
         match kind {
             "m.room.encryption" => room.rules = Known::Nothing,
-            "m.room.history_visibility" => room.recipients = None,
-            "m.room.member" => {
-                room.recipients = None;
-                // Whoever comes back may have missed that it was encrypted meanwhile.
-                if matches!(room.rules, Known::Plain) {
-                    room.rules = Known::Nothing;
-                }
-            }
+            "m.room.member" | "m.room.history_visibility" => room.recipients = None,
             _ => return,
         }
         room.seen += 1;

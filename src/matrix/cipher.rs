@@ -8,7 +8,7 @@ use ruma::RoomId;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{Client, Intent, MatrixError};
+use super::{Client, Intent, MatrixError, appservice::AppserviceSink};
 
 /// Why an event stays closed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -79,6 +79,11 @@ pub trait RoomCipher: Send + Sync + 'static {
 /// The type of an event whose content is encrypted.
 pub(super) const ENCRYPTED: &str = "m.room.encrypted";
 
+/// The state event that says who is in a room.
+const MEMBER: &str = "m.room.member";
+/// The state event that says that a room is encrypted.
+const ENCRYPTION: &str = "m.room.encryption";
+
 /// Whether an event of this type is encrypted in encrypted rooms. The others say what the homeserver has to read.
 fn is_sealable(kind: &str) -> bool {
     !matches!(
@@ -88,19 +93,25 @@ fn is_sealable(kind: &str) -> bool {
 }
 
 impl dyn RoomCipher {
-    /// Looks at an event that came, before anything is done with it: state may change who gets keys.
-    pub(super) fn note_event(&self, json: &str) {
+    /// Looks at an event that came, before anything is done with it: state may change who gets keys. The bridge's own get none, but
+    /// what happened in a room while its bot was not there is not known.
+    pub(super) fn note_event(&self, json: &str, sink: &dyn AppserviceSink, bot: &str) {
         #[derive(Deserialize)]
         struct State<'a> {
             #[serde(borrow, rename = "type")]
             kind: Cow<'a, str>,
             #[serde(borrow)]
             room_id: Cow<'a, str>,
-            #[serde(rename = "state_key")]
-            _state_key: serde::de::IgnoredAny,
+            #[serde(borrow)]
+            state_key: Cow<'a, str>,
         }
-        if let Ok(state) = serde_json::from_str::<State<'_>>(json) {
+        let Ok(state) = serde_json::from_str::<State<'_>>(json) else {
+            return;
+        };
+        if state.kind != MEMBER || !sink.is_own(&state.state_key, "") {
             self.saw_state(&state.room_id, &state.kind);
+        } else if state.state_key == bot {
+            self.saw_state(&state.room_id, ENCRYPTION);
         }
     }
 }

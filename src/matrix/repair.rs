@@ -192,14 +192,19 @@ impl Syncer {
             .read(|txn| Box::pin(async move { txn.value(SINCE).await }))
             .await?;
         let first = known.is_none();
-        let (since, answer) = self.ask(known, wait).await?;
+        let (since, answer) = tokio::select! {
+            biased;
+            answer = self.ask(known, wait) => answer?,
+            // Somebody waits for an answer that is not to wait.
+            () = self.order.wanted(), if !wait.is_zero() => return Ok(0),
+        };
         let events = collect::events(&self.client.bot(), &answer, since.as_deref(), first).await?;
         let ephemeral = collect::ephemeral(&answer);
         let traffic = self.traffic(&answer);
         let has_traffic = traffic.is_some();
         if let Some(cipher) = self.client.cipher() {
             for event in &events {
-                cipher.note_event(event);
+                cipher.note_event(event, &*self.sink, self.client.bot_id().as_str());
             }
         }
         let events_new = self.store(since, &answer, events, traffic).await?;

@@ -48,6 +48,7 @@ pub(crate) const TABLE: &[(&str, &[&str])] = &[
             "clock",
             "domain",
             "config",
+            "encryption",
             "translate",
             "store",
             "signal",

@@ -95,7 +95,8 @@ pub(crate) enum Told {
 /// A device of a user, as a client sees it.
 #[derive(Debug, Clone, Deserialize)]
 pub(crate) struct Device {
-    pub(crate) device: String,
+    #[serde(rename = "device")]
+    pub(crate) id: String,
     pub(crate) verified: bool,
     /// Whether the user's cross-signing keys have signed it; nio does not know.
     #[serde(default)]

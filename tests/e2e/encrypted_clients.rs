@@ -233,7 +233,7 @@ async fn keys_are_rotated_held_back_lost_and_brought_back() {
 async fn learns(client: &mut EncryptingClient, of: &EncryptingClient) {
     let devices = client.devices(&of.mxid).await;
     assert!(
-        devices.iter().any(|known| known.device == of.device),
+        devices.iter().any(|known| known.id == of.device),
         "{} does not know {}: {devices:?}",
         client.mxid,
         of.device
@@ -342,7 +342,7 @@ async fn signed_devices_are_told_from_unsigned_ones() {
     js.demand("verify", json!({"user": other.mxid})).await;
     let devices = js.devices(&nio.mxid).await;
     let signed = |id: &str| {
-        let device = devices.iter().find(|known| known.device == id);
+        let device = devices.iter().find(|known| known.id == id);
         let device = device.expect("it is known");
         (device.signed_by_owner, device.verified)
     };

@@ -22,7 +22,8 @@ async fn room_of_two(scene: &Scene) -> String {
     let levels = json!({ "users": { ALICE: 100, BOT: 50 }, "events_default": 0 });
     let room = scene.room_with_bot(ALICE, levels);
     for number in [1, 2] {
-        scene.link(ALICE, chat(number), &room).await.unwrap();
+        let linked = scene.link(ALICE, chat(number), &room).await;
+        linked.expect("a link");
     }
     room
 }
@@ -235,7 +236,7 @@ async fn links_of_different_chats_do_not_wait_for_each_other() {
     let both = tokio::time::timeout(std::time::Duration::from_secs(10), async {
         tokio::join!(waits, goes)
     });
-    let (waited, went) = both.await.unwrap();
+    let (waited, went) = Box::pin(both).await.unwrap();
     assert!(waited.unwrap().ready && went.unwrap().ready);
 }
 

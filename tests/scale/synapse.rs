@@ -102,9 +102,8 @@ async fn pass(State(proxy): State<Proxy>, request: Request) -> Response {
             forward = forward.header(name, value);
         }
     }
-    let answer = match forward.body(body.clone()).send().await {
-        Ok(answer) => answer,
-        Err(_) => return plain(StatusCode::BAD_GATEWAY, Vec::new()),
+    let Ok(answer) = forward.body(body.clone()).send().await else {
+        return plain(StatusCode::BAD_GATEWAY, Vec::new());
     };
     let status = answer.status();
     let bytes = answer.bytes().await.unwrap_or_default();
@@ -189,7 +188,7 @@ impl Drop for Synapse {
     }
 }
 
-async fn synapse(python: &Path, folder: &Path, port: u16) -> Synapse {
+fn synapse(python: &Path, folder: &Path, port: u16) -> Synapse {
     fs::create_dir_all(folder.join("media")).expect("a folder");
     let plenty = json!({ "per_second": 100_000, "burst_count": 100_000 });
     let config = json!({
@@ -313,7 +312,7 @@ impl Scene {
             .stdout(Stdio::null());
         let made = command.status().expect("the bridge starts");
         assert!(made.success(), "there is no registration");
-        let synapse = synapse(python, folder.path(), port).await;
+        let synapse = synapse(python, folder.path(), port);
         let scene = Self {
             size,
             proxy,

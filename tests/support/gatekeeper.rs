@@ -43,6 +43,8 @@ pub(crate) struct Known {
     pub(crate) keys: Vec<String>,
     /// What logins did: began, ended, took a name.
     pub(crate) logins: Vec<String>,
+    /// Whether it refuses every text.
+    pub(crate) refuses_texts: bool,
     /// The chats with which no session can be made now.
     pub(crate) stuck: Vec<ChatId>,
     /// Who was told that their messages were read, and by which login.
@@ -162,6 +164,9 @@ impl Network for Gatekeeper {
         row.map(|_| ()).ok_or(NetworkError::NoSuchLogin)
     }
     fn address(&self, input: &str) -> Result<RemoteUserId, NetworkError> {
+        if !input.contains(|c: char| c.is_ascii_digit()) {
+            return never();
+        }
         let address = if input.contains('@') {
             input.to_owned()
         } else {
@@ -304,6 +309,9 @@ impl Network for Gatekeeper {
                 return Ok(never());
             };
             self.known().texts.push(body.clone());
+            if self.known().refuses_texts {
+                return Ok(never());
+            }
             let row = NewOutboxRow {
                 login,
                 stanza_id: message.id.clone(),

@@ -55,17 +55,16 @@ impl Bridge {
             Source::Room => Turn::of(&taken.event.json),
             _ => None,
         };
-        let to = match turn {
-            Some(turn) => turn.concerns(portals),
-            None => {
-                let is_target = |route: &&Arc<PortalRoute>| match source {
-                    Source::Room => true,
-                    Source::Chat(from) => from != route.portal.id,
-                    Source::Bridge => false,
-                };
-                let targets = portals.iter().filter(is_target);
-                targets.map(|route| route.portal.id).collect()
-            }
+        let to = if let Some(turn) = turn {
+            turn.concerns(portals)
+        } else {
+            let is_target = |route: &&Arc<PortalRoute>| match source {
+                Source::Room => true,
+                Source::Chat(from) => from != route.portal.id,
+                Source::Bridge => false,
+            };
+            let targets = portals.iter().filter(is_target);
+            targets.map(|route| route.portal.id).collect()
         };
         if to.is_empty() && turn.is_some() {
             self.take_room_change(room_id, portals, taken.event, taken.parsed)
@@ -239,17 +238,16 @@ impl Bridge {
                 self.take_portal_event(room_id, route, &taken, source, batch)
                     .await
             }
-            (None, None) => match self.elsewhere(row.portal).await? {
-                Some(route) => {
+            (None, None) => {
+                if let Some(route) = self.elsewhere(row.portal).await? {
                     self.take_portal_event(room_id, &route, &taken, source, batch)
                         .await
-                }
-                None => {
+                } else {
                     let why = "this room is not connected to the chat any more";
                     self.pass_by(room_id, &taken, source, ("closed", why), batch)
                         .await
                 }
-            },
+            }
         }
     }
 

@@ -5,6 +5,7 @@ mod commit;
 mod deliveries;
 mod effects;
 mod hosting;
+mod items;
 mod lookup;
 mod opening;
 mod voices;
@@ -15,6 +16,7 @@ use ruma::{OwnedEventId, OwnedRoomId, events::AnyTimelineEvent};
 
 use self::hosting::ToHost;
 pub(super) use self::hosting::blocking;
+use self::items::{End, Item, Speaker};
 use self::voices::{Source, Voice};
 use super::{
     changes::Change,
@@ -23,9 +25,9 @@ use super::{
     workers::Outcome,
 };
 use crate::{
-    domain::{ChatId, GatekeeperId, LoginId, Outgoing, OutgoingContent, PortalId, Unbridgeable},
+    domain::{ChatId, LoginId, Outgoing, OutgoingContent, Unbridgeable},
     network::Origin,
-    store::{ExpiryRow, InboxEvent, Lane, StoreError, StoreTxn},
+    store::{ExpiryRow, InboxEvent, Lane},
     translate::{
         NetworkContext, Part, PartContent, Relayed, Reply, RoomEvent, Target, relay, targets,
         to_network, without_fallback,
@@ -34,39 +36,6 @@ use crate::{
 
 /// How many events one run takes.
 const BATCH: i64 = 64;
-
-/// As which login, and to which chat, something goes.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Speaker {
-    gatekeeper: GatekeeperId,
-    portal: PortalId,
-    login: LoginId,
-    chat: ChatId,
-}
-
-/// One event on its way to one chat: what is to be sent for it, and what it changes here.
-struct Item {
-    event_id: String,
-    /// Nobody speaks for what is only passed over.
-    speaker: Option<Speaker>,
-    /// What is done with then.
-    end: End,
-    messages: Vec<(Outgoing, Origin)>,
-    changes: Vec<Change>,
-}
-
-/// What is done with once an item is.
-#[derive(Debug, Clone)]
-enum End {
-    /// Nothing.
-    Nothing,
-    /// The event of this number.
-    Event(i64),
-    /// The event on its way to this portal.
-    Delivery(PortalId, i64),
-    /// The event, which goes on to these portals, each by itself; the portal whose chat it shows.
-    HandOn(Arc<InboxEvent>, Vec<PortalId>, Option<PortalId>),
-}
 
 /// An event that was taken out of the inbox, as it came and as it was read.
 struct Taken<'a> {
@@ -508,57 +477,6 @@ impl Bridge {
     /// Marks a chat whose sends have an unknown outcome.
     pub(super) fn mark_uncertain(&self, chat: (LoginId, ChatId)) {
         lock(&self.uncertain).insert(chat);
-    }
-}
-
-impl Speaker {
-    fn of(portal: &PortalRoute) -> Self {
-        Self {
-            gatekeeper: portal.portal.key.gatekeeper.clone(),
-            portal: portal.portal.id,
-            login: portal.login,
-            chat: portal.portal.key.chat.clone(),
-        }
-    }
-}
-
-impl End {
-    /// Writes it.
-    async fn apply(&self, txn: &mut dyn StoreTxn) -> Result<(), StoreError> {
-        match self {
-            Self::Nothing => Ok(()),
-            Self::Event(seq) => txn.finish_event(*seq).await.map(drop),
-            Self::Delivery(portal, seq) => txn.finish_delivery(*portal, *seq).await,
-            Self::HandOn(event, to, source) => txn.hand_on(event, to, *source).await,
-        }
-    }
-}
-
-impl Item {
-    /// Whether what is remembered of the room is another afterwards.
-    fn resets_route(&self) -> bool {
-        self.changes
-            .iter()
-            .any(|change| matches!(change, Change::Timer(..)))
-    }
-
-    /// Whether it is only to be handed on.
-    fn is_handed_on(&self) -> bool {
-        matches!(self.end, End::HandOn(..))
-    }
-
-    fn nothing(taken: &Taken<'_>) -> Self {
-        Self::ended(taken.event, taken.end.clone())
-    }
-
-    fn ended(event: &InboxEvent, end: End) -> Self {
-        Self {
-            event_id: event.event_id.clone(),
-            speaker: None,
-            end,
-            messages: Vec::new(),
-            changes: Vec::new(),
-        }
     }
 }
 

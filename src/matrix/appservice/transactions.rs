@@ -144,7 +144,9 @@ fn read(body: &[u8], state: &AppserviceState) -> Read {
     };
     if let Some(devices) = &state.0.devices {
         for event in &events {
-            devices.cipher.note_event(event.get());
+            devices
+                .cipher
+                .note_event(event.get(), &*state.0.sink, &devices.who.0);
         }
     }
     let ephemeral = EPHEMERAL
