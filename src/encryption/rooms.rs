@@ -93,14 +93,7 @@ impl Rooms {
         };
         match kind {
             "m.room.encryption" => room.rules = Known::Nothing,
-            "m.room.history_visibility" => room.recipients = None,
-            "m.room.member" => {
-                room.recipients = None;
-                // Whoever comes back may have missed that it was encrypted meanwhile.
-                if matches!(room.rules, Known::Plain) {
-                    room.rules = Known::Nothing;
-                }
-            }
+            "m.room.member" | "m.room.history_visibility" => room.recipients = None,
             _ => return,
         }
         room.seen += 1;

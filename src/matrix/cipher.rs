@@ -1,13 +1,14 @@
 //! What seals what the bridge says in encrypted rooms and opens what it reads there. The homeserver's side calls it and knows nothing
 //! of how it is done; without one, every room is a plain one.
 
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
 use async_trait::async_trait;
 use ruma::RoomId;
+use serde::Deserialize;
 use serde_json::Value;
 
-use super::{Client, Intent, MatrixError};
+use super::{Client, Intent, MatrixError, appservice::AppserviceSink};
 use crate::domain::Finding;
 
 /// Why an event stays closed.
@@ -98,12 +99,41 @@ pub trait RoomCipher: Send + Sync + 'static {
 /// The type of an event whose content is encrypted.
 pub(super) const ENCRYPTED: &str = "m.room.encrypted";
 
+/// The state event that says who is in a room.
+const MEMBER: &str = "m.room.member";
+/// The state event that says that a room is encrypted.
+const ENCRYPTION: &str = "m.room.encryption";
+
 /// Whether an event of this type is encrypted in encrypted rooms. The others say what the homeserver has to read.
 fn is_sealable(kind: &str) -> bool {
     !matches!(
         kind,
         ENCRYPTED | "m.reaction" | "m.room.redaction" | "com.beeper.message_send_status"
     )
+}
+
+impl dyn RoomCipher {
+    /// Looks at an event that came, before anything is done with it: state may change who gets keys. The bridge's own get none, but
+    /// what happened in a room while its bot was not there is not known.
+    pub(super) fn note_event(&self, json: &str, sink: &dyn AppserviceSink, bot: &str) {
+        #[derive(Deserialize)]
+        struct State<'a> {
+            #[serde(borrow, rename = "type")]
+            kind: Cow<'a, str>,
+            #[serde(borrow)]
+            room_id: Cow<'a, str>,
+            #[serde(borrow, rename = "state_key")]
+            key: Cow<'a, str>,
+        }
+        let Ok(state) = serde_json::from_str::<State<'_>>(json) else {
+            return;
+        };
+        if state.kind != MEMBER || !sink.is_own(&state.key, "") {
+            self.saw_state(&state.room_id, &state.kind);
+        } else if state.key == bot {
+            self.saw_state(&state.room_id, ENCRYPTION);
+        }
+    }
 }
 
 impl Client {

@@ -202,6 +202,11 @@ impl Syncer {
         let ephemeral = collect::ephemeral(&answer);
         let traffic = self.traffic(&answer);
         let has_traffic = traffic.is_some();
+        if let Some(cipher) = self.client.cipher() {
+            for event in &events {
+                cipher.note_event(event, &*self.sink, self.client.bot_id().as_str());
+            }
+        }
         let events_new = self.store(since, &answer, events, traffic).await?;
         if let (true, Some(cipher)) = (has_traffic, self.client.cipher()) {
             cipher.traffic_waiting(false);

@@ -108,7 +108,7 @@ async fn keys_change_devices_come_and_the_bridge_is_killed(engine: Engine) {
     chat.contact.receives_exactly(&log.there).await;
     log.is_complete(&chat, &mut [&mut js]).await;
     let events = chat.alice.history(&chat.room).await;
-    is_closed(&chat.alice, &chat.room, &events).await;
+    is_closed(&events);
     assert_eq!(chat.contact.undecryptable(), 0);
 }
 

@@ -127,7 +127,7 @@ async fn keys_of_a_group_are_for_who_is_in_it() {
     let seen = ends.map(|answer| answer.to_string()).unwrap_or_default();
     assert!(!seen.contains("without bob"), "{seen}");
 
-    is_closed(&scene.alice.0, &room, &scene.alice.0.history(&room).await).await;
+    is_closed(&scene.alice.0.history(&room).await);
     for member in scene.group.contacts() {
         assert_eq!(member.contact.phone.counters().undecryptable, 0, "{CAN}");
     }

@@ -455,18 +455,6 @@ impl Bridge {
         Ok(())
     }
 
-    async fn quarantine(&self, event: &InboxEvent, reason: &str) -> Result<(), BridgeError> {
-        tracing::warn!(event = %event.event_id, reason, "an event cannot be read and is set aside");
-        let (seq, reason) = (event.seq, reason.to_owned());
-        self.db
-            .step(Lane::room(&event.room_id), move |txn| {
-                let reason = reason.clone();
-                Box::pin(async move { txn.quarantine_event(seq, &reason).await })
-            })
-            .await?;
-        Ok(())
-    }
-
     /// Marks a chat whose sends have an unknown outcome.
     pub(super) fn mark_uncertain(&self, chat: (LoginId, ChatId)) {
         lock(&self.uncertain).insert(chat);

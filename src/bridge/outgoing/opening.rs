@@ -43,7 +43,7 @@ impl Bridge {
             // It goes to the quarantine with the others that cannot be read.
             return Ok(Some(event));
         };
-        let is_own = ruma::UserId::parse(&outside.sender).is_ok_and(|user| self.is_ours(&user));
+        let is_own = self.is_own(&outside);
         if outside.kind != "m.room.encrypted" || outside.state_key.is_some() {
             let is_plain = outside.state_key.is_none() && is_said(&outside.kind);
             if is_plain && !is_own && self.settings.encryption.require {
@@ -161,6 +161,32 @@ impl Bridge {
             Ok(event_id) => self.is_deleted(room_id, &event_id).await,
             Err(_) => Ok(false),
         }
+    }
+
+    /// Sets an event aside that cannot be read, unless it is one of the bridge's own.
+    pub(super) async fn quarantine(
+        &self,
+        event: &InboxEvent,
+        reason: &str,
+    ) -> Result<(), BridgeError> {
+        // The library does not know an `m.space.child` that was taken back.
+        let outside = serde_json::from_str::<Outside>(&event.json);
+        if outside.is_ok_and(|outside| self.is_own(&outside)) {
+            return self.finish(event).await;
+        }
+        tracing::warn!(event = %event.event_id, reason, "an event cannot be read and is set aside");
+        let (seq, reason) = (event.seq, reason.to_owned());
+        self.db
+            .step(Lane::room(&event.room_id), move |txn| {
+                let reason = reason.clone();
+                Box::pin(async move { txn.quarantine_event(seq, &reason).await })
+            })
+            .await?;
+        Ok(())
+    }
+
+    fn is_own(&self, outside: &Outside) -> bool {
+        ruma::UserId::parse(&outside.sender).is_ok_and(|user| self.is_ours(&user))
     }
 
     /// Sets an event aside until its key comes.

@@ -146,7 +146,9 @@ fn read(body: &[u8], state: &AppserviceState) -> Read {
     };
     if let Some(devices) = &state.0.devices {
         for event in &events {
-            devices.note_state(event, &*state.0.sink);
+            devices
+                .cipher
+                .note_event(event.get(), &*state.0.sink, &devices.who.0);
         }
     }
     let ephemeral = EPHEMERAL
@@ -183,24 +185,6 @@ impl Devices {
             is_all: traffic.is_all(),
             json: serde_json::to_string(&traffic).ok()?,
         })
-    }
-
-    /// Tells the cipher of an event that may change who gets keys. Those of the bridge get none.
-    fn note_state(&self, event: &RawValue, sink: &dyn super::AppserviceSink) {
-        #[derive(Deserialize)]
-        struct State<'a> {
-            #[serde(borrow, rename = "type")]
-            kind: Cow<'a, str>,
-            #[serde(borrow)]
-            room_id: Cow<'a, str>,
-            #[serde(borrow, rename = "state_key")]
-            key: Cow<'a, str>,
-        }
-        if let Ok(state) = serde_json::from_str::<State<'_>>(event.get())
-            && !(state.kind == "m.room.member" && sink.is_own(&state.key, ""))
-        {
-            self.cipher.saw_state(&state.room_id, &state.kind);
-        }
     }
 }
 
