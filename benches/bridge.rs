@@ -2,7 +2,7 @@
 //! durable commits on.
 //!
 //! `cargo bench --bench bridge [-- --json] [--engine sqlite|postgres] [--messages N] [--rooms N]`. For every engine and
-//! direction it prints messages a second, CPU milliseconds of the bridge a message, median and 99th percentile of the latency the
+//! direction, first in plain rooms and then in encrypted ones (in which the user has one device), it prints messages a second, CPU milliseconds of the bridge a message, median and 99th percentile of the latency the
 //! bridge adds at a tenth of that rate, and resident memory; before them how long the bridge took to start, its memory when
 //! idle, and the 99th percentile of the time a transaction waits for its answer.
 
@@ -25,6 +25,25 @@ use support::{
 
 /// How long a run may take before it is given up.
 const DEADLINE: Duration = Duration::from_mins(2);
+
+/// After how many messages the key of an encrypted room is changed, on either side, as by default.
+const ROTATE_AFTER: u64 = 100;
+
+/// What the rooms are.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Rooms {
+    Plain,
+    Encrypted,
+}
+
+impl Rooms {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Plain => "plain",
+            Self::Encrypted => "encrypted",
+        }
+    }
+}
 
 #[derive(Clone, Copy)]
 enum Direction {
@@ -90,17 +109,24 @@ fn main() {
     let runtime = tokio::runtime::Runtime::new().expect("a runtime can be made");
     runtime.block_on(async {
         for engine in &options.engines {
-            measure(*engine, &options).await;
+            for rooms in [Rooms::Plain, Rooms::Encrypted] {
+                measure(*engine, rooms, &options).await;
+            }
         }
     });
 }
 
-async fn measure(engine: Engine, options: &Options) {
+async fn measure(engine: Engine, rooms: Rooms, options: &Options) {
     let mut stage = Stage::prepare(engine, options.rooms).await;
     // The first start makes the database and keys; a later one is what an operator sees.
     let mut bridge = stage.spawn(None);
     assert!(bridge.listening(DEADLINE).await, "see {}", stage.log());
     stage.log_in_and_open_chats().await;
+    if rooms == Rooms::Encrypted {
+        for chat in &stage.chats {
+            stage.encrypt(&chat.room_id(), ROTATE_AFTER).await;
+        }
+    }
     bridge.kill();
     let started = Instant::now();
     let mut bridge = stage.spawn(None);
@@ -111,19 +137,20 @@ async fn measure(engine: Engine, options: &Options) {
     for direction in [Direction::ToMatrix, Direction::ToGatekeeper] {
         // Sessions, caches and prepared statements are warm in a bridge that runs.
         send(&stage, direction, options.rooms * 4, None).await;
-        run(&stage, &bridge, engine, direction, options).await;
+        run(&stage, &bridge, (engine, rooms, direction), options).await;
     }
     let mut taken = stage.homeserver.world().taken.clone();
     taken.sort();
     let summary = json!({
-        "engine": engine.to_string(), "start_ms": millis(start), "idle_rss_mb": megabytes(idle),
+        "engine": engine.to_string(), "kind": rooms.name(), "start_ms": millis(start), "idle_rss_mb": megabytes(idle),
         "transaction_p99_ms": millis(percentile(&taken, 99)),
     });
     if options.json {
         println!("{summary}");
     } else {
         println!(
-            "{engine}: start {:.0} ms, idle {:.1} MB, a transaction's answer p99 {:.1} ms",
+            "{engine} {}: start {:.0} ms, idle {:.1} MB, a transaction's answer p99 {:.1} ms",
+            rooms.name(),
             millis(start),
             megabytes(idle),
             millis(percentile(&taken, 99))
@@ -136,8 +163,7 @@ async fn measure(engine: Engine, options: &Options) {
 async fn run(
     stage: &Stage,
     bridge: &BridgeProcess,
-    engine: Engine,
-    direction: Direction,
+    (engine, kind, direction): (Engine, Rooms, Direction),
     options: &Options,
 ) {
     let cpu_before = cpu_time(bridge.id());
@@ -155,16 +181,17 @@ async fn run(
         println!(
             "{}",
             json!({
-                "engine": engine.to_string(), "direction": direction.name(), "rooms": options.rooms,
+                "engine": engine.to_string(), "kind": kind.name(), "direction": direction.name(), "rooms": options.rooms,
                 "messages_per_s": rate.round(), "cpu_ms_per_message": cpu_each,
                 "p50_ms": millis(p50), "p99_ms": millis(p99), "rss_mb": megabytes(rss),
             })
         );
     } else {
         println!(
-            "{engine} {}: {rate:.0} messages/s over {} rooms, {cpu_each:.3} ms CPU a message, latency p50 {:.1} ms p99 {:.1} ms, {:.1} MB",
+            "{engine} {}: {rate:.0} messages/s over {} {} rooms, {cpu_each:.3} ms CPU a message, latency p50 {:.1} ms p99 {:.1} ms, {:.1} MB",
             direction.name(),
             options.rooms,
+            kind.name(),
             millis(p50),
             millis(p99),
             megabytes(rss)
@@ -223,7 +250,8 @@ async fn send_one(stage: &Stage, direction: Direction, run: u64, number: usize) 
     match direction {
         Direction::ToMatrix => chat.say(&body).await,
         Direction::ToGatekeeper => {
-            stage.homeserver.send_text(&chat.room_id(), USER, &body);
+            let content = json!({ "msgtype": "m.text", "body": body });
+            stage.say_in(&chat.room_id(), USER, "m.room.message", content);
         }
     }
     now

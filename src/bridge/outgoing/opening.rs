@@ -27,6 +27,8 @@ struct Outside {
     sender: String,
     #[serde(default)]
     state_key: Option<serde::de::IgnoredAny>,
+    #[serde(default)]
+    content: serde_json::Map<String, serde_json::Value>,
 }
 
 impl Bridge {
@@ -57,6 +59,11 @@ impl Bridge {
                 return self.end_closed(room_id, &event, batch, &why).await;
             }
             return Ok(Some(event));
+        }
+        // It was deleted before it was read, so there is nothing to carry and nothing to tell.
+        if outside.content.is_empty() {
+            self.finish(&event).await?;
+            return Ok(None);
         }
         let Some(cipher) = self.client.cipher().cloned() else {
             let why = Unbridgeable {
