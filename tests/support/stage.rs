@@ -353,15 +353,12 @@ impl Stage {
     /// The user has one more device, or none but the first any more.
     pub(crate) async fn change_devices(&self) {
         let second = self.devices().get(1).cloned();
-        match second {
-            Some(device) => {
-                self.devices().truncate(1);
-                device.log_out();
-            }
-            None => {
-                let device = UserDevice::add(&self.homeserver, USER, "SECOND", true).await;
-                self.devices().push(device);
-            }
+        if let Some(device) = second {
+            self.devices().truncate(1);
+            device.log_out();
+        } else {
+            let device = UserDevice::add(&self.homeserver, USER, "SECOND", true).await;
+            self.devices().push(device);
         }
     }
 
