@@ -1,7 +1,7 @@
 //! The clients that encrypt, without the bridge: what they tell of each other is true, so that a test of encrypted rooms that
 //! fails means the bridge.
 
-use serde_json::json;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::{
@@ -28,7 +28,7 @@ impl Pair {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let synapse = folder.path().join("synapse");
         let homeserver =
-            Homeserver::start(&synapse, free_port(), &[], "12", false, None, &json!({})).await;
+            Homeserver::start(&synapse, free_port(), &[], "12", false, None, &Value::Null).await;
         for name in ["nia", "jess"] {
             User::register(&homeserver.url(), name).await;
         }
