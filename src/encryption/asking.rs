@@ -9,6 +9,7 @@ use std::{
     sync::atomic::Ordering,
 };
 
+use futures_util::future::BoxFuture;
 use matrix_sdk_crypto::{
     olm::ExportedRoomKey,
     store::CryptoStore as _,
@@ -120,6 +121,14 @@ impl Inner {
             })
             .await?;
         self.asked.store(true, Ordering::Release);
+        // Whose answer it is can be told only if their devices are known.
+        let user = OwnedUserId::try_from(asked.sender.as_str())
+            .map_err(|error| MatrixError::Request(error.to_string()))?;
+        let machine = self.machine.read().await;
+        machine.olm.update_tracked_users(vec![&*user]).await?;
+        drop(machine);
+        let asking: BoxFuture<'_, Result<(), EncryptionError>> = Box::pin(self.send_requests());
+        asking.await?;
         let mut body = json!({
             "algorithm": MEGOLM, "room_id": asked.room_id, "session_id": asked.key_id,
         });

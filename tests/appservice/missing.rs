@@ -76,9 +76,9 @@ struct Place {
 
 impl Place {
     async fn new() -> Self {
-        let town = Town::new(rooms()).await;
+        let mut town = Town::new(rooms()).await;
         let keys = Arc::new(Keys::default());
-        town.client.set_cipher(keys.clone());
+        town.set_cipher(keys.clone());
         town.set_group(group_of(&[ALICE.2, BOB.2], 2));
         town.write(ALICE.1, &group_id(), person(1), "hello").await;
         let room = town.shown("hello").await;
@@ -199,15 +199,12 @@ async fn later_events_and_other_rooms_do_not_wait_for_a_key() {
     place.say(&room, None, "a").await;
     place.say(&room, Some("k"), "late two").await;
     place.say(&room, None, "b").await;
-    // Another key, which is as late: they share one moment.
+    // Another key, which is as late: what came while the first was waited for shares one moment.
     place.say(&room, Some("l"), "later").await;
     let since = Instant::now();
     place.got(&["a", "b"]).await;
     place.locked(3).await;
-    assert!(
-        since.elapsed() < Duration::from_secs(6),
-        "one moment for all"
-    );
+    assert!(since.elapsed() < Duration::from_secs(8), "two moments");
 
     // Nothing is told before its time, then one notice a key, which counts.
     place.look_after(10_000).await;
@@ -283,7 +280,6 @@ async fn what_waits_for_a_key_outlives_a_restart_and_a_deletion() {
     place.town.homeserver.redact(&room, ALICE.0, &deleted);
 
     place.town.restart().await;
-    place.town.client.set_cipher(place.keys.clone());
     // They had their moment before.
     let since = Instant::now();
     place.say(&room, None, "after").await;

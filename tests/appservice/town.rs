@@ -18,7 +18,7 @@ use drawbridge::{
         ChatId, GatekeeperId, Group, GroupFacts, GroupMember, GroupRole, LoginId, PortalId,
         PortalKey, RemoteUserId, StanzaId, Timestamp,
     },
-    matrix::{Client, GhostNaming, appservice::AppserviceSink as _},
+    matrix::{Client, GhostNaming, RoomCipher, appservice::AppserviceSink as _},
     network::{Network, NetworkSink},
     store::{
         self, Database, GroupRow, Lane, LoginRow, LoginSecrets, LoginState, MatrixEventRow,
@@ -59,7 +59,8 @@ pub(crate) struct Town {
     pub(crate) gatekeeper: Arc<Gatekeeper>,
     pub(crate) bridge: Arc<Bridge>,
     pub(crate) db: Database,
-    pub(crate) client: Client,
+    client: Client,
+    cipher: Option<Arc<dyn RoomCipher>>,
     pub(crate) clock: ManualClock,
     rooms: RoomSettings,
     cancel: CancellationToken,
@@ -146,7 +147,7 @@ impl Town {
         let gatekeeper = Arc::new(Gatekeeper::new("whatsapp", &db));
         let cancel = CancellationToken::new();
         let clock = ManualClock::new(1_700_000_000_000);
-        let with = (rooms.clone(), clock.clone());
+        let with = (rooms.clone(), clock.clone(), None);
         let (bridge, client) = bridge(&homeserver, &db, &gatekeeper, with, &cancel).await;
         Self {
             homeserver,
@@ -154,6 +155,7 @@ impl Town {
             bridge,
             db,
             client,
+            cipher: None,
             clock,
             rooms,
             cancel,
@@ -162,12 +164,18 @@ impl Town {
         }
     }
 
+    /// What opens encrypted events from now on, also after a restart.
+    pub(crate) fn set_cipher(&mut self, cipher: Arc<dyn RoomCipher>) {
+        self.client.set_cipher(cipher.clone());
+        self.cipher = Some(cipher);
+    }
+
     /// Ends the bridge and starts another one with the same store.
     pub(crate) async fn restart(&mut self) {
         self.cancel.cancel();
         self.bridge.stopped().await;
         self.cancel = CancellationToken::new();
-        let with = (self.rooms.clone(), self.clock.clone());
+        let with = (self.rooms.clone(), self.clock.clone(), self.cipher.clone());
         (self.bridge, self.client) = bridge(
             &self.homeserver,
             &self.db,
@@ -473,7 +481,7 @@ async fn bridge(
     homeserver: &Homeserver,
     db: &Database,
     gatekeeper: &Arc<Gatekeeper>,
-    (rooms, clock): (RoomSettings, ManualClock),
+    (rooms, clock, cipher): (RoomSettings, ManualClock, Option<Arc<dyn RoomCipher>>),
     cancel: &CancellationToken,
 ) -> (Arc<Bridge>, Client) {
     let folder = tempfile::tempdir().expect("the test's own data is right");
@@ -489,6 +497,9 @@ async fn bridge(
     let http = reqwest::Client::new();
     let client = Client::new(&config.homeserver, &config.appservice, http)
         .expect("the test's own data is right");
+    if let Some(cipher) = cipher {
+        client.set_cipher(cipher);
+    }
     let bridge = Bridge::new(BridgeParts {
         db: db.clone(),
         client: client.clone(),

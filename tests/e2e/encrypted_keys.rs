@@ -72,7 +72,6 @@ async fn a_late_key_lets_later_messages_pass_and_is_told_of() {
     let notice = told(&alice, &chat.room, "could not be decrypted yet").await;
     let about = &notice.content["m.relates_to"]["m.in_reply_to"]["event_id"];
     assert_eq!(*about, json!(late));
-    assert!(notice.body().starts_with("2 messages"), "{}", notice.body());
 
     assert!(alice.release_keys().await > 0);
     chat.contact
