@@ -200,7 +200,9 @@ fn read_on_devices(stage: &Stage, verdict: &mut Verdict) {
             verdict.complain(format!("device {number} read nothing"));
         }
         if plain > 0 {
-            verdict.complain(format!("{plain} messages were sent in plain in encrypted rooms"));
+            verdict.complain(format!(
+                "{plain} messages were sent in plain in encrypted rooms"
+            ));
         }
     }
 }

@@ -333,7 +333,8 @@ impl Stage {
             let device = UserDevice::add(&self.homeserver, USER, "FIRST", false).await;
             self.devices.lock().unwrap().push(device);
         }
-        let algorithm = json!({ "algorithm": "m.megolm.v1.aes-sha2", "rotation_period_msgs": rotate_after });
+        let algorithm =
+            json!({ "algorithm": "m.megolm.v1.aes-sha2", "rotation_period_msgs": rotate_after });
         let homeserver = &self.homeserver;
         homeserver.set_state(room, USER, "m.room.encryption", "", algorithm);
     }
@@ -377,14 +378,13 @@ impl Stage {
         kind: &str,
         content: serde_json::Value,
     ) -> String {
-        let is_encrypted = user == USER
-            && kind != "m.reaction"
-            && self.is_encrypted(room);
+        let is_encrypted = user == USER && kind != "m.reaction" && self.is_encrypted(room);
         let device = self.devices().first().cloned();
         match device.filter(|_| is_encrypted) {
             Some(device) => {
                 let sealed = device.seal(room, kind, &content);
-                self.homeserver.send_event(room, user, "m.room.encrypted", sealed)
+                self.homeserver
+                    .send_event(room, user, "m.room.encrypted", sealed)
             }
             None => self.homeserver.send_event(room, user, kind, content),
         }

@@ -307,7 +307,9 @@ impl Device {
     }
 
     async fn take(&self, messages: Vec<Value>, lists: &DeviceLists, counts: &Value) {
-        let messages = messages.iter().map(|message| to_raw_value(message).unwrap());
+        let messages = messages
+            .iter()
+            .map(|message| to_raw_value(message).unwrap());
         let messages: Vec<Raw<AnyToDeviceEvent>> = messages.map(Raw::from_json).collect();
         let counts = counts.as_object().into_iter().flatten();
         let count = |count: &Value| UInt::new(count.as_u64()?);

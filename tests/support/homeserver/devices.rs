@@ -87,7 +87,10 @@ impl Devices {
 
     /// The algorithms whose fallback key a device has and nobody was given.
     pub(crate) fn unused_fallback(&self, whose: &Whose) -> Value {
-        let fallback = self.known.get(whose).and_then(|keys| keys.fallback.as_ref());
+        let fallback = self
+            .known
+            .get(whose)
+            .and_then(|keys| keys.fallback.as_ref());
         match fallback {
             Some((.., false)) => json!([ALGORITHM]),
             _ => json!([]),
@@ -114,7 +117,10 @@ impl Devices {
             keys.one_time.insert(id.clone(), key.clone());
         }
         for (id, key) in objects(&body["fallback_keys"]) {
-            let is_known = keys.fallback.as_ref().is_some_and(|(known, ..)| known == id);
+            let is_known = keys
+                .fallback
+                .as_ref()
+                .is_some_and(|(known, ..)| known == id);
             if !is_known {
                 keys.fallback = Some((id.clone(), key.clone(), false));
             }
@@ -170,7 +176,10 @@ impl Devices {
 
     /// Sends to devices, once for a transaction id of a device.
     pub(super) fn send(&mut self, by: &Whose, kind: &str, txn_id: &str, body: &Value) -> Value {
-        if !self.sent.insert(format!("{}|{}|{kind}|{txn_id}", by.0, by.1)) {
+        if !self
+            .sent
+            .insert(format!("{}|{}|{kind}|{txn_id}", by.0, by.1))
+        {
             return json!({});
         }
         for (user, devices) in objects(&body["messages"]) {

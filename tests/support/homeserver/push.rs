@@ -68,7 +68,12 @@ fn batch(server: &Homeserver, (from, shown, sent, changed): Place) -> (Value, Pl
     let ephemeral = &world.ephemeral[shown..];
     let devices = &world.devices;
     let (messages, changes) = devices.place();
-    let next = (from + events.len(), world.ephemeral.len(), messages, changes);
+    let next = (
+        from + events.len(),
+        world.ephemeral.len(),
+        messages,
+        changes,
+    );
     let mut batch = json!({ "events": events });
     if !ephemeral.is_empty() {
         batch["ephemeral"] = json!(ephemeral);
@@ -95,7 +100,10 @@ fn add_traffic(batch: &mut Value, devices: &Devices, (sent, changed): (usize, us
     }
     let lists = json!({ "changed": devices.changed_from(changed), "left": [] });
     let parts = [
-        (["to_device", "de.sorunome.msc2409.to_device"], json!(messages)),
+        (
+            ["to_device", "de.sorunome.msc2409.to_device"],
+            json!(messages),
+        ),
         (["device_lists", "org.matrix.msc3202.device_lists"], lists),
         (
             [

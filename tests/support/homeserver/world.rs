@@ -35,7 +35,9 @@ impl Room {
     pub(crate) fn as_shown<'e>(&'e self, event: &'e Value) -> &'e Value {
         // What was said before a redaction is gone for everybody.
         let stands = event["type"] == "m.room.encrypted"
-            && event["content"].as_object().is_some_and(|content| !content.is_empty());
+            && event["content"]
+                .as_object()
+                .is_some_and(|content| !content.is_empty());
         let id = event["event_id"].as_str().filter(|_| stands);
         id.and_then(|id| self.opened.get(id)).unwrap_or(event)
     }
