@@ -102,6 +102,7 @@ pub(crate) async fn every_point(engine: Engine, seed: u64) -> Verdict {
             traffic.add_chats(stage.chats.len());
         }
         let end = Instant::now() + START;
+        let mut has_led = false;
         // What waits together is committed together, so the passages take traffic that comes in time after time.
         while !dying.ended(PAUSE).await {
             assert!(
@@ -111,7 +112,12 @@ pub(crate) async fn every_point(engine: Engine, seed: u64) -> Verdict {
             );
             if !traffic.has_more_under_way(&stage, IN_FLIGHT) {
                 lead(&stage, &mut traffic, *leading).await;
+                has_led = true;
             }
+        }
+        // What was left over from the point before may have led here, too.
+        if !has_led {
+            lead(&stage, &mut traffic, *leading).await;
         }
         kills += 1;
         bridge = stage.spawn(None);
