@@ -68,6 +68,7 @@ pub(crate) const TABLE: &[(&str, &[&str])] = &[
             "clock",
             "config",
             "domain",
+            "encryption",
             "matrix",
             "network",
             "sandbox",
