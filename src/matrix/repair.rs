@@ -114,7 +114,8 @@ impl Syncer {
             } else {
                 Duration::ZERO
             };
-            match self.repair(wait).await {
+            // Who waits for an answer wants one that does not wait.
+            match self.repair_unless(wait, self.order.wanted()).await {
                 Ok(events) => {
                     self.order.repaired(asked);
                     pause = PAUSES.0;
@@ -187,6 +188,15 @@ impl Syncer {
     /// # Errors
     /// Why it could not be asked or stored; nothing is lost, the next time begins at the same place.
     pub async fn repair(&self, wait: Duration) -> Result<usize, RepairError> {
+        self.repair_unless(wait, std::future::pending()).await
+    }
+
+    /// The same, given up while it waits when `other` wants something else.
+    async fn repair_unless(
+        &self,
+        wait: Duration,
+        other: impl Future<Output = ()>,
+    ) -> Result<usize, RepairError> {
         let known = self
             .db
             .read(|txn| Box::pin(async move { txn.value(SINCE).await }))
@@ -195,8 +205,7 @@ impl Syncer {
         let (since, answer) = tokio::select! {
             biased;
             answer = self.ask(known, wait) => answer?,
-            // Somebody waits for an answer that is not to wait.
-            () = self.order.wanted(), if !wait.is_zero() => return Ok(0),
+            () = other, if !wait.is_zero() => return Ok(0),
         };
         let events = collect::events(&self.client.bot(), &answer, since.as_deref(), first).await?;
         let ephemeral = collect::ephemeral(&answer);
