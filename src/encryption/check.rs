@@ -92,7 +92,7 @@ async fn keys_found(db: &Database, keys: &Value, bot: &str, device: &str) -> Vec
             "the bridge signs it while it runs; the log says what the homeserver answered, or that encryption.recovery_key is wrong"
         };
         Finding::bad(
-            "encrypted rooms: the bot's device is not cross-signed; clients that exclude such devices cannot read what the bridge says",
+            "encrypted rooms: the bot's device is not cross-signed; clients that exclude such devices give it no keys, so what they say cannot be carried",
             hint,
         )
     });

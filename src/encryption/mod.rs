@@ -275,7 +275,7 @@ impl Inner {
     async fn try_to_sign(&self) -> Result<(), EncryptionError> {
         match self.sign().await {
             Err(error) if !error.is_transient() => {
-                tracing::error!(%error, "the bot's device is not cross-signed: clients that exclude such devices cannot read what the bridge says");
+                tracing::error!(%error, "the bot's device is not cross-signed: clients that exclude such devices give it no keys, so what they say cannot be carried");
                 self.signed.store(true, Ordering::Release);
                 Ok(())
             }
