@@ -54,7 +54,7 @@ pub async fn answer_retry(
     let Some((own, device)) = Device::load(txn, login).await? else {
         return Ok(Retried::Nothing);
     };
-    let Some(asker) = asker(txn, &own, &row.row, receipt).await? else {
+    let Some(asker) = asker(txn, &own, &row.row, receipt, now).await? else {
         tracing::warn!(%login, %id, "a retry was asked for by somebody the message was not for");
         return Ok(Retried::Nothing);
     };
@@ -161,13 +161,18 @@ impl Answer<'_> {
     }
 }
 
-/// Who asks for a message; `None` if it was not for them. Of a group that is who was in it when the message was sent and still is: what
-/// was said before somebody came or after they left is none of theirs.
+/// For how long after a message was queued whoever is in its group counts as having been sent it, in milliseconds: somebody may have
+/// come in before it was sent, and the gatekeeper gave it to them.
+const UNSURE_FOR: i64 = 24 * 60 * 60 * 1000;
+
+/// Who asks for a message; `None` if it was not for them. Of a group that is who was in it when the message was queued, or soon after,
+/// and still is: what was said long before somebody came, or after they left, is none of theirs.
 async fn asker(
     txn: &mut dyn StoreTxn,
     own: &LoginRow,
     sent: &NewOutboxRow,
     receipt: &Node,
+    now: Timestamp,
 ) -> Result<Option<Jid>, StoreError> {
     let chat = &sent.chat;
     let Some(from) = receipt.jid("from") else {
@@ -188,9 +193,10 @@ async fn asker(
         return Ok(None);
     };
     let recipients = txn.group_recipients(own.id, &sent.stanza_id).await?;
-    let is_recipient = recipients.contains(&member);
+    let may_have_been_sent_it =
+        recipients.contains(&member) || now.0 - sent.created_at.0 < UNSURE_FOR;
     let is_member = groups::is_member(txn, &own.gatekeeper, chat, &member).await?;
-    Ok((is_recipient && is_member).then_some(asker))
+    Ok((may_have_been_sent_it && is_member).then_some(asker))
 }
 
 /// What the next answer to a member of a group is queued as; `None` if that member had all of them.
