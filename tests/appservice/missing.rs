@@ -46,8 +46,13 @@ impl RoomCipher for Keys {
         let Some(session) = event["content"]["session_id"].as_str().map(str::to_owned) else {
             return Err(CipherError::Unreadable("it is empty".to_owned()));
         };
-        if !self.there.lock().unwrap().contains(&session) {
-            let withheld = self.withheld.lock().unwrap().get(&session).cloned();
+        if !self.there.lock().expect("no panic").contains(&session) {
+            let withheld = self
+                .withheld
+                .lock()
+                .expect("no panic")
+                .get(&session)
+                .cloned();
             return Err(CipherError::MissingKey { session, withheld });
         }
         event["type"] = json!("m.room.message");
@@ -57,7 +62,10 @@ impl RoomCipher for Keys {
     async fn ask_for_key(&self, _room: &RoomId, event: &str) -> Result<(), MatrixError> {
         let event: Value = serde_json::from_str(event).expect("JSON");
         let session = event["content"]["session_id"].as_str().unwrap_or_default();
-        self.asked.lock().unwrap().push(session.to_owned());
+        self.asked
+            .lock()
+            .expect("no panic")
+            .push(session.to_owned());
         Ok(())
     }
     fn saw_state(&self, _room: &str, _kind: &str) {}
@@ -127,7 +135,11 @@ impl Place {
 
     /// A key comes.
     fn give(&self, key: &str) {
-        self.keys.there.lock().unwrap().insert(key.to_owned());
+        self.keys
+            .there
+            .lock()
+            .expect("no panic")
+            .insert(key.to_owned());
         self.town.bridge.key_came(&self.room, key);
     }
 
@@ -208,7 +220,9 @@ async fn later_events_and_other_rooms_do_not_wait_for_a_key() {
 
     // Nothing is told before its time, then one notice a key, which counts.
     place.look_after(10_000).await;
-    assert!(place.notices(&room).is_empty() && place.keys.asked.lock().unwrap().is_empty());
+    assert!(
+        place.notices(&room).is_empty() && place.keys.asked.lock().expect("no panic").is_empty()
+    );
     place.look_after(15_000).await;
     place.look_after(1).await;
     let notices = place.notices(&room);
@@ -222,7 +236,7 @@ async fn later_events_and_other_rooms_do_not_wait_for_a_key() {
             notice["m.relates_to"]["m.in_reply_to"]["event_id"] == first.as_str()
         })
     );
-    let mut asked = place.keys.asked.lock().unwrap().clone();
+    let mut asked = place.keys.asked.lock().expect("no panic").clone();
     asked.sort();
     assert_eq!(asked, ["k", "l"]);
 
@@ -303,7 +317,12 @@ async fn a_command_without_its_key_is_answered() {
     let place = Place::new().await;
     let room = place.town.management_room().await;
     let withheld = ("k".to_owned(), "m.unverified".to_owned());
-    place.keys.withheld.lock().unwrap().extend([withheld]);
+    place
+        .keys
+        .withheld
+        .lock()
+        .expect("no panic")
+        .extend([withheld]);
     place.say(&room, Some("k"), "help").await;
     place.say(&room, Some("l"), "help").await;
     // A room that is no business of the bridge hears nothing.

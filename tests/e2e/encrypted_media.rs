@@ -31,7 +31,7 @@ async fn delivered(chat: &Chat, bytes: &[u8]) -> File {
 /// A picture with a small one, sound and a paper go out, each encrypted by the client.
 async fn sends(chat: &Chat, client: &mut EncryptingClient) {
     // So that each client's files have sizes of their own.
-    let more = if client.library == Library::Js { 1 } else { 0 };
+    let more = u32::from(client.library == Library::Js);
     let (picture, square) = (pictures::jpeg(640 + more, 480), pictures::jpeg(40, 40));
     let sound = noise(MediaKind::Audio, 30_000 + more as usize);
     let paper = noise(MediaKind::File, 400_000 + more as usize);
