@@ -2,17 +2,19 @@
 
 use std::{
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
 };
 
+use async_trait::async_trait;
 use drawbridge::{
     clock::ManualClock,
     config::EphemeralMode,
-    matrix::{Order, repair::Syncer},
+    matrix::{CipherError, Intent, MatrixError, Order, RoomCipher, repair::Syncer},
 };
+use ruma::RoomId;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
@@ -256,4 +258,84 @@ async fn a_transaction_that_overtook_another_waits_for_the_order_of_the_room() {
     assert_eq!(bridge.waiting(ROOM).await, ["$a", "$b", "$c", "$d"]);
     cancel.cancel();
     asking.await.expect("it ends");
+}
+
+/// Encrypts nothing, and remembers of which state it was told.
+#[derive(Default)]
+struct Watching(Mutex<Vec<(String, String)>>);
+
+#[async_trait]
+impl RoomCipher for Watching {
+    async fn is_encrypted(&self, _: &Intent, _: &RoomId) -> Result<bool, MatrixError> {
+        Ok(false)
+    }
+
+    async fn seal(
+        &self,
+        _: &Intent,
+        _: &RoomId,
+        _: &str,
+        _: &Value,
+    ) -> Result<Option<Value>, MatrixError> {
+        Ok(None)
+    }
+
+    async fn open(&self, _: &RoomId, _: &str) -> Result<String, CipherError> {
+        Err(CipherError::Unreadable("nothing is encrypted".to_owned()))
+    }
+
+    async fn ask_for_key(&self, _: &RoomId, _: &str) -> Result<(), MatrixError> {
+        Ok(())
+    }
+
+    fn saw_state(&self, room: &str, kind: &str) {
+        let mut seen = self.0.lock().unwrap();
+        seen.push((room.to_owned(), kind.to_owned()));
+    }
+
+    fn traffic_waiting(&self, _: bool) {}
+
+    fn needs_sync(&self) -> bool {
+        false
+    }
+}
+
+#[tokio::test]
+async fn state_that_was_not_delivered_changes_who_gets_keys() {
+    let bridge = Bridge::start().await;
+    let state = |id: &str, kind: &str, key: &str| {
+        let mut event = bare(id);
+        event["type"] = json!(kind);
+        event["state_key"] = json!(key);
+        event
+    };
+    let server = Homeserver::start(move |asked| match since(asked) {
+        None => (200, json!({ "next_batch": "s1" })),
+        _ => answer(
+            "s2",
+            &json!({ "events": [
+                bare("$1"),
+                state("$2", "m.room.encryption", ""),
+                state("$3", "m.room.member", "@alice:example.org"),
+            ] }),
+        ),
+    })
+    .await;
+    let client = server.client();
+    let watching = Arc::new(Watching::default());
+    client.set_cipher(watching.clone());
+    let syncer = Syncer::new(
+        client,
+        bridge.db.clone(),
+        bridge.sink.clone(),
+        EphemeralMode::Auto,
+        Arc::new(ManualClock::new(1_000)),
+    );
+    for _ in 0..2 {
+        syncer.repair(Duration::ZERO).await.unwrap();
+    }
+    let seen = watching.0.lock().unwrap().clone();
+    let expected =
+        ["m.room.encryption", "m.room.member"].map(|kind| (ROOM.to_owned(), kind.to_owned()));
+    assert_eq!(seen, expected);
 }
