@@ -289,7 +289,7 @@ impl RoomCipher for Watching {
     }
 
     fn saw_state(&self, room: &str, kind: &str) {
-        let mut seen = self.0.lock().unwrap();
+        let mut seen = self.0.lock().expect("nobody panicked");
         seen.push((room.to_owned(), kind.to_owned()));
     }
 
