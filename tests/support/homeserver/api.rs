@@ -112,6 +112,9 @@ pub(super) fn handle(
 ) -> Answer {
     let user = account(query);
     count(world, "all");
+    if path.last() == Some(&"sync") {
+        count(world, "sync");
+    }
     let rest = match path {
         ["_matrix", "client", "versions"] => {
             return Ok(
