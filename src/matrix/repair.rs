@@ -38,6 +38,9 @@ const SINCE: &str = "matrix.sync_since";
 const INTERVALS: (Duration, Duration) = (Duration::from_secs(2), Duration::from_mins(5));
 /// How long the homeserver waits for something to happen.
 const LONG_POLL: Duration = Duration::from_secs(30);
+/// How long is rested between two long polls for keys: everything said in the bot's rooms ends one, and a key may come a little later
+/// than who writes.
+const BREATH: Duration = Duration::from_secs(1);
 /// The pause after a failure, doubled up to the second.
 const PAUSES: (Duration, Duration) = (Duration::from_secs(1), Duration::from_mins(1));
 
@@ -133,8 +136,10 @@ impl Syncer {
                     continue;
                 }
             }
-            let back = if long_poll {
+            let back = if ephemeral {
                 self.client.recovered().now_or_never().is_some()
+            } else if long_poll {
+                self.rest(BREATH).await
             } else {
                 let back = self.rest(interval).await;
                 interval = (interval * 2).min(INTERVALS.1);
