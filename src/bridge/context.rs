@@ -6,6 +6,7 @@ use std::{
         Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
+    time::Duration,
 };
 
 use async_trait::async_trait;
@@ -72,6 +73,9 @@ pub enum BridgeError {
     /// What an event is about is in the room, but not in the store yet.
     #[error("the message that event {0} shows is not stored yet")]
     NotStoredYet(OwnedEventId),
+    /// The process before began to link the chat, and the command that did may be carried out again.
+    #[error("the link of portal {0} was begun and may be finished")]
+    LinkBegun(PortalId),
     /// Something in the configuration or the store does not fit together.
     #[error("{0}")]
     Inconsistent(String),
@@ -82,7 +86,7 @@ impl BridgeError {
     #[must_use]
     pub fn is_transient(&self) -> bool {
         match self {
-            Self::Store(_) | Self::Media(_) | Self::NotStoredYet(_) => true,
+            Self::Store(_) | Self::Media(_) | Self::NotStoredYet(_) | Self::LinkBegun(_) => true,
             Self::Matrix(error) => error.is_transient(),
             Self::Network(error) => error.is_transient(),
             Self::RoomLost(_) | Self::Inconsistent(_) => false,
@@ -163,6 +167,8 @@ pub struct Bridge {
     pub(super) refusals: Mutex<HashMap<OwnedRoomId, LastRefusal>>,
     pub(super) connection_states: Mutex<HashMap<LoginId, Link>>,
     pub(super) people: People,
+    /// Links that the process before began and that nobody has finished or given up yet.
+    pub(super) begun_links: Mutex<HashSet<PortalId>>,
     /// Counts the keys of encrypted rooms that came.
     pub(super) keys_came: watch::Sender<u64>,
     /// Whoever tells users about the bot's device.
@@ -251,6 +257,7 @@ impl Bridge {
                 refusals: Mutex::default(),
                 connection_states: Mutex::default(),
                 people,
+                begun_links: Mutex::default(),
                 keys_came: watch::Sender::new(0),
                 telling_of_device: tokio::sync::Mutex::default(),
                 introduced: AtomicBool::new(false),
@@ -349,6 +356,20 @@ impl Bridge {
     /// Whether the workers may ask the homeserver anything yet.
     pub(super) fn is_introduced(&self) -> bool {
         self.introduced.load(Ordering::Acquire)
+    }
+
+    /// Waits for the next round of something that is looked at now and then; `false` once the bridge is stopped. There are none before
+    /// the homeserver knows the bot.
+    pub(super) async fn comes_round(&self, every: Duration) -> bool {
+        loop {
+            tokio::select! {
+                () = tokio::time::sleep(every) => {}
+                () = self.cancel.cancelled() => return false,
+            }
+            if self.is_introduced() {
+                return true;
+            }
+        }
     }
 
     /// Whether a user is the bot or a ghost.

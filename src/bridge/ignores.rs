@@ -55,14 +55,7 @@ fn ignored_key(login: &LoginRow) -> String {
 impl Bridge {
     /// Compares the lists of those who are connected and as whom the bridge may act, now and then, until the bridge is stopped.
     pub async fn watch_ignored(&self) {
-        loop {
-            tokio::select! {
-                () = tokio::time::sleep(EVERY) => {}
-                () = self.cancel.cancelled() => return,
-            }
-            if !self.is_introduced() {
-                continue;
-            }
+        while self.comes_round(EVERY).await {
             if let Err(error) = self.compare_all_ignored().await {
                 tracing::warn!(%error, "ignored users could not be compared with blocked ones");
             }

@@ -49,14 +49,7 @@ enum Way {
 impl Bridge {
     /// Looks after the events whose key is missing, until the bridge is stopped.
     pub async fn watch_locked(&self) {
-        loop {
-            tokio::select! {
-                () = tokio::time::sleep(LOOK_EVERY) => {}
-                () = self.cancel.cancelled() => return,
-            }
-            if !self.is_introduced() {
-                continue;
-            }
+        while self.comes_round(LOOK_EVERY).await {
             if let Err(error) = self.look_after_locked().await {
                 tracing::debug!(%error, "what waits for its key could not be looked after");
             }

@@ -56,7 +56,7 @@ impl Bridge {
         }
         for portal in portals {
             if portal.is_begun_link() {
-                self.forget_begun(portal.id).await?;
+                lock(&self.begun_links).insert(portal.id);
                 continue;
             }
             if !portal.ready {
@@ -77,6 +77,7 @@ impl Bridge {
         for login in &logins {
             self.groups.spaces.wake(login.id);
         }
+        self.give_up_begun_links(rooms.clone());
         for room in rooms {
             if let Ok(room) = OwnedRoomId::try_from(room) {
                 self.rooms.wake(room);

@@ -138,14 +138,7 @@ impl Bridge {
 
     /// Tells rooms whose messages wait for a connection, once, until the bridge is stopped.
     pub async fn watch_waiting(&self) {
-        loop {
-            tokio::select! {
-                () = tokio::time::sleep(LOOK_EVERY) => {}
-                () = self.cancel.cancelled() => return,
-            }
-            if !self.is_introduced() {
-                continue;
-            }
+        while self.comes_round(LOOK_EVERY).await {
             if let Err(error) = self.tell_waiting().await {
                 tracing::debug!(%error, "rooms could not be told that messages wait");
             }

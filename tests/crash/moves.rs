@@ -221,8 +221,13 @@ impl<'a> Case<'a> {
                 times => Some(format!("{text:?} is shown {times} times where no link is")),
             },
             Move::Link | Move::Upgrade => {
-                // What comes in the midst of it is in the one room or in the other: the successor, or a room of the chat's own.
-                match world.rooms.keys().map(|room| times(room)).sum::<usize>() {
+                // What comes in the midst of an upgrade is in the one room or in the other.
+                let in_successor = if what == Move::Upgrade {
+                    times(&self.new)
+                } else {
+                    0
+                };
+                match times(&self.room) + in_successor {
                     1 => None,
                     times => Some(format!("{text:?} is shown {times} times")),
                 }

@@ -1,14 +1,21 @@
 //! Connecting a room to a chat.
 
+use std::time::Duration;
+
 use ruma::{OwnedRoomId, RoomId, UserId};
 
 use super::{Leaving, LinkError, checks::RoomFacts, room_of};
 use crate::{
-    bridge::context::{Bridge, BridgeError},
+    bridge::context::{Bridge, BridgeError, lock},
     domain::{ChatId, GatekeeperId, GroupRole, LoginId, PortalId, PortalKey, RemoteUserId},
     network::NetworkError,
     store::{Lane, LoginRow, PortalRow},
 };
+
+/// By when the commands that waited at the start have been carried out, or wait for something else.
+const HAVE_HAD_A_TURN: Duration = Duration::from_mins(2);
+/// How often that is looked at.
+const LOOK_EVERY: Duration = Duration::from_millis(250);
 
 /// A link that passed every check.
 pub(super) struct NewLink {
@@ -183,6 +190,7 @@ impl Bridge {
         let portal = self.ensure_portal(&link).await?;
         let opening = self.opening(portal.id);
         let _alone = opening.lock().await;
+        lock(&self.begun_links).remove(&portal.id);
         let made = self.connect_alone(&link).await;
         if made.is_err() {
             self.forget_begun(portal.id).await?;
@@ -240,6 +248,49 @@ impl Bridge {
                 })
             })
             .await?)
+    }
+
+    /// Whether messages of a chat wait for its link, which the process before began.
+    pub(in crate::bridge) fn awaits_link(&self, portal: &PortalRow) -> bool {
+        lock(&self.begun_links).contains(&portal.id)
+    }
+
+    /// Forgets what is left of the links that the process before began, once what had waited in these rooms has had its turn: the
+    /// commands that began them may be among it.
+    pub(in crate::bridge) fn give_up_begun_links(&self, waited: Vec<String>) {
+        let Some(bridge) = self.this.upgrade() else {
+            return;
+        };
+        if lock(&self.begun_links).is_empty() {
+            return;
+        }
+        tokio::spawn(async move {
+            let end = tokio::time::Instant::now() + HAVE_HAD_A_TURN;
+            while bridge.comes_round(LOOK_EVERY).await {
+                if tokio::time::Instant::now() < end && bridge.any_waits(&waited).await {
+                    continue;
+                }
+                let begun = std::mem::take(&mut *lock(&bridge.begun_links));
+                for portal in begun {
+                    if let Err(error) = bridge.forget_begun(portal).await {
+                        tracing::warn!(%portal, %error, "a link that was begun is forgotten at the next start");
+                    }
+                }
+                bridge.chats.hurry();
+                return;
+            }
+        });
+    }
+
+    /// Whether something waits in one of these rooms, or that is not known.
+    async fn any_waits(&self, rooms: &[String]) -> bool {
+        let waiting = self
+            .db
+            .read(|txn| Box::pin(async move { txn.waiting_rooms().await }));
+        match waiting.await {
+            Ok(waiting) => waiting.iter().any(|room| rooms.contains(room)),
+            Err(_) => true,
+        }
     }
 
     /// Forgets the portal of a link that came to nothing, unless the chat got a room otherwise.

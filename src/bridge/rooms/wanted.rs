@@ -34,6 +34,13 @@ impl Bridge {
         chat: &ChatId,
         waiting: &[RemoteMessageRow],
     ) -> Result<Option<Arc<PortalRoute>>, BridgeError> {
+        let some_begun = !lock(&self.begun_links).is_empty();
+        if some_begun
+            && let Some(portal) = self.wanted_portal(login, chat).await?
+            && self.awaits_link(&portal)
+        {
+            return Err(BridgeError::LinkBegun(portal.id));
+        }
         let says_something = waiting.iter().any(|row| row.message.notice.is_none());
         let open = lock(&self.open_portals)
             .get(&(login, chat.clone()))
