@@ -15,6 +15,10 @@
 // The crypto library speaks an older version than the bridge; its suite calls that `ruma`.
 extern crate ruma_crypto as ruma;
 
+#[macro_use]
+#[path = "support/stamp.rs"]
+mod stamp;
+
 #[path = "encryption/apart.rs"]
 mod apart;
 #[path = "encryption/conformance.rs"]
@@ -37,28 +41,6 @@ mod retention;
 mod sealed;
 #[path = "encryption/town.rs"]
 mod town;
-
-/// Stamps every case for both engines.
-macro_rules! store_tests {
-    ($($topic:ident { $($case:ident),* $(,)? })*) => {
-        mod sqlite {
-            $(mod $topic {
-                $(#[tokio::test]
-                async fn $case() {
-                    crate::$topic::$case(crate::place::Place::sqlite()).await;
-                })*
-            })*
-        }
-        mod postgres {
-            $(mod $topic {
-                $(#[tokio::test]
-                async fn $case() {
-                    crate::$topic::$case(crate::place::Place::postgres().await).await;
-                })*
-            })*
-        }
-    };
-}
 
 store_tests! {
     sealed {

@@ -9,6 +9,10 @@
 
 use std::collections::BTreeSet;
 
+#[macro_use]
+#[path = "support/stamp.rs"]
+mod stamp;
+
 #[path = "store/commit.rs"]
 mod commit;
 #[path = "store/deliveries.rs"]
@@ -49,28 +53,6 @@ mod sealed;
 mod sender_keys;
 #[path = "store/signal.rs"]
 mod signal;
-
-/// Stamps every case for both engines.
-macro_rules! store_tests {
-    ($($topic:ident { $($case:ident),* $(,)? })*) => {
-        mod sqlite {
-            $(mod $topic {
-                $(#[tokio::test]
-                async fn $case() {
-                    crate::$topic::$case(crate::place::Place::sqlite()).await;
-                })*
-            })*
-        }
-        mod postgres {
-            $(mod $topic {
-                $(#[tokio::test]
-                async fn $case() {
-                    crate::$topic::$case(crate::place::Place::postgres().await).await;
-                })*
-            })*
-        }
-    };
-}
 
 store_tests! {
     matrix_inbox {

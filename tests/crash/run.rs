@@ -9,6 +9,7 @@ mod contact;
 mod files;
 mod group;
 mod ledger;
+mod mixture;
 mod moves;
 mod oracle;
 mod points;

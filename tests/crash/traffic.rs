@@ -205,19 +205,8 @@ impl Traffic {
         } else {
             Way::In
         };
-        let all = MIXTURE.iter().map(|(_, weight)| weight).sum();
-        let mut at = self.rng.random_range(0..all);
-        let (action, _) = MIXTURE
-            .iter()
-            .find(|(_, weight)| match at.checked_sub(*weight) {
-                Some(rest) => {
-                    at = rest;
-                    false
-                }
-                None => true,
-            })
-            .expect("the weights add up");
-        self.act(stage, chat, way, *action).await;
+        let action = crate::mixture::pick(&MIXTURE, &mut self.rng);
+        self.act(stage, chat, way, action).await;
     }
 
     /// Switches encryption on in the rooms of some chats and of the group; the user has a device that reads them from then on.

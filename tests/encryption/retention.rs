@@ -37,6 +37,19 @@ async fn put(store: &MachineStore, key: &InboundGroupSession) {
     saved.await.unwrap();
 }
 
+/// Two keys that came at one time, the second of another room, and one of the first room that came a second later.
+async fn aged(store: &MachineStore, clock: &ManualClock) -> [InboundGroupSession; 3] {
+    let account = Account::with_device_id(alice().0, alice().1);
+    let old = key(&account, room()).await;
+    let elsewhere = key(&account, room_id!("!other:example.org")).await;
+    put(store, &old).await;
+    put(store, &elsewhere).await;
+    clock.advance(1000);
+    let new = key(&account, room()).await;
+    put(store, &new).await;
+    [old, elsewhere, new]
+}
+
 async fn left(store: &MachineStore) -> Vec<String> {
     let keys = store.get_inbound_group_sessions().await.unwrap();
     let mut ids: Vec<_> = keys.iter().map(|key| key.session_id().to_owned()).collect();
@@ -54,14 +67,7 @@ pub(crate) async fn forgets_a_rooms_old_keys(place: Place) {
     let db = place.open().await;
     let clock = clock();
     let store = store_at(&db, &clock);
-    let account = Account::with_device_id(alice().0, alice().1);
-    let old = key(&account, room()).await;
-    let elsewhere = key(&account, room_id!("!other:example.org")).await;
-    put(&store, &old).await;
-    put(&store, &elsewhere).await;
-    clock.advance(1000);
-    let new = key(&account, room()).await;
-    put(&store, &new).await;
+    let [old, elsewhere, new] = aged(&store, &clock).await;
     // A key that is stored again is as old as it was.
     put(&store, &old).await;
     let before = Timestamp(clock.now_ms());
@@ -75,14 +81,7 @@ pub(crate) async fn forgets_all_old_keys_but_those_in_use(place: Place) {
     let db = place.open().await;
     let clock = clock();
     let store = store_at(&db, &clock);
-    let account = Account::with_device_id(alice().0, alice().1);
-    let old = key(&account, room()).await;
-    let elsewhere = key(&account, room_id!("!other:example.org")).await;
-    put(&store, &old).await;
-    put(&store, &elsewhere).await;
-    clock.advance(1000);
-    let new = key(&account, room()).await;
-    put(&store, &new).await;
+    let [_, elsewhere, new] = aged(&store, &clock).await;
     let before = Timestamp(clock.now_ms() + 1);
     assert_eq!(store.delete_all_room_keys(before, true).await.unwrap(), 1);
     assert_eq!(left(&store).await, ids(&[&new, &elsewhere]));

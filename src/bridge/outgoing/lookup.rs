@@ -167,16 +167,26 @@ impl Bridge {
         Ok(target)
     }
 
+    /// An event as the bot sees it; `None` if it sees none, or is not let.
+    async fn event_in(
+        &self,
+        room_id: &OwnedRoomId,
+        event_id: &OwnedEventId,
+    ) -> Result<Option<serde_json::Value>, BridgeError> {
+        match self.bot().event(room_id, event_id).await {
+            Ok(event) => Ok(event),
+            Err(error) => passing(error).map(|()| None),
+        }
+    }
+
     /// Whether an event is one of a ghost's that shows a message: people see it, and answer it, before its link is stored.
     async fn shows_a_message(
         &self,
         room_id: &OwnedRoomId,
         event_id: &OwnedEventId,
     ) -> Result<bool, BridgeError> {
-        let event = match self.bot().event(room_id, event_id).await {
-            Ok(Some(event)) => event,
-            Ok(None) => return Ok(false),
-            Err(error) => return passing(error).map(|()| false),
+        let Some(event) = self.event_in(room_id, event_id).await? else {
+            return Ok(false);
         };
         let content = &event["content"];
         let source = format!("{}.source", self.settings.namespace);
@@ -189,10 +199,8 @@ impl Bridge {
         room_id: &OwnedRoomId,
         event_id: &OwnedEventId,
     ) -> Result<bool, BridgeError> {
-        let event = match self.bot().event(room_id, event_id).await {
-            Ok(Some(event)) => event,
-            Ok(None) => return Ok(false),
-            Err(error) => return passing(error).map(|()| false),
+        let Some(event) = self.event_in(room_id, event_id).await? else {
+            return Ok(false);
         };
         // Nothing stays of what it said.
         let content = event["content"].as_object();
@@ -256,10 +264,8 @@ impl Bridge {
         room_id: &OwnedRoomId,
         event_id: &OwnedEventId,
     ) -> Result<Reply, BridgeError> {
-        let event = match self.bot().event(room_id, event_id).await {
-            Ok(Some(event)) => event,
-            Ok(None) => return Ok(Reply::None),
-            Err(error) => return passing(error).map(|()| Reply::None),
+        let Some(event) = self.event_in(room_id, event_id).await? else {
+            return Ok(Reply::None);
         };
         let (Some(body), Some(sender)) = (
             event["content"]["body"].as_str(),

@@ -70,23 +70,13 @@ impl Group {
 
     /// Does something; what it was.
     pub(crate) async fn anything(&mut self, stage: &Stage) -> &'static str {
-        let all = MIXTURE.iter().map(|(_, weight)| weight).sum();
-        let mut at = self.rng.random_range(0..all);
-        let mut mixture = MIXTURE.iter();
-        let chosen = mixture.find(|(_, weight)| match at.checked_sub(*weight) {
-            Some(rest) => {
-                at = rest;
-                false
-            }
-            None => true,
-        });
-        let (act, _) = chosen.expect("the weights add up");
+        let act = crate::mixture::pick(&MIXTURE, &mut self.rng);
         let by = if self.rng.random_bool(0.4) {
             Who::User
         } else {
             Who::Contact(self.rng.random_range(0..STAYING))
         };
-        self.act(stage, by, *act).await
+        self.act(stage, by, act).await
     }
 
     /// Does one thing; a text is written where that cannot be done now.

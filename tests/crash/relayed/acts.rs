@@ -53,23 +53,13 @@ impl Relayed {
 
     /// Does something; what it was.
     pub(crate) async fn anything(&mut self, stage: &Stage) -> &'static str {
-        let all = MIXTURE.iter().map(|(_, weight)| weight).sum();
-        let mut at = self.rng.random_range(0..all);
-        let mut mixture = MIXTURE.iter();
-        let chosen = mixture.find(|(_, weight)| match at.checked_sub(*weight) {
-            Some(rest) => {
-                at = rest;
-                false
-            }
-            None => true,
-        });
-        let (act, _) = chosen.expect("the weights add up");
+        let act = crate::mixture::pick(&MIXTURE, &mut self.rng);
         let from = if self.rng.random_bool(0.6) {
             From::Room
         } else {
             From::Phone(self.rng.random_range(0..CONTACTS))
         };
-        self.act(stage, from, *act).await
+        self.act(stage, from, act).await
     }
 
     /// Does one thing; a text is written where that cannot be done now.
