@@ -35,6 +35,8 @@ mod one_step;
     reason = "the store's suite has rows and steps that are of no use here"
 )]
 mod place;
+#[path = "encryption/renewed.rs"]
+mod renewed;
 #[path = "encryption/retention.rs"]
 mod retention;
 #[path = "encryption/sealed.rs"]
@@ -64,6 +66,9 @@ store_tests! {
         events_given_twice_change_nothing,
         a_crash_at_any_moment_loses_no_key,
         without_one_step_a_crash_can_lose_a_key,
+    }
+    renewed {
+        another_device_knows_which_rooms_are_encrypted,
     }
     retention {
         forgets_a_rooms_old_keys,

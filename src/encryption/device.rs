@@ -3,6 +3,7 @@
 //! Its id is made once and kept with the keys: a device whose keys change is not believed by anybody, so whoever lost the keys, or
 //! put an old copy of them back, is another device from then on.
 
+use matrix_sdk_crypto::store::types::Changes;
 use rand::RngExt as _;
 use ruma_crypto::OwnedDeviceId;
 
@@ -63,7 +64,8 @@ pub(super) fn is_outdated(device: &str, now: &str) -> bool {
     device.starts_with(PREFIX) && device != now
 }
 
-/// Gives a new device what the one before could read, and the identity that signs the bot's devices. The ratchets stay behind.
+/// Gives a new device what the one before could read, which rooms are encrypted, whatever a homeserver says by now, and the identity
+/// that signs the bot's devices. The ratchets stay behind.
 /// Doing it again does no harm.
 pub(super) async fn inherit(new: &Machine, old: Machine) -> Result<(), EncryptionError> {
     let keys = old.olm.store().export_room_keys(|_| true).await?;
@@ -71,6 +73,13 @@ pub(super) async fn inherit(new: &Machine, old: Machine) -> Result<(), Encryptio
         .store()
         .import_exported_room_keys(keys, |_, _| {})
         .await?;
+    let mut known = Changes::default();
+    for room in old.store.encrypted_rooms().await? {
+        if let Some(settings) = old.olm.room_settings(&room).await? {
+            known.room_settings.insert(room, settings);
+        }
+    }
+    new.olm.store().save_changes(known).await?;
     if let Some(mut noted) = Noted::of(&old.store).await? {
         // It can be taken over as soon as the homeserver has said which identity is the public one.
         noted.inherit(old.olm.export_cross_signing_keys().await?);

@@ -24,7 +24,7 @@ use std::{
 
 use futures_util::future::BoxFuture;
 use matrix_sdk_crypto::olm::StaticAccountData;
-use ruma_crypto::{OwnedDeviceId, OwnedUserId, RoomId};
+use ruma_crypto::{OwnedDeviceId, OwnedRoomId, OwnedUserId, RoomId};
 
 use crate::{
     clock::Clock,
@@ -123,6 +123,18 @@ impl MachineStore {
     #[must_use]
     pub fn get_static_account(&self) -> Option<StaticAccountData> {
         self.own().clone()
+    }
+
+    /// The rooms that are known to be encrypted.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn encrypted_rooms(&self) -> Result<Vec<OwnedRoomId>> {
+        let records = self.list(RecordKind::RoomSettings, None).await?;
+        let ids = records.into_iter().map(|record| record.scope);
+        Ok(ids
+            .filter_map(|id| OwnedRoomId::try_from(id).ok())
+            .collect())
     }
 
     /// Forgets the ratchets by which messages are sent and received, after an old copy of the database was put back: with them keys
