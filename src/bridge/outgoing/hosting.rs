@@ -27,8 +27,8 @@ pub(super) struct ToHost {
     pub(super) event_id: String,
 }
 
-/// Why a file is not hosted.
-enum Trouble {
+/// Why a file of the homeserver's cannot be had or hosted: whether another try may help.
+pub(in crate::bridge) enum Trouble {
     Passing(String),
     Lasting(String),
 }
@@ -193,7 +193,7 @@ impl From<DownloadError> for Trouble {
 }
 
 /// Whether another try may help where the file's source failed.
-fn trouble_of(error: &std::io::Error) -> Trouble {
+pub(in crate::bridge) fn trouble_of(error: &std::io::Error) -> Trouble {
     match DownloadError::inside(error) {
         Some(error) if !error.is_transient() => Trouble::Lasting(error.to_string()),
         Some(error) => Trouble::Passing(error.to_string()),

@@ -15,7 +15,7 @@ use std::{borrow::Cow, sync::Arc};
 use ruma::{OwnedEventId, OwnedRoomId, events::AnyTimelineEvent};
 
 use self::hosting::ToHost;
-pub(super) use self::hosting::blocking;
+pub(super) use self::hosting::{Trouble, blocking, trouble_of};
 use self::items::{End, Item, Speaker};
 use self::voices::{Source, Voice};
 use super::{

@@ -7,11 +7,10 @@ use super::{Wish, taken_back};
 use crate::{
     bridge::{
         context::{Bridge, BridgeError},
-        outgoing::blocking,
+        outgoing::{Trouble, blocking, trouble_of},
     },
     domain::{GroupChange, GroupFacts, LoginId},
     imaging,
-    matrix::DownloadError,
     store::Lane,
     translate::{clean_name, clean_text},
 };
@@ -20,22 +19,6 @@ use crate::{
 const LARGEST: u64 = 8 * 1024 * 1024;
 /// The longest side of a picture, in pixels.
 const SIDE: u32 = 640;
-
-/// Why a picture cannot be had.
-enum Trouble {
-    Passing(String),
-    Lasting(String),
-}
-
-impl From<DownloadError> for Trouble {
-    fn from(error: DownloadError) -> Self {
-        if error.is_transient() {
-            Self::Passing(error.to_string())
-        } else {
-            Self::Lasting(error.to_string())
-        }
-    }
-}
 
 impl Bridge {
     /// Takes a new name of the room.
@@ -194,10 +177,7 @@ impl Bridge {
                 Ok(whole)
             })
             .await
-            .map_err(|error| match DownloadError::inside(&error) {
-                Some(error) if !error.is_transient() => Trouble::Lasting(error.to_string()),
-                _ => Trouble::Passing(error.to_string()),
-            })?;
+            .map_err(|error| trouble_of(&error))?;
         let small = blocking(move || imaging::thumbnail(&whole, SIDE)).await;
         let small = small.flatten().ok_or_else(|| {
             Trouble::Lasting("it is no picture of a kind that can be read".to_owned())
